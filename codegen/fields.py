@@ -1,0 +1,111 @@
+"""Reading a stranger's JSON: every field's type and range checked, every error one line."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from intaglio.runtime.errors import UserError
+
+_LARGEST_JSON = 4 << 20
+
+
+def read_json_object(path: Path, what: str) -> dict[str, Any]:
+    """The JSON object in `path`. Raises `UserError` if it cannot be read as one."""
+    try:
+        size = path.stat().st_size
+        if size > _LARGEST_JSON:
+            raise UserError(f"{path}: {size} bytes is too large for {what} (limit {_LARGEST_JSON})")
+        data = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file: {what} is needed") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot read {what}: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        reason = str(error).splitlines()[0] if str(error) else "nested too deeply"
+        raise UserError(f"{path}: {what} is not JSON: {reason}") from None
+    if not isinstance(data, dict):
+        raise UserError(f"{path}: {what} must be a JSON object, found {_show(data)}")
+    return data
+
+
+class Fields:
+    """The fields of one JSON object. `where` names the file (and the object in it) in errors."""
+
+    def __init__(self, where: str, data: Mapping[str, Any]) -> None:
+        self.where = where
+        self._data = data
+
+    def has(self, name: str) -> bool:
+        """Whether the field is there and not null."""
+        return self._data.get(name) is not None
+
+    def raw(self, name: str) -> Any:
+        """The field as JSON gave it, None when absent."""
+        return self._data.get(name)
+
+    def integer(self, name: str, least: int, most: int, default: int | None = None) -> int:
+        value = self._value(name, default)
+        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+            raise self.refusal(name, value, f"an integer from {least} to {most}")
+        return value
+
+    def number(self, name: str, above: float, most: float, default: float | None = None) -> float:
+        value = self._value(name, default)
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not is_number or not math.isfinite(value) or not above < value <= most:
+            raise self.refusal(name, value, f"a number above {above:g}, at most {most:g}")
+        return float(value)
+
+    def boolean(self, name: str, default: bool | None = None) -> bool:
+        value = self._value(name, default)
+        if not isinstance(value, bool):
+            raise self.refusal(name, value, "true or false")
+        return value
+
+    def text(self, name: str, supported: Sequence[str], default: str | None = None) -> str:
+        value = self._value(name, default)
+        if not isinstance(value, str) or value not in supported:
+            raise self.refusal(name, value, ", ".join(supported))
+        return value
+
+    def object(self, name: str) -> Fields | None:
+        """The nested object, or None when absent or null."""
+        value = self._data.get(name)
+        if value is None:
+            return None
+        if not isinstance(value, dict):
+            raise self.refusal(name, value, "an object")
+        return Fields(f"{self.where}: {name}", value)
+
+    def token_ids(self, name: str, vocab_size: int) -> tuple[int, ...]:
+        """One id, a list of ids, or nothing."""
+        value = self._data.get(name)
+        if value is None:
+            return ()
+        ids = value if isinstance(value, list) else [value]
+        for token in ids:
+            is_id = isinstance(token, int) and not isinstance(token, bool)
+            if not is_id or not 0 <= token < vocab_size:
+                raise self.refusal(name, token, f"token ids from 0 to {vocab_size - 1}")
+        return tuple(ids)
+
+    def refusal(self, name: str, value: Any, supported: str) -> UserError:
+        """The error for a field whose value will not do: file, field, found, supported."""
+        return UserError(f"{self.where}: {name} is {_show(value)}; supported: {supported}")
+
+    def _value(self, name: str, default: Any) -> Any:
+        value = self._data.get(name)
+        if value is not None:
+            return value
+        if default is None:
+            raise UserError(f"{self.where}: {name} is missing")
+        return default
+
+
+def _show(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else text[:57] + "..."

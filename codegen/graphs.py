@@ -1,0 +1,129 @@
+"""What each graph kind takes and returns: the signatures of the design's section 4."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from intaglio.runtime.errors import UserError
+from intaglio.runtime.manifest import TensorSpec
+
+from .config import ModelConfig
+
+Precision = Literal["exact", "fast"]
+
+
+@dataclass(frozen=True)
+class CacheShape:
+    """The key and value cache that all graphs of a bundle share.
+
+    k is `[layers, slots, kv_heads, head_dim, context]`, v `[…, context, head_dim]`.
+    """
+
+    context: int
+    slots: int
+    precision: Precision
+
+    def dtype(self, config: ModelConfig) -> str:
+        """f32 for `exact`; for `fast` the weights' 16-bit type, bf16 where they are f32."""
+        if self.precision == "exact":
+            return "f32"
+        return "f16" if config.dtype == "f16" else "bf16"
+
+    def tensors(self, config: ModelConfig) -> list[TensorSpec]:
+        outer = (config.num_layers, self.slots, config.num_kv_heads)
+        dtype = self.dtype(config)
+        return [
+            TensorSpec("k", (*outer, config.head_dim, self.context), dtype),
+            TensorSpec("v", (*outer, self.context, config.head_dim), dtype),
+        ]
+
+
+@dataclass(frozen=True)
+class GraphSpec:
+    """One graph: its kind, how many tokens it takes a slot (`chunk`) and how many slots (`batch`).
+
+    `decode` is batch 1, chunk 1; `batched` and `ragged` chunk 1; `prefill` batch 1.
+    """
+
+    kind: str
+    cache: CacheShape
+    batch: int = 1
+    chunk: int = 1
+
+    @property
+    def name(self) -> str:
+        """The kind, or `ragged_b4` for a batch smaller than the cache's slots."""
+        partial = self.kind in ("batched", "ragged") and self.batch != self.cache.slots
+        return f"{self.kind}_b{self.batch}" if partial else self.kind
+
+    @property
+    def rows(self) -> int:
+        """Tokens the step processes."""
+        return self.batch * self.chunk
+
+    def arguments(self) -> list[TensorSpec]:
+        """The arguments after the weights and before k and v."""
+        rows, scalar = (self.rows,), ()
+        names: dict[str, list[tuple[str, tuple[int, ...]]]] = {
+            "decode": [("token", scalar), ("position", scalar)],
+            "batched": [("tokens", rows), ("position", scalar)],
+            "ragged": [("tokens", rows), ("positions", rows)],
+        }
+        chunked = [("tokens", rows), ("slot", scalar), ("start", scalar), ("length", scalar)]
+        entries = names.get(self.kind, chunked)
+        return [TensorSpec(name, shape, "i32") for name, shape in entries]
+
+    def results(self, config: ModelConfig) -> list[TensorSpec]:
+        """Token and logits; k and v follow them."""
+        stepped = self.kind in ("batched", "ragged")
+        logit_rows = (self.rows,) if stepped or self.kind == "prefill_all" else ()
+        return [
+            TensorSpec("tokens" if stepped else "token", (self.batch,) if stepped else (), "i32"),
+            TensorSpec("logits", (*logit_rows, config.vocab_size), "f32"),
+        ]
+
+
+def plan_graphs(
+    config: ModelConfig,
+    kinds: Sequence[str],
+    cache: CacheShape,
+    chunk: int,
+    batches: Sequence[int] | None = None,
+) -> list[GraphSpec]:
+    """The graphs of a bundle. `batches` (default: the cache's slots) is for batched and ragged.
+
+    Raises `UserError` where the sizes do not fit the model or each other.
+    """
+    check_sizes(config, cache, chunk)
+    graphs = []
+    for kind in kinds:
+        if kind in ("batched", "ragged"):
+            for batch in batches or [cache.slots]:
+                if not 1 <= batch <= cache.slots:
+                    raise UserError(f"--batch {batch}: must be from 1 to --slots, {cache.slots}")
+                graphs.append(GraphSpec(kind, cache, batch=batch))
+        elif kind == "decode":
+            graphs.append(GraphSpec(kind, cache))
+        else:
+            graphs.append(GraphSpec(kind, cache, chunk=chunk))
+    return graphs
+
+
+def check_sizes(config: ModelConfig, cache: CacheShape, chunk: int) -> None:
+    """Raises `UserError` for a context, slot count or chunk that this model cannot have."""
+    if not 2 <= cache.context <= config.max_position_embeddings:
+        raise UserError(
+            f"--context {cache.context}: must be from 2 to the model's "
+            f"max_position_embeddings, {config.max_position_embeddings}"
+        )
+    if config.sliding_window is not None and cache.context > config.sliding_window:
+        raise UserError(
+            f"config.json: sliding_window is {config.sliding_window}; attention over a window is "
+            f"not supported: use --context {config.sliding_window} or less, where it has no effect"
+        )
+    if not 1 <= cache.slots <= 256:
+        raise UserError(f"--slots {cache.slots}: must be from 1 to 256")
+    if not 2 <= chunk <= cache.context:
+        raise UserError(f"--chunk {chunk}: must be from 2 to --context, {cache.context}")

@@ -1,0 +1,75 @@
+"""The one table of compile flags: a row a target, its architectures listed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from intaglio.runtime.errors import UserError
+from intaglio.runtime.host import cpu_features
+
+# The instructions each x86-64 level promises, as /proc/cpuinfo names them.
+_V2 = ("popcnt", "sse4_1", "sse4_2", "ssse3")
+_V3 = (*_V2, "abm", "avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "movbe")
+_V4 = (*_V3, "avx512bw", "avx512cd", "avx512dq", "avx512f", "avx512vl")
+_X86_LEVELS = {"x86-64": (), "x86-64-v2": _V2, "x86-64-v3": _V3, "x86-64-v4": _V4}
+_X86_CPUS = (
+    *("haswell", "broadwell", "skylake", "skylake-avx512", "cascadelake", "icelake-server"),
+    *("sapphirerapids", "graniterapids", "znver1", "znver2", "znver3", "znver4", "znver5"),
+)
+_ARM_CPUS = ("neoverse-n1", "neoverse-n2", "neoverse-v1", "neoverse-v2")
+
+
+@dataclass(frozen=True)
+class Target:
+    """How one kind of device is compiled for; the first of `archs` is the default."""
+
+    name: str
+    driver: str
+    archs: tuple[str, ...]
+    arch_flags: Callable[[str], list[str]]
+
+    def flags(self, arch: str) -> list[str]:
+        """iree-compile's flags. The compiler's own default, O0, is ten times slower than O3."""
+        return [*self.arch_flags(arch), "--iree-opt-level=O3"]
+
+    def check_arch(self, arch: str | None) -> str:
+        """The arch to compile for. Raises `UserError` with the list for an unknown one."""
+        if arch is not None and arch not in self.archs:
+            known = ", ".join(self.archs)
+            raise UserError(f"--arch {arch}: not known for --target {self.name}: one of {known}")
+        return arch or self.archs[0]
+
+
+def _cpu_flags(arch: str) -> list[str]:
+    flags = [
+        "--iree-hal-target-device=local",
+        "--iree-hal-local-target-device-backends=llvm-cpu",
+        f"--iree-llvmcpu-target-cpu={arch}",
+    ]
+    if arch in _ARM_CPUS:
+        flags.append("--iree-llvmcpu-target-triple=aarch64-unknown-linux-gnu")
+    elif arch != "host":
+        flags.append("--iree-llvmcpu-target-triple=x86_64-unknown-linux-gnu")
+    return flags
+
+
+def _cuda_flags(arch: str) -> list[str]:
+    return ["--iree-hal-target-device=cuda", f"--iree-cuda-target={arch}"]
+
+
+TARGETS = {
+    target.name: target
+    for target in (
+        Target("cpu", "local-task", ("host", *_X86_LEVELS, *_X86_CPUS, *_ARM_CPUS), _cpu_flags),
+        # newer devices take sm_80's PTX through their driver; this compiler knows no sm_90
+        Target("cuda", "cuda", ("sm_80", "sm_86", "sm_89"), _cuda_flags),
+    )
+}
+
+
+def required_features(target: str, arch: str) -> tuple[str, ...]:
+    """CPU flags a machine must have to run what was compiled; empty where that is not known."""
+    if target != "cpu":
+        return ()
+    return cpu_features() if arch == "host" else _X86_LEVELS.get(arch, ())

@@ -1,0 +1,11 @@
+"""Run bundles: `Engine` for text and tokens, `Session` for the graphs themselves."""
+
+from __future__ import annotations
+
+from .engine import Engine, Generation
+from .errors import UserError
+from .manifest import Manifest
+from .sampling import SamplingParams
+from .session import Session
+
+__all__ = ["Engine", "Generation", "Manifest", "SamplingParams", "Session", "UserError"]

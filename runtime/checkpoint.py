@@ -1,0 +1,134 @@
+"""Safetensors folders: headers checked, tensors memory-mapped, nothing read that is not asked for.
+
+The format: https://github.com/huggingface/safetensors#format
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError, safe_open
+
+from .errors import UserError
+from .manifest import WeightSpec, plain_name
+
+SINGLE_FILE = "model.safetensors"
+INDEX_FILE = "model.safetensors.index.json"
+BUNDLED_FILE = "weights.safetensors"
+DTYPE_NAMES = {"F32": "f32", "BF16": "bf16", "F16": "f16"}
+_LARGEST_INDEX = 64 << 20
+
+
+@dataclass(frozen=True)
+class StoredTensor:
+    """Where one tensor lies. `dtype` is ours (f32, bf16, f16) or safetensors' own if unknown."""
+
+    file: Path
+    dtype: str
+    shape: tuple[int, ...]
+    offset: int
+    nbytes: int
+
+
+class Checkpoint:
+    """The tensors of a folder by name: one safetensors file or an index of shards."""
+
+    def __init__(self, folder: Path, tensors: Mapping[str, StoredTensor]) -> None:
+        self.folder = folder
+        self.tensors = tensors
+        self._maps: dict[Path, npt.NDArray[np.uint8]] = {}
+
+    @classmethod
+    def open(cls, folder: Path) -> Checkpoint:
+        """Read the headers of a checkpoint or bundle folder.
+
+        Raises `UserError` for a missing, truncated or malformed file, or an index that names
+        anything but files of the folder itself.
+        """
+        for name in (BUNDLED_FILE, SINGLE_FILE):
+            if (folder / name).exists():
+                return cls(folder, _read_header(folder / name))
+        if (folder / INDEX_FILE).exists():
+            return cls(folder, _read_shards(folder))
+        raise UserError(f"{folder}: no weights: neither {SINGLE_FILE} nor {INDEX_FILE} is there")
+
+    @staticmethod
+    def exists(folder: Path) -> bool:
+        """Whether the folder holds weights at all."""
+        return any((folder / n).exists() for n in (BUNDLED_FILE, SINGLE_FILE, INDEX_FILE))
+
+    def bytes_of(self, name: str) -> npt.NDArray[np.uint8]:
+        """A tensor's bytes, mapped copy-on-write: pages are read when touched."""
+        stored = self.tensors[name]
+        if stored.file not in self._maps:
+            self._maps[stored.file] = np.memmap(stored.file, np.uint8, mode="c")
+        return self._maps[stored.file][stored.offset : stored.offset + stored.nbytes]
+
+
+def check_weights(checkpoint: Checkpoint, weights: Iterable[WeightSpec]) -> None:
+    """Raises `UserError` for the first weight that is missing or differs in shape or dtype."""
+    for spec in weights:
+        stored = checkpoint.tensors.get(spec.tensor)
+        if stored is None:
+            raise UserError(f"{checkpoint.folder}: tensor {spec.tensor} is missing")
+        if stored.shape != spec.shape:
+            found, wanted = list(stored.shape), list(spec.shape)
+            raise UserError(f"{stored.file}: {spec.tensor} has shape {found}, expected {wanted}")
+        if stored.dtype != spec.dtype:
+            raise UserError(
+                f"{stored.file}: {spec.tensor} is {stored.dtype}, expected {spec.dtype}"
+            )
+
+
+def _read_header(path: Path) -> dict[str, StoredTensor]:
+    try:
+        # checks the header against the file: length, ranges, overlaps, sizes
+        with safe_open(path, framework="numpy"):
+            pass
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            header = json.loads(file.read(length))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except (SafetensorError, ValueError, RecursionError) as error:
+        reason = str(error).splitlines()[0][:200]
+        raise UserError(f"{path}: not a whole safetensors file ({reason}): get it again") from None
+    header.pop("__metadata__", None)
+    return {name: _stored(path, 8 + length, entry) for name, entry in header.items()}
+
+
+def _stored(path: Path, base: int, entry: Mapping[str, Any]) -> StoredTensor:
+    begin, end = entry["data_offsets"]
+    dtype = DTYPE_NAMES.get(entry["dtype"], entry["dtype"])
+    return StoredTensor(path, dtype, tuple(entry["shape"]), base + begin, end - begin)
+
+
+def _read_shards(folder: Path) -> dict[str, StoredTensor]:
+    path = folder / INDEX_FILE
+    try:
+        if path.stat().st_size > _LARGEST_INDEX:
+            raise UserError(f"{path}: too large to be an index")
+        weight_map = json.loads(path.read_bytes())["weight_map"]
+        shards = sorted(set(weight_map.values()))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
+        raise UserError(f"{path}: not an index: needs a weight_map of tensor to file") from None
+    tensors: dict[str, StoredTensor] = {}
+    for shard in shards:
+        if not isinstance(shard, str) or not plain_name(shard):
+            raise UserError(f"{path}: shard {shard!r} is not a file of this folder: refused")
+        held = _read_header(folder / shard)
+        tensors |= {name: at for name, at in held.items() if weight_map.get(name) == shard}
+    missing = sorted(set(weight_map) - set(tensors))
+    if missing:
+        raise UserError(f"{path}: {missing[0]} is not in {weight_map[missing[0]]}")
+    return tensors

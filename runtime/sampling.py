@@ -1,0 +1,178 @@
+"""Choosing the next token on the host: penalty, temperature, top-k, top-p, min-p, in that order.
+
+The order and the definitions are those of transformers' logits processors.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from intaglio.runtime.errors import UserError
+
+
+@dataclass(frozen=True)
+class SamplingParams:
+    """How to choose a token; the defaults are plain greedy decoding.
+
+    temperature: 0 is greedy, else logits are divided by it.
+    top_k: keep the k most likely tokens (and ties of the last); 0 is off.
+    top_p: keep the fewest most likely tokens whose probabilities reach it; 1 is off.
+    min_p: keep tokens at least this likely relative to the likeliest; 0 is off.
+    repetition_penalty: logits of seen tokens are divided (positive) or multiplied (negative).
+    seed: same seed, same choices; None draws one from the system.
+
+    Raises UserError where a value is out of its range.
+    """
+
+    temperature: float = 0.0
+    top_k: int = 0
+    top_p: float = 1.0
+    min_p: float = 0.0
+    repetition_penalty: float = 1.0
+    seed: int | None = None
+
+    def __post_init__(self) -> None:
+        _check_real("temperature", self.temperature, 0.0, math.inf, "a finite number, 0 or more")
+        _check_whole("top_k", self.top_k, 2**31, "a whole number from 0 (off) to 2147483647")
+        _check_real("top_p", self.top_p, 0.0, 1.0, "a number from 0 to 1 (off)")
+        _check_real("min_p", self.min_p, 0.0, 1.0, "a number from 0 (off) to 1")
+        # Bounded so that no penalized f32 logit can overflow a double.
+        _check_real(
+            "repetition_penalty",
+            self.repetition_penalty,
+            0.01,
+            100.0,
+            "a number from 0.01 to 100 (1 is off)",
+        )
+        if self.seed is not None:
+            _check_whole("seed", self.seed, 2**64, "a whole number from 0 to 2**64 - 1")
+
+    @property
+    def is_plain_greedy(self) -> bool:
+        """Whether the argmax made on the device is already the answer."""
+        return self.temperature == 0 and self.repetition_penalty == 1
+
+
+class Sampler:
+    """Chooses the tokens of one sequence; has its own random stream and its own history."""
+
+    def __init__(self, params: SamplingParams, vocab_size: int) -> None:
+        self.params = params
+        self.vocab_size = vocab_size
+        self._random = np.random.Generator(np.random.PCG64(params.seed))
+        self._seen = np.zeros(vocab_size, dtype=np.bool_)
+
+    def observe(self, tokens: Iterable[int]) -> None:
+        """Count tokens of the prompt, or generated ones, as seen by the repetition penalty.
+
+        `sample` doesn't observe what it returns: the caller decides what joins the sequence.
+        Raises ValueError for a token outside the vocabulary.
+        """
+        ids = np.fromiter(tokens, dtype=np.int64)
+        if ids.size and (ids.min() < 0 or ids.max() >= self.vocab_size):
+            raise ValueError(f"observed a token outside 0..{self.vocab_size - 1}")
+        self._seen[ids] = True
+
+    def sample(self, logits: NDArray[np.float32]) -> int:
+        """Return the next token, from logits [V] f32, which are left as they are.
+
+        Raises RuntimeError where the logits give no distribution (NaN, +inf, or all -inf).
+        """
+        if logits.shape != (self.vocab_size,):
+            raise ValueError(f"logits have shape {logits.shape}, not ({self.vocab_size},)")
+        if not math.isfinite(logits.max()):  # NaN wins a max
+            raise RuntimeError(
+                "the model's logits are NaN, +inf or all -inf: its weights are damaged or its "
+                "precision too low (try --precision exact)"
+            )
+        scores = self._penalized(logits)
+        if self.params.temperature == 0:
+            return int(scores.argmax())
+        ids, weights = self._candidates(scores)
+        return int(ids[_draw(weights, self._random.random())])
+
+    def _penalized(self, logits: NDArray[np.float32]) -> NDArray[np.floating]:
+        penalty = self.params.repetition_penalty
+        if penalty == 1 or not self._seen.any():
+            return logits
+        scores = logits.astype(np.float64)
+        seen = scores[self._seen]
+        scores[self._seen] = np.where(seen < 0, seen * penalty, seen / penalty)
+        return scores
+
+    def _candidates(
+        self, scores: NDArray[np.floating]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """The tokens that may be drawn and their weights (the likeliest weighs 1), both [n]."""
+        params = self.params
+        ids = np.arange(scores.size)
+        # Temperature keeps the order, so top-k may go first and leave less to exponentiate.
+        if 0 < params.top_k < scores.size:
+            place = scores.size - params.top_k
+            ids = np.flatnonzero(scores >= np.partition(scores, place)[place])
+            scores = scores[ids]
+        with np.errstate(over="ignore"):  # a tiny temperature makes -inf, which weighs 0
+            weights = np.exp((scores.astype(np.float64) - scores.max()) / params.temperature)
+        if params.top_p < 1:
+            order = _nucleus(weights / weights.sum(), params.top_p)
+            ids, weights = ids[order], weights[order]
+        if params.min_p > 0:
+            likely = weights >= params.min_p
+            ids, weights = ids[likely], weights[likely]
+        return ids, weights
+
+
+def _nucleus(probs: NDArray[np.float64], top_p: float) -> NDArray[np.int64]:
+    """Places in probs [n] of the fewest likeliest that reach top_p, likeliest first, at least one.
+
+    A token is left out if it and all less likely ones together hold at most 1 - top_p. One
+    with at most (1 - top_p) / n always is, so only the others are sorted.
+    """
+    likely = np.flatnonzero(probs > (1 - top_p) / probs.size)
+    if likely.size == 0:
+        return np.array([probs.argmax()])
+    order = likely[np.argsort(-probs[likely], kind="stable")]
+    reached = np.cumsum(probs[order])
+    return order[: 1 + int(np.searchsorted(reached[:-1], top_p, side="left"))]
+
+
+def _draw(weights: NDArray[np.float64], uniform: float) -> int:
+    """The place in weights [n] that uniform, in [0, 1), falls on; never one of weight 0."""
+    reached = np.cumsum(weights)
+    place = np.searchsorted(reached, uniform * reached[-1], side="right")
+    # Rounding may carry the product up to the total, past the last place with a weight.
+    return int(min(place, np.searchsorted(reached, reached[-1], side="left")))
+
+
+def _check_real(field: str, value: object, low: float, high: float, accepted: str) -> None:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not _is_finite(value)
+        or not low <= value <= high
+    ):
+        raise UserError(f"{field} is {_shown(value)}; it must be {accepted}")
+
+
+def _check_whole(field: str, value: object, end: int, accepted: str) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < end:
+        raise UserError(f"{field} is {_shown(value)}; it must be {accepted}")
+
+
+def _is_finite(value: int | float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an int too large for a float
+        return False
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, int) and value.bit_length() > 128:  # Python won't print the largest
+        return "a number of more than 38 digits"
+    text = repr(value)
+    return text if len(text) <= 40 else text[:37] + "..."

@@ -1,0 +1,162 @@
+"""The graphs of one bundle on one cache: weights bound once, each call a single VM invocation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import iree.runtime as rt
+import numpy as np
+import numpy.typing as npt
+
+from .checkpoint import Checkpoint
+from .device import Device
+from .errors import UserError
+from .manifest import GraphFacts, Manifest, TensorSpec
+from .weights import bind_weights
+
+
+class Step:
+    """What a call returned. Both results stay on the device until they are read."""
+
+    def __init__(self, device: Device, facts: GraphFacts, tokens: Any, logits: Any) -> None:
+        self._device, self._facts = device, facts
+        self._tokens, self._logits = tokens, logits
+
+    @property
+    def tokens(self) -> npt.NDArray[np.int32]:
+        """The greedy next tokens, i32: a scalar, or `[B]` for batched and ragged."""
+        return self._read(self._tokens, 0)
+
+    @property
+    def logits(self) -> npt.NDArray[np.float32]:
+        """f32 `[V]`; `[B, V]` for batched and ragged; `[C, V]` for prefill_all."""
+        return self._read(self._logits, 1)
+
+    def _read(self, view: Any, index: int) -> npt.NDArray[Any]:
+        return self._device.read(view, self._facts.results[index])
+
+
+@dataclass
+class _Graph:
+    facts: GraphFacts
+    context: Any
+    entry: Any
+
+
+class Session:
+    """A bundle's graphs, weights and cache on one device.
+
+    Methods mirror the graph kinds. Positions already written stay in the cache until they are
+    overwritten: a sequence is whatever the caller says it is. Not thread-safe.
+    """
+
+    def __init__(
+        self,
+        bundle: Path,
+        manifest: Manifest,
+        checkpoint: Checkpoint,
+        *,
+        graphs: Sequence[str] | None = None,
+        threads: int | None = None,
+    ) -> None:
+        """Load `graphs` (names; default all), map the weights and clear the cache.
+
+        Raises `UserError` if a weight does not match, a graph is missing or IREE refuses one.
+        """
+        arrays = bind_weights(manifest, checkpoint)
+        self.manifest = manifest
+        self._device = Device(manifest.target.driver, threads)
+        held = {facts.name: facts for facts in manifest.graphs}
+        for name in graphs or ():
+            if name not in held:
+                raise UserError(
+                    f"{bundle}: has no graph {name}, only {', '.join(held)}: compile it again"
+                )
+        self._graphs = {
+            name: _Graph(held[name], *self._device.load(bundle / held[name].vmfb, held[name].kind))
+            for name in graphs or held
+        }
+        # the arrays too: IREE uses their memory in place and does not hold on to it
+        self._weights = [
+            (array, self._device.adopt(spec, array))
+            for array, spec in zip(arrays, manifest.weights, strict=True)
+        ]
+        self.clear()
+
+    def clear(self) -> None:
+        """A cache of zeros."""
+        cache = self.manifest.cache
+        self._k, self._v = self._device.zeros(cache.k), self._device.zeros(cache.v)
+
+    def graph(self, name: str) -> GraphFacts:
+        """The facts of a loaded graph. Raises `KeyError` for one that is not loaded."""
+        return self._graphs[name].facts
+
+    def prefill(
+        self, tokens: Sequence[int], *, slot: int = 0, start: int = 0, graph: str = "prefill"
+    ) -> Step:
+        """Process 1..chunk tokens of `slot` from position `start`.
+
+        Attends to the `start` positions cached before them. Raises `ValueError` for sizes that
+        do not fit; token ids are the caller's to check.
+        """
+        facts = self.graph(graph)
+        length = len(tokens)
+        if not 1 <= length <= facts.chunk:
+            raise ValueError(f"prefill takes 1 to {facts.chunk} tokens, not {length}")
+        self._check_position(start + length - 1)
+        if not 0 <= slot < self.manifest.cache.slots:
+            raise ValueError(f"slot {slot} is not one of {self.manifest.cache.slots}")
+        padded = [*tokens, *[0] * (facts.chunk - length)]
+        return self._call(graph, padded, slot, start, length)
+
+    def decode(self, token: int, position: int) -> Step:
+        """One token of slot 0 at `position`."""
+        self._check_position(position)
+        return self._call("decode", token, position)
+
+    def batched(self, tokens: Sequence[int], position: int, *, graph: str = "batched") -> Step:
+        """One token of each of slots 0..B-1, all at `position`."""
+        self._check_position(position)
+        return self._call(graph, tokens, position)
+
+    def ragged(
+        self, tokens: Sequence[int], positions: Sequence[int], *, graph: str = "ragged"
+    ) -> Step:
+        """One token of each of slots 0..B-1, row by row at its own position."""
+        for position in positions:
+            self._check_position(position)
+        return self._call(graph, tokens, positions)
+
+    def _check_position(self, position: int) -> None:
+        context = self.manifest.cache.context
+        if not 0 <= position < context:
+            raise ValueError(f"position {position} is outside the context of {context}")
+
+    def _call(self, name: str, *values: int | Sequence[int]) -> Step:
+        graph = self._graphs[name]
+        arguments = rt.VmVariantList(len(self._weights) + len(values) + 2)
+        for _, view in self._weights:
+            arguments.push_ref(view)
+        for spec, value in zip(graph.facts.arguments, values, strict=True):
+            arguments.push_ref(self._device.put(spec, _as_i32(spec, value)))
+        arguments.push_ref(self._k)
+        arguments.push_ref(self._v)
+        # the graph writes the cache in place: nothing else may hold it during the call
+        del self._k, self._v
+        results = rt.VmVariantList(4)
+        graph.context.invoke(graph.entry, arguments, results)
+        token, logits, self._k, self._v = (
+            results.get_as_object(index, rt.HalBufferView) for index in range(4)
+        )
+        return Step(self._device, graph.facts, token, logits)
+
+
+def _as_i32(spec: TensorSpec, value: int | Sequence[int]) -> npt.NDArray[np.int32]:
+    array = np.asarray(value, np.int32)
+    if array.shape != spec.shape:
+        raise ValueError(f"{spec.name} has shape {array.shape}, the graph takes {spec.shape}")
+    return array

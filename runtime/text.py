@@ -1,0 +1,229 @@
+"""Between text and tokens: a checkpoint's tokenizer, streamed decoding, stop strings."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from intaglio.runtime.chat_template import (
+    load_bos_eos,
+    load_chat_template,
+    read_capped,
+    render_chat,
+    user_error,
+)
+from intaglio.runtime.errors import UserError
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+TOKENIZER_BYTES = 64 * 1024**2
+WINDOW = 32  # tokens a stream decodes again at most, unless a run of byte tokens is longer
+INCOMPLETE = "\ufffd"  # what a decoder makes of half a character
+
+
+class TextCodec:
+    """The tokenizer and chat template of a checkpoint folder."""
+
+    def __init__(self, folder: Path, tokenizer: Tokenizer, vocab_size: int) -> None:
+        self.folder = folder
+        self.vocab_size = vocab_size
+        self._tokenizer = tokenizer
+        added = tokenizer.get_added_tokens_decoder()
+        self._special = frozenset(token for token, entry in added.items() if entry.special)
+
+    @classmethod
+    def load(cls, folder: Path, vocab_size: int) -> TextCodec:
+        """Read `tokenizer.json` of a folder, for a model of vocab_size token ids.
+
+        Raises UserError where the file is missing, unreadable or no tokenizer, or where the
+        `tokenizers` package is not installed.
+        """
+        file = folder / "tokenizer.json"
+        if not file.is_file():
+            raise UserError(
+                f"{folder}: has no tokenizer.json, so text can't be tokenized; "
+                "give token ids (--tokens) instead"
+            )
+        try:
+            from tokenizers import Tokenizer
+        except ImportError:
+            raise UserError(
+                "text needs the tokenizers package (pip install tokenizers), "
+                "or give token ids (--tokens) instead"
+            ) from None
+        data = read_capped(file, TOKENIZER_BYTES)
+        with _refused(f"{file}: cannot be loaded"):
+            tokenizer = Tokenizer.from_buffer(data)
+            # Left over from training in some files; either would change the prompt silently.
+            tokenizer.no_truncation()
+            tokenizer.no_padding()
+            return cls(folder, tokenizer, vocab_size)
+
+    def encode(self, text: str, *, add_special_tokens: bool = True) -> list[int]:
+        """Return the token ids of text; UserError where the model's vocabulary lacks one."""
+        with _refused(f"{self.folder / 'tokenizer.json'}: cannot encode the text"):
+            encoding = self._tokenizer.encode(text, add_special_tokens=add_special_tokens)
+        tokens: list[int] = encoding.ids
+        largest = max(tokens, default=0)
+        if largest >= self.vocab_size:
+            raise UserError(
+                f"{self.folder / 'tokenizer.json'}: makes token {largest}, but the model has "
+                f"only {self.vocab_size} (0..{self.vocab_size - 1}): not this model's tokenizer"
+            )
+        return tokens
+
+    def decode(self, tokens: Iterable[int], *, skip_special_tokens: bool = True) -> str:
+        """Return the text of token ids; ids that the tokenizer doesn't know make no text."""
+        ids = [int(token) for token in tokens]
+        with _refused(f"{self.folder / 'tokenizer.json'}: cannot decode"):
+            text: str = self._tokenizer.decode(ids, skip_special_tokens=skip_special_tokens)
+        return text
+
+    @functools.cached_property
+    def _template(self) -> str | None:
+        return load_chat_template(self.folder)
+
+    @property
+    def has_chat_template(self) -> bool:
+        """Whether `chat` can work; UserError where the template can't be read."""
+        return self._template is not None
+
+    def chat(self, messages: list[dict[str, str]]) -> list[int]:
+        """Return the token ids that ask for the assistant's next message.
+
+        Each message has a `role` and a `content`. Raises UserError where the folder has no
+        chat template or the template refuses.
+        """
+        if self._template is None:
+            raise UserError(f"{self.folder}: has no chat template; use --raw for a plain prompt")
+        bos, eos = load_bos_eos(self.folder)
+        text = render_chat(
+            self._template, messages, add_generation_prompt=True, bos_token=bos, eos_token=eos
+        )
+        return self.encode(text, add_special_tokens=False)  # the template wrote them itself
+
+    def stream(self) -> DetokenizerStream:
+        """Return a new stream, for the tokens of one sequence."""
+        return DetokenizerStream(self)
+
+    def _makes_text(self, token: int) -> bool:
+        return token not in self._special and self._tokenizer.id_to_token(token) is not None
+
+    def _is_byte(self, token: int) -> bool:
+        # `<0xE4>` of a byte-fallback vocabulary. In another it is only text that waits a bit.
+        piece = self._tokenizer.id_to_token(token) or ""
+        return len(piece) == 6 and piece.startswith("<0x") and piece.endswith(">")
+
+
+class DetokenizerStream:
+    """Tokens in, text out as soon as it is final: the pieces add up to the whole's decode.
+
+    What a token says may depend on its neighbours: decoders drop the first token's leading
+    space, and a character may take several tokens. So each step decodes a window that begins
+    one clean step before the new tokens, and gives out what is beyond that step's text.
+    """
+
+    def __init__(self, codec: TextCodec) -> None:
+        self._codec = codec
+        self._window: list[int] = []
+        self._given = 0  # characters of the window's text that are already out
+        self._step = 0  # where in the window the latest clean step begins
+
+    def push(self, token: int) -> str:
+        """Return the text that became final with this token, often none or one word."""
+        token = int(token)
+        # Neither special nor unknown ids separate the tokens around them.
+        if not self._codec._makes_text(token):
+            return ""
+        self._window.append(token)
+        if self._codec._is_byte(token):
+            return ""  # one bad byte makes its whole run U+FFFD, so no byte is final before the end
+        text = self._codec.decode(self._window)
+        # The last character may be half of one; all before it are as they'll stay.
+        final = len(text) - text.endswith(INCOMPLETE)
+        piece = text[self._given : final]
+        self._given = max(self._given, final)
+        if final == len(text):
+            self._advance()
+        elif len(self._window) > WINDOW:
+            self._cut(text)
+        return piece
+
+    def flush(self) -> str:
+        """Return what is left at the end: half a character comes out as U+FFFD."""
+        piece = self._codec.decode(self._window)[self._given :]
+        self._window, self._given, self._step = [], 0, 0
+        return piece
+
+    def _advance(self) -> None:
+        """Drop the tokens before the latest step, which keeps the leading space at bay."""
+        kept = self._window[self._step :]
+        given = len(self._codec.decode(kept))
+        if given:  # else it has not used up the leading space that a decoder drops
+            self._window, self._given, self._step = kept, given, len(kept)
+
+    def _cut(self, text: str) -> None:
+        """Bound a window that never ends clean, as with endless bytes that are not UTF-8.
+
+        The cut may fall inside a character; a few bytes later it reads the same again, so
+        what is still to come is counted from the end.
+        """
+        kept = self._window[-WINDOW // 4 :]
+        given = len(self._codec.decode(kept)) - (len(text) - self._given)
+        if given > 0:
+            self._window, self._given, self._step = kept, given, 0
+
+
+class StopStrings:
+    """Passes text on until one of the stop strings is complete; the first to end wins.
+
+    Of several that end together the longest counts. No part of it is passed on.
+    """
+
+    def __init__(self, stops: Sequence[str]) -> None:
+        if any(not stop for stop in stops):
+            raise UserError("a stop string is empty; give at least one character")
+        self._stops = tuple(stops)
+        self._longest = max(map(len, stops), default=0)
+        self._held = ""
+        self._stopped = False
+
+    def push(self, text: str) -> tuple[str, bool]:
+        """Return the text that is safe to pass on, and whether a stop string was met."""
+        if self._stopped:
+            return "", True
+        text = self._held + text
+        found = [(at + len(stop), at) for stop in self._stops if (at := text.find(stop)) >= 0]
+        if found:
+            self._held, self._stopped = "", True
+            return text[: min(found)[1]], True
+        keep = self._pending(text)
+        self._held = text[len(text) - keep :]
+        return text[: len(text) - keep], False
+
+    def flush(self) -> str:
+        """Return what was held back, when no more text will come."""
+        held, self._held = self._held, ""
+        return held
+
+    def _pending(self, text: str) -> int:
+        """How many characters at the end of text may begin a stop string."""
+        for count in range(min(self._longest - 1, len(text)), 0, -1):
+            if any(stop.startswith(text[-count:]) for stop in self._stops):
+                return count
+        return 0
+
+
+@contextmanager
+def _refused(what: str) -> Iterator[None]:
+    """Make a UserError of whatever the tokenizers package raises."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # a panic in its Rust is no Exception
+        raise user_error(f"{what} ({str(error)[:200]})") from None

@@ -1,0 +1,196 @@
+"""Sampling against transformers' definitions, written out plainly over the whole vocabulary."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from intaglio.runtime.errors import UserError
+from intaglio.runtime.sampling import Sampler, SamplingParams
+
+PARAMS = st.builds(
+    SamplingParams,
+    temperature=st.sampled_from([0.1, 0.7, 1.0, 1.9]),
+    top_k=st.sampled_from([0, 1, 2, 5, 11, 10**6]),
+    top_p=st.sampled_from([0.0, 0.01, 0.33, 0.8, 0.97, 1.0]),
+    min_p=st.sampled_from([0.0, 0.04, 0.3, 1.0]),
+    repetition_penalty=st.sampled_from([0.8, 1.0, 1.3, 5.0]),
+)
+
+
+def spread(seed: int, vocab: int) -> NDArray[np.float32]:
+    return np.random.default_rng(seed).normal(0, 3, vocab).astype(np.float32)
+
+
+def softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    weights: NDArray[np.float64] = np.exp(scores - scores.max())
+    weights /= weights.sum()
+    return weights
+
+
+def naive(logits: NDArray[np.float32], params: SamplingParams, seen: set[int]) -> NDArray[Any]:
+    """The distribution [V], one processor after the other as transformers has them."""
+    scores = logits.astype(np.float64)
+    for token in seen:
+        penalty = params.repetition_penalty
+        scores[token] *= penalty if scores[token] < 0 else 1 / penalty
+    scores = scores / params.temperature
+    if params.top_k:
+        kth = np.sort(scores)[::-1][min(params.top_k, scores.size) - 1]
+        scores[scores < kth] = -np.inf
+    if params.top_p < 1:
+        rising = np.argsort(scores)
+        removed = np.cumsum(softmax(scores[rising])) <= 1 - params.top_p
+        removed[-1] = False
+        scores[rising[removed]] = -np.inf
+    if params.min_p > 0:
+        probs = softmax(scores)
+        scores[probs < params.min_p * probs.max()] = -np.inf
+    return softmax(scores)
+
+
+class Grid:
+    """In place of a random stream: n even points of [0, 1), so frequencies are exact to 1/n."""
+
+    def __init__(self, n: int) -> None:
+        self.points = iter((np.arange(n) + 0.5) / n)
+
+    def random(self) -> float:
+        return float(next(self.points))
+
+
+@settings(max_examples=60, deadline=None)
+@given(PARAMS, st.integers(0, 10**6), st.integers(1, 12), st.data())
+def test_distribution_is_that_of_the_naive_processors(
+    params: SamplingParams, seed: int, vocab: int, data: st.DataObject
+) -> None:
+    logits = spread(seed, vocab)
+    seen = data.draw(st.sets(st.integers(0, vocab - 1)))
+    sampler = Sampler(params, vocab)
+    sampler.observe(seen)
+    sampler._random = Grid(400)  # type: ignore[assignment]
+    drawn = np.bincount([sampler.sample(logits) for _ in range(400)], minlength=vocab)
+    expected = naive(logits, params, seen)
+    assert not drawn[expected == 0].any()
+    np.testing.assert_allclose(drawn / 400, expected, atol=1.01 / 400)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 10**6), st.sampled_from([0, 50]), st.sampled_from([0.5, 0.95, 0.9999]))
+def test_large_vocabulary_support(seed: int, top_k: int, top_p: float) -> None:
+    params = SamplingParams(temperature=1.3, top_k=top_k, top_p=top_p)
+    logits = spread(seed, 5000)
+    ids, weights = Sampler(params, 5000)._candidates(logits)
+    expected = naive(logits, params, set())
+    assert sorted(ids) == list(np.flatnonzero(expected))
+    np.testing.assert_allclose(weights / weights.sum(), expected[ids], rtol=1e-9)
+
+
+@given(st.integers(0, 2**64 - 1))
+def test_same_seed_same_tokens_whatever_else_is_sampled(seed: int) -> None:
+    params = SamplingParams(temperature=1.0, top_p=0.9, seed=seed)
+    one, two, other = (Sampler(params, 64) for _ in range(3))
+    for step in range(8):
+        logits = spread(step, 64)
+        token = one.sample(logits)
+        other.sample(-logits)
+        assert two.sample(logits) == token
+
+
+def test_without_a_seed_each_sampler_has_its_own_stream() -> None:
+    logits = np.zeros(10_000, dtype=np.float32)
+    one, two = (Sampler(SamplingParams(temperature=1.0), 10_000) for _ in range(2))
+    assert [one.sample(logits) for _ in range(9)] != [two.sample(logits) for _ in range(9)]
+
+
+def test_greedy_takes_the_lowest_of_equals() -> None:
+    logits = np.array([0, 3, 1, 3], dtype=np.float32)
+    assert Sampler(SamplingParams(), 4).sample(logits) == 1
+
+
+@pytest.mark.parametrize(
+    ("logits", "seen", "expected"),
+    [([4.0, 3.0], [0], 1), ([-2.0, -3.0], [0], 1), ([4.0, 1.0], [0], 0), ([-2.0, -9.0], [0], 0)],
+)
+def test_penalty_divides_positive_and_multiplies_negative(
+    logits: list[float], seen: list[int], expected: int
+) -> None:
+    sampler = Sampler(SamplingParams(repetition_penalty=2.0), 2)
+    sampler.observe(seen)
+    assert sampler.sample(np.array(logits, dtype=np.float32)) == expected
+
+
+def test_sampling_leaves_the_logits_alone() -> None:
+    logits = spread(0, 32)
+    before = logits.copy()
+    logits.flags.writeable = False  # as a mapped device buffer may be
+    params = SamplingParams(temperature=0.5, top_k=8, top_p=0.9, min_p=0.1, repetition_penalty=2.0)
+    sampler = Sampler(params, 32)
+    sampler.observe(range(32))
+    sampler.sample(logits)
+    np.testing.assert_array_equal(logits, before)
+
+
+@pytest.mark.parametrize("temperature", [5e-324, 1e-30, 1.0, 1e300])
+def test_extreme_temperatures_and_masked_logits(temperature: float) -> None:
+    logits = np.array([-np.inf, 1, 3e38, -3e38], dtype=np.float32)
+    sampler = Sampler(SamplingParams(temperature=temperature, top_k=4, seed=0), 4)
+    drawn = {sampler.sample(logits) for _ in range(50)}
+    assert 0 not in drawn
+    assert drawn == {2} if temperature <= 1 else drawn == {1, 2, 3}
+
+
+@pytest.mark.parametrize("bad", [[np.nan, 1.0], [-np.inf, -np.inf], [np.inf, 1.0]])
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_logits_without_a_distribution_are_the_models_fault(
+    bad: list[float], temperature: float
+) -> None:
+    sampler = Sampler(SamplingParams(temperature=temperature), 2)
+    with pytest.raises(RuntimeError, match="NaN"):
+        sampler.sample(np.array(bad, dtype=np.float32))
+
+
+def test_misuse_is_told() -> None:
+    sampler = Sampler(SamplingParams(), 4)
+    with pytest.raises(ValueError, match="shape"):
+        sampler.sample(np.zeros((1, 4), dtype=np.float32))
+    for token in (-1, 4):
+        with pytest.raises(ValueError, match="outside"):
+            sampler.observe([token])
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *(("temperature", v) for v in (-0.1, math.nan, math.inf, "1", None, True, 10**400)),
+        *(("top_k", v) for v in (-1, 1.5, 2**31, True, "3")),
+        *(("top_p", v) for v in (-0.1, 1.1, math.nan)),
+        *(("min_p", v) for v in (-0.1, 1.1, math.nan)),
+        *(("repetition_penalty", v) for v in (0, -1, 101, math.nan, math.inf)),
+        *(("seed", v) for v in (-1, 2**64, 0.5, "7")),
+        pytest.param("seed", 10**5000, id="more digits than Python prints"),
+    ],
+)
+def test_values_out_of_range_are_refused_by_name(field: str, value: Any) -> None:
+    with pytest.raises(UserError, match=rf"^{field} is .*; it must be ") as caught:
+        SamplingParams(**{field: value})
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given_params", "expected"),
+    [
+        ({}, True),
+        ({"top_k": 5, "top_p": 0.5, "seed": 1}, True),
+        ({"temperature": 0.1}, False),
+        ({"repetition_penalty": 1.1}, False),
+    ],
+)
+def test_plain_greedy(given_params: dict[str, Any], expected: bool) -> None:
+    assert SamplingParams(**given_params).is_plain_greedy is expected
