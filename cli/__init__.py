@@ -1,0 +1,81 @@
+"""The command line, where codegen and runtime meet: each verb imports its work when it is called.
+
+A mistake of the user's is one line on stderr and exit code 2.
+"""
+
+from __future__ import annotations
+
+import importlib
+import signal
+from typing import Any
+
+import click
+
+from intaglio.runtime.errors import UserError
+
+_VERBS = {
+    "emit": "build",
+    "compile": "build",
+    "inspect": "inspection",
+    "generate": "run",
+    "chat": "chat",
+    "eval": "run",
+    "pull": "build",
+    "golden": "golden",
+}
+
+
+class _OneLine(click.ClickException):
+    """Shown as one line; the exit code says whose mistake it was."""
+
+    def __init__(self, message: str, exit_code: int = 2) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+    def show(self, file: Any = None) -> None:
+        click.echo(f"intaglio: error: {self.message}", err=True)
+
+
+class _Verbs(click.Group):
+    """Finds a verb's command in the module the table names, importing nothing before."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _VERBS:
+            return None
+        module = importlib.import_module(f"{__name__}.{_VERBS[cmd_name]}")
+        command: click.Command = getattr(module, f"{cmd_name}_command")
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except UserError as error:
+            raise _OneLine(str(error)) from None
+        except click.UsageError as error:
+            where = error.ctx.command_path if error.ctx else ctx.command_path
+            raise _OneLine(f"{error.format_message()} (see {where} --help)") from None
+        except KeyboardInterrupt:
+            raise _OneLine("interrupted", exit_code=130) from None
+        except _our_failures() as error:
+            raise _OneLine(str(error), exit_code=1) from None
+
+
+def _our_failures() -> tuple[type[Exception], ...]:
+    """Failures with a text of their own: known only once the compiler's module is imported."""
+    module = importlib.import_module("sys").modules.get("intaglio.codegen.compile")
+    return (module.CompileError,) if module else ()
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="intaglio")
+def main() -> None:
+    """Intaglio engraves language models: templates write StableHLO, IREE compiles it, tokens run.
+
+    MODEL is a Hugging Face folder, a .gguf file, a hub id (org/name) or the built-in
+    smollm2-135m-instruct. A BUNDLE is a folder that `intaglio compile` made.
+    """
+    # a polite kill unwinds like Ctrl-C, so that nothing half-written stays
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))

@@ -188,7 +188,8 @@ def _placed_whole(out: Path) -> Iterator[Path]:
         _swap(folder, out)
     except OSError as error:
         raise UserError(
-            f"{out}: cannot be written: {error.strerror or error}: free space or give another folder"
+            f"{out}: cannot be written: {error.strerror or error}: "
+            "free space there or use another folder"
         ) from None
     finally:
         if folder is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -91,10 +91,8 @@ class ModelConfig:
         if not generation.exists():
             return config
         more = Fields(str(generation), read_json_object(generation, "generation_config.json"))
-        eos = dict.fromkeys(
-            config.eos_token_ids + more.token_ids("eos_token_id", config.vocab_size)
-        )
-        return cls(**{**vars(config), "eos_token_ids": tuple(eos)})
+        ids = config.eos_token_ids + more.token_ids("eos_token_id", config.vocab_size)
+        return replace(config, eos_token_ids=tuple(dict.fromkeys(ids)))
 
 
 def _read(fields: Fields) -> ModelConfig:

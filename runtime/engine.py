@@ -133,7 +133,7 @@ class Engine:
         """
         before: Sequence[int] = ()
         if isinstance(prompt, str):
-            prompt = before = self._text().encode(prompt)
+            prompt = before = self.encode(prompt)
         if stop:
             self._text()
         run = TokenRun(
@@ -153,6 +153,10 @@ class Engine:
         `options` as for `generate`. Raises `UserError` without a chat template, too.
         """
         return self.generate(self._text().chat(list(messages)), **options)
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of a text, special tokens added as the tokenizer says."""
+        return self._text().encode(text)
 
     def _text(self) -> TextCodec:
         if self.codec is None:

@@ -1,0 +1,102 @@
+"""emit, compile, pull: from a model to text and bundles."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from intaglio.codegen.bundle import BuildOptions, build_bundle
+from intaglio.codegen.emit import emit
+from intaglio.codegen.model import load_model
+from intaglio.codegen.pull import pull, resolve_model
+from intaglio.runtime.errors import UserError
+from intaglio.runtime.manifest import ALL_KINDS, KINDS
+
+from . import options
+from .numbers import parse_ids
+from .progress import compile_progress, print_commands, say
+
+_kind = click.option(
+    "--kind",
+    type=click.Choice(["all", *ALL_KINDS]),
+    default="all",
+    show_default=True,
+    help="Which graph; all is the first four.",
+)
+
+
+@click.command("emit")
+@click.argument("model")
+@_kind
+@click.option("-o", "--output", type=click.Path(), default=".", help="Folder; - for stdout.")
+@options.build_options
+def emit_command(model: str, kind: str, output: str, build: dict[str, Any]) -> None:
+    """Write MODEL's graphs as StableHLO text, one .mlir each."""
+    loaded = load_model(resolve_model(model, progress=say), say)
+    chosen = options.to_build_options(build, kinds=_kinds(kind))
+    texts = {g.name: emit(loaded.config, g) for g in chosen.graphs(loaded.config)}
+    if output == "-":
+        click.echo("\n".join(texts.values()), nl=False)
+        return
+    folder = Path(output)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in texts.items():
+            (folder / f"{name}.mlir").write_text(text)
+            click.echo(folder / f"{name}.mlir")
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be written: {error.strerror}") from None
+
+
+@click.command("compile")
+@click.argument("model")
+@click.option("-o", "--output", type=click.Path(), required=True, help="The bundle to make.")
+@click.option("--with-weights", is_flag=True, help="Copy the weights into the bundle.")
+@click.option(
+    "--batch", metavar="N,N", help="Batch sizes of batched and ragged.  [default: --slots]"
+)
+@click.option("--all-logits", is_flag=True, help="Add prefill_all, which eval needs.")
+@options.build_options
+@options.verbose
+@options.as_json
+def compile_command(
+    model: str,
+    output: str,
+    with_weights: bool,
+    batch: str | None,
+    all_logits: bool,
+    build: dict[str, Any],
+    verbose: bool,
+    as_json: bool,
+) -> None:
+    """Compile MODEL's four graphs into a bundle, which runs without compiler or templates."""
+    loaded = load_model(resolve_model(model, progress=say), say)
+    chosen: BuildOptions = options.to_build_options(
+        build,
+        kinds=ALL_KINDS if all_logits else KINDS,
+        batches=None if batch is None else tuple(parse_ids(batch, "--batch")),
+        with_weights=with_weights,
+    )
+    with compile_progress() as progress:
+        manifest = build_bundle(loaded, Path(output), chosen, progress)
+    if verbose:
+        print_commands(manifest.graphs)
+    if as_json:
+        graphs = [graph.name for graph in manifest.graphs]
+        click.echo(json.dumps({"bundle": str(Path(output).resolve()), "graphs": graphs}))
+    else:
+        click.echo(output)
+
+
+@click.command("pull")
+@click.argument("name")
+def pull_command(name: str) -> None:
+    """Fetch a model by NAME, smollm2-135m-instruct or a hub id, and print its folder."""
+    click.echo(pull(name, progress=say))
+
+
+def _kinds(kind: str) -> tuple[str, ...]:
+    return KINDS if kind == "all" else (kind,)

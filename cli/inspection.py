@@ -1,0 +1,118 @@
+"""inspect: what a graph takes, by position, and the memory a run will need."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from intaglio.runtime.manifest import (
+    CacheFacts,
+    GraphFacts,
+    Manifest,
+    TensorSpec,
+    WeightSpec,
+    is_bundle,
+)
+
+from . import options
+from .progress import say
+
+
+@click.command("inspect")
+@click.argument("model")
+@options.build_options
+@options.as_json
+def inspect_command(model: str, build: dict[str, Any], as_json: bool) -> None:
+    """Show the arguments by position of MODEL's or a BUNDLE's graphs, and the memory needed."""
+    weights, cache, graphs = _describe(model, build)
+    rows = list(_rows(weights, cache, graphs))
+    memory = {
+        "weights": sum(weight.nbytes for weight in weights),
+        "cache": cache.nbytes,
+        "results": max(sum(spec.nbytes for spec in results) for _, _, results in graphs),
+    }
+    memory["total"] = sum(memory.values())
+    if as_json:
+        click.echo(json.dumps({"arguments": rows, "memory_bytes": memory}))
+        return
+    console = Console(highlight=False)
+    # a pipe has no width: whole lines there, cut ones on a narrow terminal
+    console.print(_table(rows), width=None if console.is_terminal else _WIDE)
+    per_slot = cache.nbytes // cache.slots
+    click.echo(
+        f"memory: weights {_mb(memory['weights'])} + cache {_mb(memory['cache'])} "
+        f"({cache.slots} slots of {cache.context} positions, {_mb(per_slot)} each) "
+        f"+ results {_mb(memory['results'])} = {_mb(memory['total'])}"
+    )
+
+
+_WIDE = 200
+Graph = tuple[str, tuple[TensorSpec, ...], tuple[TensorSpec, ...]]
+
+
+def _describe(
+    model: str, build: dict[str, Any]
+) -> tuple[tuple[WeightSpec, ...], CacheFacts, list[Graph]]:
+    if is_bundle(Path(model)):
+        manifest = Manifest.load(Path(model))
+        return manifest.weights, manifest.cache, [_graph(g) for g in manifest.graphs]
+    from intaglio.codegen.model import load_model
+    from intaglio.codegen.pull import resolve_model
+    from intaglio.codegen.weights import weight_list
+
+    config = load_model(resolve_model(model, progress=say), say).config
+    specs = options.to_build_options(build).graphs(config)
+    shape = specs[0].cache
+    cache = CacheFacts(shape.context, shape.slots, shape.precision, *shape.tensors(config))
+    graphs = [(g.name, tuple(g.arguments()), tuple(g.results(config))) for g in specs]
+    return tuple(weight_list(config)), cache, graphs
+
+
+def _graph(facts: GraphFacts) -> Graph:
+    return facts.name, facts.arguments, facts.results
+
+
+def _rows(
+    weights: tuple[WeightSpec, ...], cache: CacheFacts, graphs: list[Graph]
+) -> Iterator[dict[str, Any]]:
+    for position, weight in enumerate(weights):
+        yield _row(position, "all", weight, weight.tensor)
+    for name, arguments, _ in graphs:
+        for position, spec in enumerate((*arguments, cache.k, cache.v), len(weights)):
+            yield _row(position, name, spec, "")
+
+
+def _row(position: int, graph: str, spec: TensorSpec | WeightSpec, tensor: str) -> dict[str, Any]:
+    return {
+        "position": position,
+        "graph": graph,
+        "argument": spec.name,
+        "tensor": tensor,
+        "shape": list(spec.shape),
+        "dtype": spec.dtype,
+        "bytes": spec.nbytes,
+    }
+
+
+def _table(rows: list[dict[str, Any]]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for column in ("position", "graph", "argument", "checkpoint tensor", "shape", "dtype", "bytes"):
+        right = column in ("position", "bytes")
+        table.add_column(column, justify="right" if right else "left", no_wrap=True)
+    for row in rows:
+        shape = "×".join(map(str, row["shape"])) or "scalar"
+        table.add_row(
+            *(str(row["position"]), row["graph"], row["argument"], row["tensor"]),
+            *(shape, row["dtype"], f"{row['bytes']:,}"),
+        )
+    return table
+
+
+def _mb(count: int) -> str:
+    return f"{count / 1e6:,.1f} MB"

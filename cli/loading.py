@@ -1,0 +1,103 @@
+"""MODEL or BUNDLE to a loaded engine: codegen is imported only if there is something to build."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from intaglio.runtime.engine import Engine
+from intaglio.runtime.errors import UserError
+from intaglio.runtime.manifest import Manifest, is_bundle
+
+from . import options
+from .progress import compile_progress, print_commands, say
+
+# rows of a batched or ragged graph when a single sequence is generated with one
+_ROWS = 4
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """An engine, and how long making its bundle took (0 for a bundle that was there)."""
+
+    engine: Engine
+    compile_s: float
+
+    def name_of(self, kind: str) -> str:
+        """The loaded graph of a kind."""
+        return graph_name(self.engine.session.manifest, kind)
+
+
+def load_engine(
+    model: str,
+    kinds: tuple[str, ...],
+    build: dict[str, Any],
+    *,
+    weights: str | None = None,
+    threads: int | None = None,
+    verbose: bool = False,
+) -> Loaded:
+    """Load the graphs of `kinds` from a bundle, or build them of a model first."""
+    start = time.perf_counter()
+    bundle = Path(model)
+    if is_bundle(bundle):
+        _check_fixed(Manifest.load(bundle), build)
+    else:
+        bundle = _build(model, kinds, build)
+    compile_s = 0.0 if bundle == Path(model) else time.perf_counter() - start
+    manifest = Manifest.load(bundle)
+    names = [graph_name(manifest, kind) for kind in kinds]
+    if verbose:
+        print_commands(graph for graph in manifest.graphs if graph.name in names)
+    return Loaded(Engine.load(bundle, weights=weights, graphs=names, threads=threads), compile_s)
+
+
+def graph_name(manifest: Manifest, kind: str) -> str:
+    """The smallest graph of a kind. Raises `UserError` if the bundle has none."""
+    held = [graph for graph in manifest.graphs if graph.kind == kind]
+    if not held:
+        how = " with --all-logits" if kind == "prefill_all" else ""
+        raise UserError(f"the bundle has no {kind} graph: compile it again{how}")
+    return min(held, key=lambda graph: graph.batch).name
+
+
+def peak_rss_bytes() -> int:
+    """The most memory this process held at once, in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _build(model: str, kinds: tuple[str, ...], build: dict[str, Any]) -> Path:
+    from intaglio.codegen.bundle import cached_bundle
+    from intaglio.codegen.model import load_model
+    from intaglio.codegen.pull import resolve_model
+
+    loaded = load_model(resolve_model(model, progress=say), say)
+    if loaded.checkpoint is None:
+        raise UserError(f"{loaded.folder}: no weights there to run: model.safetensors is missing")
+    slots = 1 if "batched" not in kinds and "ragged" not in kinds else _ROWS
+    chosen = options.to_build_options({"slots": slots, **build}, kinds=kinds)
+    with compile_progress() as progress:
+        return cached_bundle(loaded, chosen, progress)
+
+
+def _check_fixed(manifest: Manifest, build: dict[str, Any]) -> None:
+    """What a bundle was compiled with cannot be chosen again."""
+    chunks = {graph.chunk for graph in manifest.graphs if graph.kind.startswith("prefill")}
+    fixed = {
+        "context": manifest.cache.context,
+        "slots": manifest.cache.slots,
+        "chunk": next(iter(chunks), None),
+        "precision": manifest.cache.precision,
+        "target": manifest.target.name,
+        "arch": manifest.target.arch,
+    }
+    for name, value in build.items():
+        if value != fixed[name]:
+            raise UserError(
+                f"--{name} {value}: this bundle was compiled with {fixed[name]}: compile another"
+            )

@@ -1,0 +1,86 @@
+"""The options verbs share, with one help text each, and what they are turned into."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from intaglio.codegen.bundle import BuildOptions
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_BUILD = {
+    "context": click.option(
+        "--context",
+        type=int,
+        metavar="N",
+        help="Positions the cache holds, prompt and answer together.  [default: 2048 or the "
+        "model's limit]",
+    ),
+    "slots": click.option(
+        "--slots",
+        type=int,
+        metavar="N",
+        help="Sequences the cache holds.  [default: 8; generate, chat and eval: what they use]",
+    ),
+    "chunk": click.option(
+        "--chunk",
+        type=int,
+        metavar="N",
+        help="Tokens a prefill call takes at most.  [default: 64]",
+    ),
+    "precision": click.option(
+        "--precision",
+        type=click.Choice(["exact", "fast"]),
+        help="exact: f32 arithmetic and cache; fast: 16-bit operands and cache, f32 sums.  "
+        "[default: fast]",
+    ),
+    "target": click.option(
+        "--target", type=click.Choice(["cpu", "cuda"]), help="Device kind.  [default: cpu]"
+    ),
+    "arch": click.option(
+        "--arch",
+        metavar="NAME",
+        help="Which one: a CPU such as x86-64-v3 or znver4, or sm_80, sm_86, sm_89.  "
+        "[default: this CPU; sm_80]",
+    ),
+}
+
+weights = click.option(
+    "--weights",
+    type=click.Path(),
+    metavar="DIR",
+    help="Folder to take the weights from, instead of the bundle or its checkpoint.",
+)
+threads = click.option(
+    "--threads", type=int, metavar="N", help="CPU threads.  [default: the physical cores]"
+)
+as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+verbose = click.option("-v", "--verbose", is_flag=True, help="Print the compile commands.")
+
+
+def build_options(command: F) -> F:
+    """Adds --context, --slots, --chunk, --precision, --target and --arch, passed as `build`."""
+
+    def collect(*args: Any, **values: Any) -> Any:
+        build = {name: values.pop(name) for name in _BUILD}
+        given = {name: value for name, value in build.items() if value is not None}
+        return command(*args, build=given, **values)
+
+    collect.__name__ = command.__name__
+    collect.__doc__ = command.__doc__
+    collect.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
+    decorated: Any = collect
+    for option in reversed(_BUILD.values()):
+        decorated = option(decorated)
+    return decorated  # type: ignore[no-any-return]
+
+
+def to_build_options(given: dict[str, Any], **more: Any) -> BuildOptions:
+    """`BuildOptions` from the options given on the command line; the rest keeps its default."""
+    from intaglio.codegen.bundle import BuildOptions
+
+    return BuildOptions(**{**more, **given})

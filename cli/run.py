@@ -1,0 +1,203 @@
+"""generate and eval: a model or bundle put to work."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from intaglio.runtime.engine import Generation
+from intaglio.runtime.errors import UserError
+from intaglio.runtime.manifest import STEP_KINDS
+from intaglio.runtime.perplexity import perplexity
+from intaglio.runtime.sampling import SamplingParams
+
+from . import options
+from .loading import Loaded, load_engine, peak_rss_bytes
+from .numbers import parse_ids
+from .progress import counting, say
+
+_sampling_options = [
+    click.option("--temperature", type=float, default=0.0, help="0 is greedy.  [default: 0]"),
+    click.option("--top-k", type=int, default=0, help="Only the k likeliest; 0 is off."),
+    click.option("--top-p", type=float, default=1.0, help="Only the likeliest of this mass."),
+    click.option("--min-p", type=float, default=0.0, help="Only those of this share of the best."),
+    click.option("--repetition-penalty", type=float, default=1.0, help="1 is off."),
+    click.option("--seed", type=int, help="Same seed, same text."),
+]
+
+
+def sampling_options(command: Any) -> Any:
+    """Adds the sampling options, passed by their names."""
+    for option in reversed(_sampling_options):
+        command = option(command)
+    return command
+
+
+@click.command("generate")
+@click.argument("model")
+@click.option("-p", "--prompt", help="Text to continue.")
+@click.option("--tokens", metavar="1,2,3", help="Token ids to continue, instead of text.")
+@click.option("--chat", "as_chat", is_flag=True, help="Ask by the model's chat template.")
+@click.option("-n", "--max-tokens", type=int, default=256, show_default=True)
+@click.option("--stop", multiple=True, help="Stop before this text; may be given again.")
+@click.option("--ignore-eos", is_flag=True, help="Go on after an end-of-sequence token.")
+@click.option("--graph", type=click.Choice(STEP_KINDS), default="decode", show_default=True)
+@click.option("--logits", type=click.Path(), help="Save f32 [steps, V] to this .npy file.")
+@sampling_options
+@options.build_options
+@options.weights
+@options.threads
+@options.verbose
+@options.as_json
+def generate_command(
+    model: str,
+    prompt: str | None,
+    tokens: str | None,
+    as_chat: bool,
+    max_tokens: int,
+    stop: tuple[str, ...],
+    ignore_eos: bool,
+    graph: str,
+    logits: str | None,
+    build: dict[str, Any],
+    weights: str | None,
+    threads: int | None,
+    verbose: bool,
+    as_json: bool,
+    **sampling: Any,
+) -> None:
+    """Continue a prompt with MODEL, a model or a bundle: compile if needed, then stream text."""
+    if (prompt is None) == (tokens is None):
+        raise UserError("give a prompt: either -p TEXT or --tokens 1,2,3")
+    if prompt == "":
+        raise UserError("the prompt is empty: give -p some text")
+    if max_tokens < 1:
+        raise UserError(f"--max-tokens {max_tokens}: must be 1 or more")
+    params = SamplingParams(**sampling)
+    ids = parse_ids(tokens, "--tokens") if tokens is not None else None
+    loaded = load_engine(
+        model, ("prefill", graph), build, weights=weights, threads=threads, verbose=verbose
+    )
+    engine, settings = (
+        loaded.engine,
+        {
+            "max_tokens": max_tokens,
+            "sampling": params,
+            "stop": stop,
+            "graph": loaded.name_of(graph),
+            "ignore_eos": ignore_eos,
+            "keep_logits": logits is not None,
+        },
+    )
+    if as_chat:
+        if prompt is None:
+            raise UserError("--chat needs text: give -p instead of --tokens")
+        generation = engine.chat([{"role": "user", "content": prompt}], **settings)
+    else:
+        generation = engine.generate(ids if ids is not None else prompt or "", **settings)
+    _show(generation, loaded, as_json)
+    if logits is not None:
+        _save(Path(logits), generation)
+
+
+def _show(generation: Generation, loaded: Loaded, as_json: bool) -> None:
+    has_text = loaded.engine.codec is not None
+    for piece in generation:
+        if not as_json:
+            shown = piece if has_text else f"{generation.tokens[-1]} "
+            click.echo(shown, nl=False)
+    if as_json:
+        click.echo(json.dumps(_report(generation, loaded)))
+        return
+    click.echo()
+    say(summary(generation))
+
+
+def _report(generation: Generation, loaded: Loaded) -> dict[str, Any]:
+    return {
+        "tokens": generation.tokens,
+        "text": generation.text,
+        "finish_reason": generation.finish_reason,
+        "timings": {
+            **generation.timings,
+            "load_s": loaded.engine.load_s,
+            "compile_s": loaded.compile_s,
+            "peak_rss_bytes": peak_rss_bytes(),
+        },
+    }
+
+
+def summary(generation: Generation) -> str:
+    """How much was generated, how fast, and why it ended: the line after an answer."""
+    t = generation.timings
+    reasons = {"length": "max tokens reached", "context": "context full", "stop": "stopped"}
+    ended = reasons.get(generation.finish_reason or "", "interrupted")
+    return (
+        f"[{t['generated_tokens']} tokens, {t['decode_tokens_per_s']:.1f} tokens/s · prompt "
+        f"{t['prompt_tokens']} tokens, {t['prefill_tokens_per_s']:.1f} tokens/s · first after "
+        f"{t['time_to_first_token_s']:.2f} s · {ended}]"
+    )
+
+
+def _save(path: Path, generation: Generation) -> None:
+    try:
+        with path.open("wb") as file:
+            np.save(file, generation.logits)
+    except OSError as error:
+        raise UserError(f"--logits {path}: cannot be written: {error.strerror}") from None
+
+
+@click.command("eval")
+@click.argument("model")
+@click.argument("file", type=click.Path())
+@options.build_options
+@options.weights
+@options.threads
+@options.verbose
+@options.as_json
+def eval_command(
+    model: str,
+    file: str,
+    build: dict[str, Any],
+    weights: str | None,
+    threads: int | None,
+    verbose: bool,
+    as_json: bool,
+) -> None:
+    """Perplexity of MODEL, a model or a bundle, over the text in FILE.
+
+    exp of the mean negative log-likelihood, in nats, of the text's tokens. The text is cut into
+    windows of the context that do not overlap; the first token of each is not scored.
+    """
+    try:
+        text = Path(file).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise UserError(f"{file}: cannot be read: {reason}") from None
+    loaded = load_engine(
+        model, ("prefill_all",), build, weights=weights, threads=threads, verbose=verbose
+    )
+    tokens = loaded.engine.encode(text)
+    with counting("evaluating", len(tokens)) as bar:
+        result = perplexity(
+            loaded.engine.session,
+            tokens,
+            lambda done, _: bar.update(bar.task_ids[0], completed=done),
+        )
+    if as_json:
+        report = {
+            "perplexity": result.value,
+            "nll": result.nll,
+            "tokens": len(tokens),
+            "scored_tokens": result.scored,
+            "windows": result.windows,
+            "context": loaded.engine.session.manifest.cache.context,
+            "precision": loaded.engine.session.manifest.cache.precision,
+        }
+        click.echo(json.dumps(report))
+    else:
+        click.echo(f"perplexity {result.value:.4f} over {result.scored} of {len(tokens)} tokens")

@@ -1,0 +1,64 @@
+"""Goldens: emitted text, committed, so that every change to it is read as a diff."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from pathlib import Path
+
+from intaglio.runtime.errors import UserError
+
+from .bundle import BuildOptions
+from .config import ModelConfig
+from .emit import emit
+from .fields import Fields, read_json_object
+
+
+def compare(folder: Path) -> tuple[int, str]:
+    """How many files were compared, and the unified diff from committed to emitted text."""
+    count, diffs = 0, []
+    for path, text in _files(folder):
+        count += 1
+        committed = path.read_text() if path.exists() else ""
+        if text != committed:
+            diffs += difflib.unified_diff(
+                committed.splitlines(keepends=True),
+                text.splitlines(keepends=True),
+                f"{path} (committed)",
+                f"{path} (emitted)",
+            )
+    return count, "".join(diffs)
+
+
+def update(folder: Path) -> list[Path]:
+    """Write every golden that differs; the paths written."""
+    changed = []
+    for path, text in _files(folder):
+        if not path.exists() or path.read_text() != text:
+            path.write_text(text)
+            changed.append(path)
+    return changed
+
+
+def _files(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Each golden's path and what is emitted for it today; a stale file's text is empty."""
+    cases = sorted(path.parent for path in folder.glob("*/golden.json"))
+    if not cases:
+        raise UserError(f"{folder}: no goldens: no folder in it has a golden.json")
+    for case in cases:
+        config = ModelConfig.from_json(case / "config.json")
+        texts = {f"{g.name}.mlir": emit(config, g) for g in _options(case).graphs(config)}
+        yield from ((case / name, text) for name, text in texts.items())
+        yield from ((path, "") for path in case.glob("*.mlir") if path.name not in texts)
+
+
+def _options(case: Path) -> BuildOptions:
+    path = case / "golden.json"
+    fields = Fields(str(path), read_json_object(path, "golden.json"))
+    exact = fields.text("precision", ["exact", "fast"]) == "exact"
+    return BuildOptions(
+        context=fields.integer("context", 2, 1 << 24),
+        slots=fields.integer("slots", 1, 256),
+        chunk=fields.integer("chunk", 2, 1 << 24),
+        precision="exact" if exact else "fast",
+    )
