@@ -1,0 +1,61 @@
+# demo, test, lint, oracle, bench: the only commands to learn.
+PYTHON ?= python3
+VENV := .venv
+ORACLE := .venv-oracle
+BIN := $(VENV)/bin
+# pytest workers; the graphs themselves use every core
+WORKERS ?= 2
+DEMO := build/smollm2-135m-instruct
+
+.PHONY: demo test oracle golden lint audit lock clean
+
+demo: $(VENV)/installed
+	$(BIN)/intaglio pull smollm2-135m-instruct
+	$(BIN)/intaglio compile smollm2-135m-instruct -o $(DEMO) --slots 4
+	$(BIN)/intaglio generate $(DEMO) --chat -p "Why is the sky blue?" -n 160
+
+test: $(VENV)/installed-test
+	$(BIN)/python -m pytest -n $(WORKERS)
+
+oracle: $(ORACLE)/installed
+	$(ORACLE)/bin/python -m pytest -m oracle
+
+golden: $(VENV)/installed
+	$(BIN)/intaglio golden check
+
+# mypy reads the rooms by their import names, which the folders alone do not have
+lint: $(VENV)/installed-lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	mkdir -p build/mypy/intaglio
+	for room in cli codegen runtime templates; do ln -sfn ../../../$$room build/mypy/intaglio/$$room; done
+	MYPYPATH=build/mypy $(BIN)/mypy -p intaglio
+
+audit: $(VENV)/installed-audit
+	.ci/audit $(BIN)/pip-audit
+
+$(VENV)/pip:
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=...") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+$(VENV)/installed: $(VENV)/pip pyproject.toml requirements.lock
+	$(BIN)/python -m pip install --quiet -c requirements.lock -e .
+	touch $@
+
+$(VENV)/installed-%: $(VENV)/pip pyproject.toml requirements.lock
+	$(BIN)/python -m pip install --quiet -c requirements.lock -e '.[$*]'
+	touch $@
+
+$(ORACLE)/installed: pyproject.toml requirements.lock
+	$(PYTHON) -m venv $(ORACLE)
+	$(ORACLE)/bin/python -m pip install --quiet -c requirements.lock -e '.[test,oracle]'
+	touch $@
+
+# the versions CI and make install; run in a fresh .venv after changing pyproject.toml
+lock: $(VENV)/pip
+	$(BIN)/python -m pip install --quiet --upgrade -e '.[test,lint,audit]'
+	$(BIN)/python -m pip freeze --exclude-editable > requirements.lock
+
+clean:
+	rm -rf build $(VENV) $(ORACLE) *.egg-info

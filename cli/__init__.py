@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import importlib
 import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -28,12 +31,18 @@ _VERBS = {
 class _OneLine(click.ClickException):
     """Shown as one line; the exit code says whose mistake it was."""
 
-    def __init__(self, message: str, exit_code: int = 2) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code
+    exit_code = 2
 
     def show(self, file: Any = None) -> None:
         click.echo(f"intaglio: error: {self.message}", err=True)
+
+
+class _OurFailure(_OneLine):
+    exit_code = 1
+
+
+class _Interrupted(_OneLine):
+    exit_code = 130
 
 
 class _Verbs(click.Group):
@@ -49,23 +58,35 @@ class _Verbs(click.Group):
         command: click.Command = getattr(module, f"{cmd_name}_command")
         return command
 
+    def make_context(self, *args: Any, **options: Any) -> click.Context:
+        with _one_line():
+            return super().make_context(*args, **options)
+
     def invoke(self, ctx: click.Context) -> Any:
-        try:
+        with _one_line():
             return super().invoke(ctx)
-        except UserError as error:
-            raise _OneLine(str(error)) from None
-        except click.UsageError as error:
-            where = error.ctx.command_path if error.ctx else ctx.command_path
-            raise _OneLine(f"{error.format_message()} (see {where} --help)") from None
-        except KeyboardInterrupt:
-            raise _OneLine("interrupted", exit_code=130) from None
-        except _our_failures() as error:
-            raise _OneLine(str(error), exit_code=1) from None
+
+
+@contextmanager
+def _one_line() -> Iterator[None]:
+    try:
+        yield
+    except UserError as error:
+        raise _OneLine(str(error)) from None
+    except click.exceptions.NoArgsIsHelpError:
+        raise
+    except click.UsageError as error:
+        where = error.ctx.command_path if error.ctx else "intaglio"
+        raise _OneLine(f"{error.format_message()} (see {where} --help)") from None
+    except KeyboardInterrupt:
+        raise _Interrupted("interrupted") from None
+    except _our_failures() as error:
+        raise _OurFailure(str(error)) from None
 
 
 def _our_failures() -> tuple[type[Exception], ...]:
     """Failures with a text of their own: known only once the compiler's module is imported."""
-    module = importlib.import_module("sys").modules.get("intaglio.codegen.compile")
+    module = sys.modules.get("intaglio.codegen.compile")
     return (module.CompileError,) if module else ()
 
 

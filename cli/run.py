@@ -82,17 +82,15 @@ def generate_command(
     loaded = load_engine(
         model, ("prefill", graph), build, weights=weights, threads=threads, verbose=verbose
     )
-    engine, settings = (
-        loaded.engine,
-        {
-            "max_tokens": max_tokens,
-            "sampling": params,
-            "stop": stop,
-            "graph": loaded.name_of(graph),
-            "ignore_eos": ignore_eos,
-            "keep_logits": logits is not None,
-        },
-    )
+    engine = loaded.engine
+    settings: dict[str, Any] = {
+        "max_tokens": max_tokens,
+        "sampling": params,
+        "stop": stop,
+        "graph": loaded.name_of(graph),
+        "ignore_eos": ignore_eos,
+        "keep_logits": logits is not None,
+    }
     if as_chat:
         if prompt is None:
             raise UserError("--chat needs text: give -p instead of --tokens")

@@ -13,6 +13,8 @@ from .fields import Fields, read_json_object
 
 # Of element types: as MLIR names them, and as config.json and safetensors do.
 DTYPES = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
+# of rope_theta: above, at most; outside it frequencies are no f32
+_THETA = (1e-3, 1e12)
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ def _read(fields: Fields) -> ModelConfig:
         raise fields.refusal(
             "hidden_size", hidden_size, f"multiples of num_attention_heads, {num_heads}"
         )
-    head_dim = fields.integer("head_dim", 2, 1024, default=max(hidden_size // num_heads, 2))
+    head_dim = fields.integer("head_dim", 2, 1024, default=hidden_size // num_heads)
     if head_dim % 2:
         raise fields.refusal("head_dim", head_dim, "even sizes")
     vocab_size = fields.integer("vocab_size", 1, 1 << 21)
@@ -123,7 +125,7 @@ def _read(fields: Fields) -> ModelConfig:
         num_heads=num_heads,
         num_kv_heads=num_kv_heads,
         head_dim=head_dim,
-        rms_norm_eps=fields.number("rms_norm_eps", 0, 0.1, default=1e-6),
+        rms_norm_eps=fields.number("rms_norm_eps", 1e-30, 0.1, default=1e-6),
         rope=_rope(fields, context),
         max_position_embeddings=context,
         dtype=_dtype(fields),
@@ -140,11 +142,15 @@ def _read(fields: Fields) -> ModelConfig:
 def _refuse_unsupported(fields: Fields) -> None:
     """Fields that change the arithmetic when set: refused here rather than silently ignored."""
     fields.text("hidden_act", ["silu", "swish"], default="silu")
-    if fields.has("partial_rotary_factor") and fields.raw("partial_rotary_factor") != 1:
-        raise fields.refusal("partial_rotary_factor", fields.raw("partial_rotary_factor"), "1.0")
+    _refuse_partial_rotary(fields)
     for name in ("quantization_config", "attn_logit_softcapping", "final_logit_softcapping"):
         if fields.has(name):
             raise fields.refusal(name, fields.raw(name), "null (not set)")
+
+
+def _refuse_partial_rotary(fields: Fields) -> None:
+    if fields.has("partial_rotary_factor") and fields.raw("partial_rotary_factor") != 1:
+        raise fields.refusal("partial_rotary_factor", fields.raw("partial_rotary_factor"), "1.0")
 
 
 def _dtype(fields: Fields) -> str:
@@ -156,16 +162,17 @@ def _rope(fields: Fields, context: int) -> Rope:
     """transformers 5 keeps all in `rope_parameters`; 4 had `rope_theta` beside `rope_scaling`."""
     parameters = fields.object("rope_parameters") or fields.object("rope_scaling")
     if parameters is None:
-        return Rope(theta=fields.number("rope_theta", 0, 1e12, default=10000.0))
+        return Rope(theta=fields.number("rope_theta", *_THETA, default=10000.0))
+    _refuse_partial_rotary(parameters)
     outer = fields if fields.has("rope_theta") else parameters
     theta = (parameters if parameters.has("rope_theta") else outer).number(
-        "rope_theta", 0, 1e12, default=10000.0
+        "rope_theta", *_THETA, default=10000.0
     )
     name = "rope_type" if parameters.has("rope_type") else "type"
     kind = parameters.text(name, ["default", "linear", "llama3"], default="default")
     if kind == "default":
         return Rope(theta=theta)
-    factor = parameters.number("factor", 0, 1e6)
+    factor = parameters.number("factor", 1e-3, 1e6)
     if kind == "linear":
         return Rope(theta=theta, kind=kind, factor=factor)
     low = parameters.number("low_freq_factor", 0, 1e6)

@@ -64,7 +64,7 @@ def _qwen2_window(fields: Fields) -> int | None:
 
 
 def _refuse_layer_types(fields: Fields, supported: list[str]) -> None:
-    kinds = fields.raw("layer_types") or []
+    kinds = fields.raw("layer_types") if fields.has("layer_types") else []
     if not isinstance(kinds, list) or not all(kind in supported for kind in kinds):
         raise fields.refusal("layer_types", kinds, f"a list of {', '.join(supported)}")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -56,7 +55,7 @@ class Fields:
     def number(self, name: str, above: float, most: float, default: float | None = None) -> float:
         value = self._value(name, default)
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not is_number or not math.isfinite(value) or not above < value <= most:
+        if not is_number or not above < value <= most:  # false for NaN, too
             raise self.refusal(name, value, f"a number above {above:g}, at most {most:g}")
         return float(value)
 
@@ -107,5 +106,8 @@ class Fields:
 
 
 def _show(value: Any) -> str:
-    text = json.dumps(value)
+    try:
+        text = json.dumps(value)
+    except RecursionError:
+        return "nested too deeply"
     return text if len(text) <= 60 else text[:57] + "..."

@@ -14,7 +14,8 @@ from intaglio.runtime.errors import UserError
 
 from .gguf_file import GgufFile
 from .gguf_tokenizer import Vocabulary, read_vocabulary
-from .gguf_weights import Weight, list_weights, write_safetensors
+from .gguf_weights import Weight, list_weights, tensors_to_write
+from .safetensors_writer import write_safetensors
 
 _CLASSES = {"llama": "LlamaForCausalLM", "qwen2": "Qwen2ForCausalLM"}
 
@@ -74,7 +75,8 @@ def _write(
         generation |= vocabulary.special_ids()
     _write_json(folder / "config.json", config)
     _write_json(folder / "generation_config.json", generation)
-    write_safetensors(folder / "model.safetensors", file, weights)
+    tensors = tensors_to_write(file, weights)
+    write_safetensors(folder / "model.safetensors", tensors, {"format": "pt"})
 
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import ml_dtypes
 import numpy as np
 
 from .gguf_file import GgufFile
+from .safetensors_writer import TensorToWrite
 
-_ALIGNMENT = 64
 _CHUNK = 1 << 22  # elements dequantized at a time: 16 MiB of float32
 
 _Array = np.ndarray[Any, np.dtype[Any]]
@@ -28,11 +27,6 @@ class Weight:
     source: str  # in the GGUF
     shape: tuple[int, ...]
     heads: int = 0  # above 0: rows lie interleaved for RoPE within each of these heads
-
-    @property
-    def size(self) -> int:
-        """Bytes as bf16."""
-        return 2 * math.prod(self.shape)
 
 
 def list_weights(file: GgufFile, config: dict[str, Any]) -> list[Weight]:
@@ -100,35 +94,18 @@ def _stored_row(weight: Weight) -> _Array:
     return rows.swapaxes(1, 2).reshape(-1)
 
 
-def _bf16_chunks(file: GgufFile, weight: Weight) -> Iterator[bytes]:
+def tensors_to_write(file: GgufFile, weights: list[Weight]) -> list[TensorToWrite]:
+    """The weights as bf16, dequantized a chunk of rows at a time when they are written."""
+    return [
+        TensorToWrite(weight.name, "bf16", weight.shape, partial(_bf16_chunks, file, weight))
+        for weight in weights
+    ]
+
+
+def _bf16_chunks(file: GgufFile, weight: Weight) -> Iterator[_Array]:
     order = _stored_row(weight) if weight.heads else np.arange(weight.shape[0])
     step = max(1, _CHUNK // math.prod(weight.shape[1:]))
     for start in range(0, len(order), step):
         values = file.values(weight.source, order[start : start + step])
         with np.errstate(all="ignore"):  # beyond bf16's range is inf
-            yield values.astype(ml_dtypes.bfloat16).tobytes()
-
-
-def write_safetensors(path: Path, file: GgufFile, weights: list[Weight]) -> None:
-    """Write `weights` as bf16, a chunk at a time, each tensor's data 64-byte aligned if it can be.
-
-    Raises `OSError`.
-    """
-    # Whole multiples of the alignment first: every tensor that can start aligned then does.
-    ordered = sorted(weights, key=lambda weight: weight.size % _ALIGNMENT != 0)
-    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
-    offset = 0
-    for weight in ordered:
-        header[weight.name] = {
-            "dtype": "BF16",
-            "shape": list(weight.shape),
-            "data_offsets": [offset, offset + weight.size],
-        }
-        offset += weight.size
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-(8 + len(text)) % _ALIGNMENT)
-    with path.open("wb") as out:
-        out.write(len(text).to_bytes(8, "little") + text)
-        for weight in ordered:
-            for chunk in _bf16_chunks(file, weight):
-                out.write(chunk)
+            yield values.astype(ml_dtypes.bfloat16).view(np.uint16)

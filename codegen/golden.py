@@ -16,7 +16,8 @@ from .fields import Fields, read_json_object
 
 def compare(folder: Path) -> tuple[int, str]:
     """How many files were compared, and the unified diff from committed to emitted text."""
-    count, diffs = 0, []
+    count = 0
+    diffs: list[str] = []
     for path, text in _files(folder):
         count += 1
         committed = path.read_text() if path.exists() else ""

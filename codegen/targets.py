@@ -55,7 +55,12 @@ def _cpu_flags(arch: str) -> list[str]:
 
 
 def _cuda_flags(arch: str) -> list[str]:
-    return ["--iree-hal-target-device=cuda", f"--iree-cuda-target={arch}"]
+    return [
+        "--iree-hal-target-device=cuda",
+        f"--iree-cuda-target={arch}",
+        # fused, prefill's two softmax sums of different lengths cannot be distributed
+        "--iree-dispatch-creation-enable-aggressive-fusion=false",
+    ]
 
 
 TARGETS = {

@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import types
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -130,7 +131,8 @@ class Manifest:
                 "compile the bundle again"
             )
         manifest: Manifest = _build(cls, data, str(path))
-        for spec in (*manifest.weights, manifest.cache.k, manifest.cache.v):
+        specs: list[TensorSpec | WeightSpec] = [manifest.cache.k, manifest.cache.v]
+        for spec in (*specs, *manifest.weights):
             if spec.dtype not in ITEM_SIZES or any(size < 1 for size in spec.shape):
                 raise UserError(f"{path}: {spec.name} has no valid dtype and shape")
         for graph in manifest.graphs:
@@ -200,7 +202,8 @@ def _build(cls: Any, value: Any, where: str) -> Any:
         if known != set(value):
             odd = sorted(known ^ set(value))[0]
             raise UserError(f"{where}: field {odd!r} is missing or unknown: compile again")
-        return cls(**{n: _build(hints[n], v, f"{where}: {n}") for n, v in value.items()})
+        build: Callable[..., Any] = cls
+        return build(**{n: _build(hints[n], v, f"{where}: {n}") for n, v in value.items()})
     if get_origin(cls) is tuple:
         if not isinstance(value, list):
             raise UserError(f"{where}: expected a list")

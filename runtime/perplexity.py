@@ -66,5 +66,5 @@ def _negative_log_likelihood(
     rows = logits.astype(np.float64)
     top = rows.max(axis=1)
     total = top + np.log(np.exp(rows - top[:, None]).sum(axis=1))
-    chosen: npt.NDArray[np.float64] = rows[np.arange(len(targets)), list(targets)]
-    return total - chosen
+    losses: npt.NDArray[np.float64] = total - rows[np.arange(len(targets)), list(targets)]
+    return losses

@@ -99,7 +99,10 @@ class TextCodec:
         chat template or the template refuses.
         """
         if self._template is None:
-            raise UserError(f"{self.folder}: has no chat template; use --raw for a plain prompt")
+            raise UserError(
+                f"{self.folder}: has no chat template; "
+                "give a plain prompt (generate without --chat)"
+            )
         bos, eos = load_bos_eos(self.folder)
         text = render_chat(
             self._template, messages, add_generation_prompt=True, bos_token=bos, eos_token=eos

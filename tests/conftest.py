@@ -1,0 +1,23 @@
+"""Fixtures that more than one test file uses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from workshop import Workshop
+
+from intaglio.codegen.pull import BUILT_IN, resolve_model
+
+
+@pytest.fixture(scope="session")
+def workshop(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Workshop:
+    """Tiny models, bundles and sessions; compiled graphs are kept in `.pytest_cache`."""
+    compile_cache = pytestconfig.rootpath / ".pytest_cache" / "intaglio"
+    return Workshop(compile_cache, tmp_path_factory.mktemp("workshop"))
+
+
+@pytest.fixture(scope="session")
+def smollm2() -> Path:
+    """The folder of SmolLM2-135M-Instruct, pulled into the user's cache if it is not there."""
+    return resolve_model(BUILT_IN)

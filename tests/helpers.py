@@ -1,0 +1,108 @@
+"""Running the command line in tests, and the small models that those runs share."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from click.testing import CliRunner, Result
+
+from intaglio.cli import main
+
+ROOT = Path(__file__).parent.parent
+GOLDEN = ROOT / "golden"
+
+
+def invoke(*args: str | Path, input: str | None = None) -> Result:
+    """`intaglio args…` in this process. What is no exit of the command line's is raised."""
+    result = CliRunner().invoke(main, [str(arg) for arg in args], input=input)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def succeed(*args: str | Path, input: str | None = None) -> str:
+    """stdout of `intaglio args…`, which must exit with 0."""
+    result = invoke(*args, input=input)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def refused(*args: str | Path) -> str:
+    """The error of `intaglio args…`: exit code 2, nothing on stdout, one line on stderr."""
+    result = invoke(*args)
+    assert result.exit_code == 2, result.output
+    assert result.stdout == ""
+    return one_line(result.stderr)
+
+
+def one_line(stderr: str) -> str:
+    """The message of the one error line that `stderr` must be."""
+    assert stderr.startswith("intaglio: error: "), stderr
+    assert stderr.endswith("\n")
+    assert len(stderr.splitlines()) == 1, stderr
+    return stderr.removeprefix("intaglio: error: ").rstrip("\n")
+
+
+def command(*args: str | Path) -> list[str]:
+    """The command line as a process of its own."""
+    return [sys.executable, "-c", "from intaglio.cli import main; main()", *map(str, args)]
+
+
+def run(
+    *args: str | Path, env: Mapping[str, str] | None = None, input: str | None = None
+) -> subprocess.CompletedProcess[str]:
+    """`intaglio args…` as a process of its own, to its end."""
+    return subprocess.run(
+        command(*args),
+        env={**os.environ, **(env or {})},
+        input=input,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def golden_config(name: str, **changes: Any) -> dict[str, Any]:
+    """A golden's config.json with fields replaced; those replaced by `ABSENT` are left out."""
+    config = {**json.loads((GOLDEN / name / "config.json").read_text()), **changes}
+    return {key: value for key, value in config.items() if value is not ABSENT}
+
+
+ABSENT = object()
+
+
+def write_config(folder: Path, config: Any) -> Path:
+    """`folder/config.json`: text and bytes as they are, anything else as JSON."""
+    folder.mkdir(parents=True, exist_ok=True)
+    raw = config if isinstance(config, str | bytes) else json.dumps(config)
+    data = raw.encode() if isinstance(raw, str) else raw
+    (folder / "config.json").write_bytes(data)
+    return folder
+
+
+def listing(folder: Path) -> list[str]:
+    """Every path under a folder, hidden ones too, relative to it."""
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What a folder holds, to see that nothing was written."""
+
+    folder: Path
+    before: tuple[str, ...]
+
+    @classmethod
+    def of(cls, folder: Path) -> Snapshot:
+        return cls(folder, tuple(listing(folder)))
+
+    def check_unchanged(self) -> None:
+        assert tuple(listing(self.folder)) == self.before

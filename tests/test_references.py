@@ -1,0 +1,183 @@
+"""Every graph kind against transformers' logits, position by position, for every tiny model."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from streams import (
+    Reference,
+    Stream,
+    by_batched,
+    by_decode,
+    by_prefill,
+    by_ragged,
+    cache_of,
+    check,
+    load_reference,
+)
+from tiny import CASES, CONTEXT, tokens_from
+from workshop import TINY, Workshop, open_session
+
+from intaglio.runtime.generation import TokenRun
+from intaglio.runtime.session import Session
+
+every_case = pytest.mark.parametrize("name", CASES)
+SLOTS = TINY.slots
+
+
+def rows_at(reference: Reference, positions: slice) -> Stream:
+    return Stream(reference.stream.logits[positions], reference.stream.tokens[positions])
+
+
+# -- each kind's logits
+
+
+# 21 is the prompt at once; 32 a chunk, whose second is moved back at the context's end;
+# 20 and 9 do not divide 48, and leave the last part near the end
+@pytest.mark.parametrize("part", [21, 32, 20, 9, 1])
+@every_case
+def test_prefill_all(workshop: Workshop, name: str, part: int) -> None:
+    reference = load_reference(name)
+    session = workshop.session(name)
+    check(by_prefill(session, reference.inputs, part, slot=2), reference.stream, f"parts of {part}")
+
+
+@pytest.mark.parametrize("part", [1, 7, 32])
+@every_case
+def test_prefill(workshop: Workshop, name: str, part: int) -> None:
+    reference = load_reference(name)
+    session = workshop.session(name)
+    found = by_prefill(session, reference.inputs, part, slot=1, graph="prefill")
+    ends = [*range(part - 1, CONTEXT, part), *([] if CONTEXT % part == 0 else [CONTEXT - 1])]
+    stream = Stream(reference.stream.logits[ends], reference.stream.tokens[ends])
+    check(found, stream, f"parts of {part}")
+
+
+@pytest.mark.parametrize("name", ["llama_untied", "qwen2_tied"])
+def test_prefill_with_an_odd_chunk(workshop: Workshop, name: str) -> None:
+    reference = load_reference(name)
+    session = workshop.session(name, replace(TINY, kinds=("prefill_all",), chunk=7, slots=1))
+    check(by_prefill(session, reference.inputs, 7), reference.stream, "chunk 7")
+
+
+@every_case
+def test_decode(workshop: Workshop, name: str) -> None:
+    reference = load_reference(name)
+    check(by_decode(workshop.session(name), reference.inputs), reference.stream, "decode")
+
+
+@every_case
+def test_batched(workshop: Workshop, name: str) -> None:
+    """The reference in half of the rows; what the others hold must be their own decode's."""
+    reference = load_reference(name)
+    session = workshop.session(name)
+    others = [tokens_from(f"row {row}", CONTEXT) for row in range(SLOTS)]
+    alone = [by_decode(session, other) for other in others]
+    for mine in ([0, 3], [1, 2]):
+        rows = [reference.inputs if r in mine else others[r] for r in range(SLOTS)]
+        for r, found in enumerate(by_batched(session, rows)):
+            check(found, reference.stream if r in mine else alone[r], f"row {r}")
+
+
+@every_case
+def test_ragged(workshop: Workshop, name: str) -> None:
+    reference = load_reference(name)
+    session = workshop.session(name)
+    streams = by_ragged(session, [reference.inputs] * SLOTS, joins=[9, 0, 4, 30])
+    for row, found in enumerate(streams):
+        check(found, reference.stream, f"row {row}")
+
+
+@pytest.mark.parametrize("graph", ["decode", "batched", "ragged"])
+@every_case
+def test_greedy_tokens(workshop: Workshop, name: str, graph: str) -> None:
+    """The runtime's own loop, from the prompt to the context's last slot."""
+    reference = load_reference(name)
+    run = TokenRun(workshop.session(name), reference.prompt, graph=graph, ignore_eos=True)
+    assert list(run) == reference.continuation
+    assert run.finish_reason == "context"
+
+
+def test_shards_are_the_single_file(workshop: Workshop) -> None:
+    reference = load_reference("llama_untied")
+    bundle = workshop.bundle(workshop.model("llama_untied", shards=3))
+    check(by_decode(open_session(bundle), reference.inputs), reference.stream, "3 shards")
+
+
+# -- what is written to the cache
+
+
+def filled(workshop: Workshop) -> Session:
+    """A session whose cache holds something everywhere."""
+    session = workshop.session("llama_head_dim")
+    for slot in range(SLOTS):
+        by_prefill(session, tokens_from(f"before {slot}", CONTEXT), 32, slot=slot)
+    assert all(np.abs(half).max(axis=-1).min() > 0 for half in cache_of(session))
+    return session
+
+
+def changed_places(session: Session, before: tuple[np.ndarray, np.ndarray]) -> set[tuple[int, int]]:
+    """The (slot, position) pairs where a key or a value of any layer or head changed.
+
+    Asserts that a pair changed whole: keys and values, in every layer and head.
+    """
+    places = []
+    for old, new in zip(before, cache_of(session), strict=True):
+        changed = (old != new).any(axis=-1)  # [layers, slots, kv_heads, context]
+        anywhere, everywhere = changed.any(axis=(0, 2)), changed.all(axis=(0, 2))
+        assert (anywhere == everywhere).all()
+        places.append({(int(slot), int(at)) for slot, at in np.argwhere(anywhere)})
+    assert places[0] == places[1]
+    return places[0]
+
+
+@pytest.mark.parametrize("graph", ["prefill", "prefill_all"])
+@pytest.mark.parametrize(
+    ("start", "length"), [(0, 32), (0, 1), (5, 9), (16, 32), (17, 31), (17, 5), (40, 8), (47, 1)]
+)
+def test_prefill_writes_its_positions_only(
+    workshop: Workshop, graph: str, start: int, length: int
+) -> None:
+    session = filled(workshop)
+    before = cache_of(session)
+    session.prefill(tokens_from("after", length), slot=2, start=start, graph=graph)
+    written = {(2, position) for position in range(start, start + length)}
+    assert changed_places(session, before) == written
+
+
+@pytest.mark.parametrize("position", [0, 30, CONTEXT - 1])
+def test_steps_write_their_positions_only(workshop: Workshop, position: int) -> None:
+    session = filled(workshop)
+    before = cache_of(session)
+    session.decode(7, position)
+    assert changed_places(session, before) == {(0, position)}
+
+    session = filled(workshop)
+    session.batched([7, 8, 9, 10], position)
+    assert changed_places(session, before) == {(slot, position) for slot in range(SLOTS)}
+
+    session = filled(workshop)
+    positions = [position, 3, CONTEXT - 1, 12]
+    session.ragged([7, 8, 9, 10], positions)
+    assert changed_places(session, before) == set(enumerate(positions))
+
+
+def test_every_kind_writes_the_same_cache(workshop: Workshop) -> None:
+    inputs = load_reference("llama_head_dim").inputs
+    session = workshop.session("llama_head_dim")
+    caches = []
+    for feed in (
+        lambda: by_decode(session, inputs),
+        lambda: by_batched(session, [inputs] * SLOTS),
+        lambda: by_ragged(session, [inputs] * SLOTS, joins=[0] * SLOTS),
+        lambda: by_prefill(session, inputs, 32),
+        lambda: by_prefill(session, inputs, 11, graph="prefill"),
+    ):
+        session.clear()
+        feed()
+        caches.append([half[:, 0] for half in cache_of(session)])
+    for halves in caches[1:]:
+        for half, expected in zip(halves, caches[0], strict=True):
+            assert np.abs(half - expected).max() < 1e-5 * np.abs(expected).max()

@@ -1,0 +1,100 @@
+"""Where tests get tiny models, bundles and sessions from: each is made once a process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from filelock import FileLock
+from jinja2 import DictLoader
+from tiny import CASES, CONTEXT, write_checkpoint
+
+from intaglio.codegen import bundle as bundling
+from intaglio.codegen.bundle import BuildOptions, build_bundle
+from intaglio.codegen.emit import emit
+from intaglio.codegen.model import load_model
+from intaglio.runtime.checkpoint import Checkpoint
+from intaglio.runtime.manifest import ALL_KINDS, Manifest
+from intaglio.runtime.session import Session
+from intaglio.runtime.weights import find_weights
+from intaglio.templates import environment, overlay
+
+# a chunk that does not divide the context: the last one moves back
+TINY = BuildOptions(kinds=ALL_KINDS, context=CONTEXT, slots=4, chunk=32, precision="exact")
+
+# a template's file and the text in it that is replaced: (file, old, new)
+Mutation = tuple[str, str, str]
+
+
+class Workshop:
+    """Compiles through a cache folder that outlives the run and that xdist's workers share."""
+
+    def __init__(self, compile_cache: Path, work: Path) -> None:
+        self._compile_cache, self._work = compile_cache, work
+        self._bundles: dict[tuple[Any, ...], Path] = {}
+        self._sessions: dict[tuple[Any, ...], Session] = {}
+
+    def model(self, case: str, shards: int = 1) -> Path:
+        """The checkpoint folder of a tiny case."""
+        folder = self._work / f"{case}-{shards}"
+        return folder if folder.exists() else write_checkpoint(folder, CASES[case], shards)
+
+    def bundle(
+        self,
+        model: Path,
+        options: BuildOptions = TINY,
+        mutations: tuple[Mutation, ...] = (),
+    ) -> Path:
+        """A bundle of a model folder, its templates mutated if asked for."""
+        key = (model, options, mutations)
+        if key not in self._bundles:
+            out = self._work / f"bundle{len(self._bundles)}"
+            with self.compiling(), pytest.MonkeyPatch.context() as patch:
+                if mutations:
+                    patch.setattr(bundling, "emit", partial(emit, env=_mutated(mutations)))
+                build_bundle(load_model(model), out, options)
+            self._bundles[key] = out
+        return self._bundles[key]
+
+    def session(
+        self,
+        case: str,
+        options: BuildOptions = TINY,
+        mutations: tuple[Mutation, ...] = (),
+    ) -> Session:
+        """A session of a tiny case, its cache cleared. Shared: the next caller clears it again."""
+        key = (case, options, mutations)
+        if key not in self._sessions:
+            self._sessions[key] = open_session(self.bundle(self.model(case), options, mutations))
+        self._sessions[key].clear()
+        return self._sessions[key]
+
+    @contextmanager
+    def compiling(self) -> Iterator[None]:
+        """One compiling process at a time, into the cache: a second finds what the first made."""
+        self._compile_cache.mkdir(parents=True, exist_ok=True)
+        with FileLock(self._compile_cache / ".lock"), pytest.MonkeyPatch.context() as patch:
+            patch.setenv("INTAGLIO_CACHE", str(self._compile_cache))
+            yield
+
+
+def open_session(bundle: Path, weights: Path | None = None) -> Session:
+    """A bundle's graphs on `weights`, by default those it was made of."""
+    manifest = Manifest.load(bundle)
+    checkpoint = Checkpoint.open(weights) if weights else find_weights(bundle, manifest)
+    return Session(bundle, manifest, checkpoint)
+
+
+def _mutated(mutations: tuple[Mutation, ...]) -> Any:
+    loader = environment().loader
+    assert loader is not None
+    sources: dict[str, str] = {}
+    for file, old, new in mutations:
+        source = sources.get(file) or loader.get_source(environment(), file)[0]
+        assert source.count(old) == 1, f"{file}: {old!r} occurs {source.count(old)} times"
+        sources[file] = source.replace(old, new)
+    return overlay(DictLoader(sources))
