@@ -1,0 +1,228 @@
+"""The emitted text: goldens, the tied and untied heads, signatures, and broken templates."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pytest
+from helpers import GOLDEN, golden_config, invoke, listing, succeed, write_config
+from jinja2 import DictLoader
+from tiny import CASES
+
+from intaglio.codegen.bundle import BuildOptions
+from intaglio.codegen.config import ModelConfig
+from intaglio.codegen.emit import emit
+from intaglio.codegen.golden import compare
+from intaglio.codegen.graphs import GraphSpec
+from intaglio.codegen.parse import TemplateError
+from intaglio.codegen.weights import weight_list
+from intaglio.runtime.manifest import ALL_KINDS, KINDS, TensorSpec, WeightSpec
+from intaglio.templates import environment, overlay, tensor_type
+
+# the design's order; in parentheses there: biases
+LAYER = "attn_norm q q_bias k k_bias v v_bias o o_bias mlp_norm gate gate_bias up up_bias down"
+
+
+def graphs_of(folder: Path, raw: Any, **options: Any) -> Iterator[tuple[GraphSpec, str]]:
+    """Every kind of graph of a config, and its text."""
+    config = ModelConfig.from_json(write_config(folder, raw) / "config.json")
+    chosen = BuildOptions(kinds=ALL_KINDS, context=40, slots=3, chunk=16, **options)
+    for graph in chosen.graphs(config):
+        yield graph, emit(config, graph)
+
+
+def test_goldens_are_what_is_emitted() -> None:
+    count, diff = compare(GOLDEN)
+    assert count == 5 * 4
+    assert diff == ""
+
+
+def test_goldens_show_each_head_and_bias() -> None:
+    for name, is_tied in (("tiny-llama", True), ("tiny-llama-untied", False)):
+        for kind in KINDS:
+            text = (GOLDEN / name / f"{kind}.mlir").read_text()
+            assert ("%lm_head" in text) != is_tied
+    assert "%layer0_q_bias" in (GOLDEN / "tiny-qwen2-untied" / "decode.mlir").read_text()
+
+
+def test_a_real_decode_graph_reads_as_a_program() -> None:
+    text = (GOLDEN / "llama-3.2-1b" / "decode.mlir").read_text()
+    assert len(text.splitlines()) < 600
+    assert text.count("call @layer(") == 16
+    assert text.count("func.func private @layer(") == 1
+
+
+@pytest.mark.parametrize("kind", ALL_KINDS)
+def test_tied_and_untied_differ_by_the_head_and_its_use(kind: str, tmp_path: Path) -> None:
+    texts = []
+    for is_tied in (True, False):
+        raw = golden_config("tiny-llama", tie_word_embeddings=is_tied)
+        by_kind = {graph.kind: text for graph, text in graphs_of(tmp_path, raw)}
+        header, *lines = by_kind[kind].splitlines()
+        assert (", tied ·" in header, ", untied ·" in header) == (is_tied, not is_tied)
+        texts.append(lines)
+    changed = [line for line in difflib.ndiff(*texts) if line[0] in "+-"]
+    added = [line[2:] for line in changed if line[0] == "+"]
+    (removed,) = (line[2:] for line in changed if line[0] == "-")
+    assert added == ["      %lm_head: tensor<331x64xf32>,", removed.replace("%embed)", "%lm_head)")]
+    assert "call @head(" in removed
+    norm = texts[1].index("      %final_norm: tensor<64xf32>,")
+    assert texts[1][norm + 1] == added[0]
+
+
+# signatures
+
+_SIGNATURE = re.compile(
+    r"^  func\.func public @(\w+)\((?P<arguments>.*?)\)\s*->\s*\((?P<results>.*?)\) \{$",
+    re.S | re.M,
+)
+_ARGUMENT = re.compile(r"%(\w+): (tensor<[^>]*>)(?: \{tf\.aliasing_output = (\d+) : i32\})?")
+
+
+def typed(spec: TensorSpec | WeightSpec) -> str:
+    return tensor_type(*spec.shape, spec.dtype)
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("precision", ["exact", "fast"])
+def test_signatures_are_the_contract(name: str, precision: str, tmp_path: Path) -> None:
+    raw = CASES[name].config
+    config = ModelConfig.from_json(write_config(tmp_path, raw) / "config.json")
+    for graph, text in graphs_of(tmp_path, raw, precision=precision):
+        (match,) = _SIGNATURE.finditer(text)
+        found = _ARGUMENT.findall(match["arguments"])
+        assert text.count("func.func public") == 1
+        assert match[1] == graph.kind
+        k, v = graph.cache.tensors(config)
+        expected = [*weight_list(config), *graph.arguments(), k, v]
+        assert [(n, t) for n, t, _ in found] == [(spec.name, typed(spec)) for spec in expected]
+        results = [typed(spec) for spec in (*graph.results(config), k, v)]
+        assert match["results"].split(", ") == results
+        assert {n: a for n, _, a in found if a} == {"k": "2", "v": "3"}
+        assert "stablehlo.custom_call" not in text
+
+
+def test_the_design_spelled_out(tmp_path: Path) -> None:
+    for name, head, left_out in (
+        ("llama_biases", ["lm_head"], ""),
+        ("llama_tied", [], "q_bias k_bias v_bias o_bias gate_bias up_bias down_bias"),
+        ("qwen2_untied", ["lm_head"], "o_bias gate_bias up_bias down_bias"),
+    ):
+        layer = [n for n in (*LAYER.split(), "down_bias") if n not in left_out.split()]
+        path = write_config(tmp_path, CASES[name].config) / "config.json"
+        found = [weight.name for weight in weight_list(ModelConfig.from_json(path))]
+        layers = [f"layer{i}_{n}" for i in (0, 1) for n in layer]
+        assert found == ["embed", "final_norm", *head, *layers]
+    cache = {"k": (2, 3, 2, 16, 40), "v": (2, 3, 2, 40, 16)}
+    step = {
+        "prefill": "tokens [16] slot [] start [] length [] -> token [] logits [331]",
+        "decode": "token [] position [] -> token [] logits [331]",
+        "batched": "tokens [3] position [] -> tokens [3] logits [3, 331]",
+        "ragged": "tokens [3] positions [3] -> tokens [3] logits [3, 331]",
+        "prefill_all": "tokens [16] slot [] start [] length [] -> token [] logits [16, 331]",
+    }
+    raw = golden_config("tiny-llama")
+    config = ModelConfig.from_json(write_config(tmp_path, raw) / "config.json")
+    for graph, _ in graphs_of(tmp_path, raw):
+        sides = (graph.arguments(), graph.results(config))
+        shown = [" ".join(f"{s.name} {list(s.shape)}" for s in side) for side in sides]
+        assert " -> ".join(shown) == step[graph.kind]
+        assert {spec.name: spec.shape for spec in graph.cache.tensors(config)} == cache
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"num_hidden_layers": 1},
+        {"num_attention_heads": 7, "num_key_value_heads": 1, "head_dim": 10},
+        {"num_attention_heads": 6, "num_key_value_heads": 2, "head_dim": 2},
+        {"num_attention_heads": 1, "num_key_value_heads": 1, "hidden_size": 62},
+        {"vocab_size": 1, "eos_token_id": 0},
+        {"vocab_size": 5003, "hidden_size": 2, "num_attention_heads": 1, "num_key_value_heads": 1},
+        {"rms_norm_eps": 1e-12, "rope_theta": 1e12, "max_position_embeddings": 1 << 24},
+        {"intermediate_size": 1, "torch_dtype": "float16"},
+    ],
+)
+@pytest.mark.parametrize("options", [{"precision": "fast"}, {"precision": "exact"}])
+def test_odd_sizes_are_valid_text(
+    changes: dict[str, Any], options: dict[str, Any], tmp_path: Path
+) -> None:
+    raw = golden_config("tiny-llama", **changes)  # emit parses and verifies what it returns
+    assert len(list(graphs_of(tmp_path, raw, **options))) == len(ALL_KINDS)
+
+
+def test_emission_needs_no_weights(tmp_path: Path) -> None:
+    assert not any("safetensors" in name for name in listing(GOLDEN))
+    out = succeed("emit", GOLDEN / "llama-3.2-1b", "--kind", "decode", "-o", tmp_path / "out")
+    assert out == f"{tmp_path / 'out' / 'decode.mlir'}\n"
+    golden = (GOLDEN / "llama-3.2-1b" / "decode.mlir").read_text()
+    assert (tmp_path / "out" / "decode.mlir").read_text() == golden
+
+
+# templates that are broken on purpose
+
+
+def emit_with(tmp_path: Path, template: str, old: str, new: str, **changes: Any) -> str:
+    loader = environment().loader
+    assert loader is not None
+    source, _, _ = loader.get_source(environment(), template)
+    assert old in source
+    env = overlay(DictLoader({template: source.replace(old, new, 1)}))
+    raw = golden_config("tiny-llama", **changes)
+    config = ModelConfig.from_json(write_config(tmp_path, raw) / "config.json")
+    (graph,) = BuildOptions(kinds=("ragged",), context=40).graphs(config)
+    return emit(config, graph, env)
+
+
+@pytest.mark.parametrize(
+    ("template", "old", "new", "said", "shown"),
+    [
+        # a syntax error, and an error that only verification finds
+        ("mlp.mlir.j2", "logistic %gated", "logistic gated", "expected", "logistic gated"),
+        ("mlp.mlir.j2", "return %y : {{ g.hidden }}", "return %y : tensor<f32>", "%y", "return %y"),
+        ("head.mlir.j2", "dense<0xFF800000>", "dense<minus>", "expected", "dense<minus>"),
+        ("layer.mlir.j2", "stablehlo.add %x,", "stablehlo.addd %x,", "addd", "stablehlo.addd"),
+        ("layer.mlir.j2", "call @rms_norm(", "call @rms(", "'rms'", "call @rms("),
+        ("rotary.mlir.j2", "dims = [2] :", "dims = [9] :", "9", "dims = [9]"),
+    ],
+)
+def test_a_broken_template_is_shown(
+    template: str, old: str, new: str, said: str, shown: str, tmp_path: Path
+) -> None:
+    with pytest.raises(TemplateError) as caught:
+        emit_with(tmp_path, template, old, new)
+    first, *lines = str(caught.value).splitlines()
+    (number,) = map(int, re.findall(r"^ragged\.mlir\.j2: line (\d+) of the rendered text: ", first))
+    assert said in first
+    (marked,) = (line for line in lines if line.startswith(">"))
+    assert re.match(rf"> +{number} \| ", marked)
+    assert shown in marked
+    assert [int(line[1:].split("|")[0]) for line in lines] == list(range(number - 3, number + 4))
+    assert max(map(len, lines)) < 220
+
+
+@pytest.mark.parametrize("name", ["g.hiden", "hidden"])
+def test_an_undefined_name_in_a_template_raises(name: str, tmp_path: Path) -> None:
+    with pytest.raises(jinja2.UndefinedError, match=name.split(".")[-1]):
+        emit_with(tmp_path, "mlp.mlir.j2", "{{ g.hidden }}", f"{{{{ {name} }}}}")
+
+
+def test_an_unbroken_overlay_emits_the_same(tmp_path: Path) -> None:
+    raw = golden_config("tiny-llama")
+    config = ModelConfig.from_json(write_config(tmp_path, raw) / "config.json")
+    (graph,) = BuildOptions(kinds=("ragged",), context=40).graphs(config)
+    assert emit_with(tmp_path, "mlp.mlir.j2", "silu", "silu") == emit(config, graph)
+
+
+def test_our_own_bug_is_no_user_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> str:
+        raise TemplateError("decode.mlir.j2: line 1")
+
+    monkeypatch.setattr("intaglio.cli.build.emit", broken)
+    with pytest.raises(TemplateError):
+        invoke("emit", GOLDEN / "tiny-llama", "-o", tmp_path)
