@@ -37,8 +37,8 @@ from .emit import emit
 from .graphs import CacheShape, GraphSpec, Precision, plan_graphs
 from .model import Model
 from .safetensors_writer import TensorToWrite, write_safetensors
-from .targets import TARGETS, required_features
-from .weights import weight_list
+from .targets import TARGETS, matmul_dtype, required_features
+from .weights import Layout
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 _DEFAULT_CONTEXT = 2048
@@ -57,6 +57,7 @@ class BuildOptions:
     precision: Precision = "fast"
     target: str = "cpu"
     arch: str | None = None
+    layout: Layout | None = None
     with_weights: bool = False
 
     def graphs(self, config: ModelConfig) -> list[GraphSpec]:
@@ -65,7 +66,14 @@ class BuildOptions:
         context = self.context if self.context is not None else min(largest, _DEFAULT_CONTEXT)
         cache = CacheShape(context, self.slots, self.precision)
         chunk = self.chunk if self.chunk is not None else min(_DEFAULT_CHUNK, context)
-        return plan_graphs(config, self.kinds, cache, chunk, self.batches)
+        target = TARGETS[self.target]
+        layout = target.check_layout(self.layout)
+        operands = "f32"
+        if self.precision == "fast":
+            operands = matmul_dtype(target.check_arch(self.arch), layout, config.dtype)
+        return plan_graphs(
+            config, self.kinds, cache, chunk, self.batches, layout, operands
+        )
 
 
 def build_bundle(
@@ -107,7 +115,7 @@ _Prepared = list[tuple[GraphSpec, Job]]
 def _prepare(config: ModelConfig, options: BuildOptions) -> _Prepared:
     arch = TARGETS[options.target].check_arch(options.arch)
     return [
-        (graph, make_job(graph.name, emit(config, graph), options.target, arch))
+        (graph, make_job(graph.name, emit(config, graph), options.target, arch, graph.layout))
         for graph in options.graphs(config)
     ]
 
@@ -119,13 +127,10 @@ def _write(
     for (_, job), binary in zip(prepared, binaries, strict=True):
         (folder / f"{job.name}.mlir").write_text(job.text)
         (folder / f"{job.name}.vmfb").write_bytes(binary)
-    manifest = _describe(model, options, prepared, binaries)
+    manifest = _describe(model, prepared, binaries, options)
     for name in TOKENIZER_FILES:
         if (model.folder / name).is_file():
             shutil.copyfile(model.folder / name, folder / name)
-    if options.with_weights and model.checkpoint is not None:
-        _copy_weights(model.checkpoint, manifest, folder / BUNDLED_FILE)
-    manifest.save(folder)
     return manifest
 
 
@@ -160,7 +165,7 @@ def _describe(
             )
             for (graph, job), binary in zip(prepared, binaries, strict=True)
         ),
-        weights=tuple(weight_list(config)),
+        weights=tuple(prepared[0][0].weights(config)),
         checkpoint=str(model.folder.resolve()) if model.checkpoint else None,
     )
 

@@ -8,13 +8,13 @@ from functools import cached_property
 import jinja2
 import numpy as np
 
-from intaglio.runtime.manifest import WeightSpec
+from intaglio.runtime.manifest import PACKED_TILES, WeightSpec
 from intaglio.templates import environment, tensor_type
 
 from .config import ModelConfig
 from .graphs import GraphSpec
 from .parse import parse_rendered
-from .weights import ATTENTION_WEIGHTS, MLP_WEIGHTS, layer_shapes, weight_list
+from .weights import ATTENTION_WEIGHTS, MLP_WEIGHTS, layer_weights
 
 
 def emit(config: ModelConfig, graph: GraphSpec, env: jinja2.Environment | None = None) -> str:
@@ -41,11 +41,11 @@ class GraphView:
 
     def __init__(self, config: ModelConfig, graph: GraphSpec) -> None:
         self._config, self._graph = config, graph
-        self._weights = {weight.name: weight for weight in weight_list(config)}
+        self._weights = {w.name: w for w in graph.weights(config)}
         self.kind, self.name = graph.kind, graph.name
         self.dtype = config.dtype
         self.cache_dtype = graph.cache.dtype(config)
-        self.matmul_dtype = "f32" if graph.cache.precision == "exact" else config.dtype
+        self.matmul_dtype = graph.matmul_dtype
         self.num_layers = config.num_layers
         self.vocab_size, self.hidden_size = config.vocab_size, config.hidden_size
         self.intermediate_size, self.head_dim = config.intermediate_size, config.head_dim
@@ -87,7 +87,36 @@ class GraphView:
 
     def type_of(self, weight: str) -> str:
         spec = self._weights[weight]
-        return tensor_type(*spec.shape, spec.dtype)
+        return tensor_type(*spec.stored_shape, spec.dtype)
+
+    # -- how weights lie
+
+    @property
+    def linear_template(self) -> str:
+        return f"linear{self._suffix}.mlir.j2"
+
+    @property
+    def embedding_template(self) -> str:
+        return f"embedding{self._suffix}.mlir.j2"
+
+    @property
+    def _suffix(self) -> str:
+        return "" if self._graph.layout == "rowmajor" else "_packed"
+
+    @property
+    def tile(self) -> tuple[int, int]:
+        """Rows and columns of a packed weight's tile."""
+        return PACKED_TILES[self._graph.tile]
+
+    def row_tile(self, rows: int) -> int:
+        """Activation rows a microkernel takes at once: the next power of two, at most 16."""
+        return min(16, 1 << (rows - 1).bit_length())
+
+    def tiles(self, size: int, tile: int) -> int:
+        """How many tiles cover a size."""
+        return -(-size // tile)
+
+    # -- results
 
     @property
     def token_type(self) -> str:
@@ -110,7 +139,7 @@ class GraphView:
 
     @cached_property
     def layer_weights(self) -> list[str]:
-        return list(layer_shapes(self._config))
+        return list(layer_weights(self._config, self._graph.layout))
 
     @property
     def attention_weights(self) -> list[str]:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from intaglio.runtime.errors import UserError
-from intaglio.runtime.manifest import TensorSpec
+from intaglio.runtime.manifest import TensorSpec, WeightSpec
 
 from .config import ModelConfig
+from .weights import Layout, weight_list
 
 Precision = Literal["exact", "fast"]
 
@@ -48,9 +49,20 @@ class GraphSpec:
     """
 
     kind: str
+    batch: int
+    chunk: int
     cache: CacheShape
-    batch: int = 1
-    chunk: int = 1
+    layout: Layout = "rowmajor"
+    matmul_dtype: str = "f32"
+
+    @property
+    def tile(self) -> str:
+        """The tiles of a packed layout: two columns where both operands are 16-bit."""
+        return "packed16x1" if self.matmul_dtype == "f32" else "packed16x2"
+
+    def weights(self, config: ModelConfig) -> list[WeightSpec]:
+        """The weight arguments, as this graph takes them."""
+        return weight_list(config, self.layout, self.tile)
 
     @property
     def name(self) -> str:
@@ -91,24 +103,24 @@ def plan_graphs(
     cache: CacheShape,
     chunk: int,
     batches: Sequence[int] | None = None,
+    layout: Layout = "rowmajor",
+    matmul_dtype: str = "f32",
 ) -> list[GraphSpec]:
     """The graphs of a bundle. `batches` (default: the cache's slots) is for batched and ragged.
 
     Raises `UserError` where the sizes do not fit the model or each other.
     """
     check_sizes(config, cache, chunk)
-    graphs = []
+    sizes: list[tuple[str, int, int]] = []
     for kind in kinds:
         if kind in ("batched", "ragged"):
-            for batch in batches or [cache.slots]:
+            for batch in dict.fromkeys(batches or [cache.slots]):
                 if not 1 <= batch <= cache.slots:
                     raise UserError(f"--batch {batch}: must be from 1 to --slots, {cache.slots}")
-                graphs.append(GraphSpec(kind, cache, batch=batch))
-        elif kind == "decode":
-            graphs.append(GraphSpec(kind, cache))
+                sizes.append((kind, batch, 1))
         else:
-            graphs.append(GraphSpec(kind, cache, chunk=chunk))
-    return graphs
+            sizes.append((kind, 1, 1 if kind == "decode" else chunk))
+    return [GraphSpec(*size, cache, layout, matmul_dtype) for size in sizes]
 
 
 def check_sizes(config: ModelConfig, cache: CacheShape, chunk: int) -> None:

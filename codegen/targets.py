@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from intaglio.runtime.errors import UserError
 from intaglio.runtime.host import cpu_features
 
+from .weights import Layout
+
 # The instructions each x86-64 level promises, as /proc/cpuinfo names them.
 _V2 = ("popcnt", "sse4_1", "sse4_2", "ssse3")
 _V3 = (*_V2, "abm", "avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "movbe")
@@ -17,21 +19,30 @@ _X86_CPUS = (
     *("haswell", "broadwell", "skylake", "skylake-avx512", "cascadelake", "icelake-server"),
     *("sapphirerapids", "graniterapids", "znver1", "znver2", "znver3", "znver4", "znver5"),
 )
+_BF16_CPUS = ("sapphirerapids", "graniterapids", "znver4", "znver5")
 _ARM_CPUS = ("neoverse-n1", "neoverse-n2", "neoverse-v1", "neoverse-v2")
 
 
 @dataclass(frozen=True)
 class Target:
-    """How one kind of device is compiled for; the first of `archs` is the default."""
+    """How one kind of device is compiled for; the first arch and layout are the defaults."""
 
     name: str
     driver: str
     archs: tuple[str, ...]
+    layouts: tuple[Layout, ...]
     arch_flags: Callable[[str], list[str]]
 
-    def flags(self, arch: str) -> list[str]:
+    def flags(self, arch: str, layout: Layout) -> list[str]:
         """iree-compile's flags. The compiler's own default, O0, is ten times slower than O3."""
-        return [*self.arch_flags(arch), "--iree-opt-level=O3"]
+        return [*self.arch_flags(arch), "--iree-opt-level=O3", *_LAYOUT_FLAGS[layout]]
+
+    def check_layout(self, layout: Layout | None) -> Layout:
+        """The layout to store weights in. Raises `UserError` for one the target cannot have."""
+        if layout is not None and layout not in self.layouts:
+            known = ", ".join(self.layouts)
+            raise UserError(f"--layout {layout}: not for --target {self.name}: one of {known}")
+        return layout or self.layouts[0]
 
     def check_arch(self, arch: str | None) -> str:
         """The arch to compile for. Raises `UserError` with the list for an unknown one."""
@@ -39,6 +50,13 @@ class Target:
             known = ", ".join(self.archs)
             raise UserError(f"--arch {arch}: not known for --target {self.name}: one of {known}")
         return arch or self.archs[0]
+
+
+_LAYOUT_FLAGS: dict[Layout, list[str]] = {
+    "rowmajor": [],
+    # O3 would turn mmt4d into a generic op, which has no microkernel
+    "packed": ["--iree-opt-generalize-matmul=false", "--iree-llvmcpu-enable-ukernels=mmt4d"],
+}
 
 
 def _cpu_flags(arch: str) -> list[str]:
@@ -66,9 +84,9 @@ def _cuda_flags(arch: str) -> list[str]:
 TARGETS = {
     target.name: target
     for target in (
-        Target("cpu", "local-task", ("host", *_X86_LEVELS, *_X86_CPUS, *_ARM_CPUS), _cpu_flags),
+        Target("cpu", "local-task", ("host", *_X86_LEVELS, *_X86_CPUS, *_ARM_CPUS), ("packed", "rowmajor"), _cpu_flags),
         # newer devices take sm_80's PTX through their driver; this compiler knows no sm_90
-        Target("cuda", "cuda", ("sm_80", "sm_86", "sm_89"), _cuda_flags),
+        Target("cuda", "cuda", ("sm_80", "sm_86", "sm_89"), ("rowmajor",), _cuda_flags),
     )
 }
 
@@ -78,3 +96,18 @@ def required_features(target: str, arch: str) -> tuple[str, ...]:
     if target != "cpu":
         return ()
     return cpu_features() if arch == "host" else _X86_LEVELS.get(arch, ())
+
+
+def matmul_dtype(arch: str, layout: Layout, dtype: str) -> str:
+    """The type `fast` gives matmul operands: the weights' own, but on a CPU only where it pays.
+
+    A packed product of 16-bit operands has a microkernel for bf16 with avx512_bf16 and is ten
+    times slower elsewhere; of f32 by 16-bit weights it is fast everywhere.
+    """
+    if layout == "rowmajor" or (dtype == "bf16" and _has_bf16(arch)):
+        return dtype
+    return "f32"
+
+
+def _has_bf16(arch: str) -> bool:
+    return "avx512_bf16" in cpu_features() if arch == "host" else arch in _BF16_CPUS

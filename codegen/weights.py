@@ -2,21 +2,41 @@
 
 from __future__ import annotations
 
-from intaglio.runtime.manifest import WeightSpec
+from dataclasses import dataclass
+from typing import Literal
+
+from intaglio.runtime.manifest import TensorSpec, WeightSpec
 
 from .config import ModelConfig
 
-ATTENTION_WEIGHTS = ("q", "q_bias", "k", "k_bias", "v", "v_bias", "o", "o_bias")
-MLP_WEIGHTS = ("gate", "gate_bias", "up", "up_bias", "down", "down_bias")
+# rowmajor: the checkpoint's tensors as they are; packed: tiles for IREE's CPU microkernels,
+# and matrices with one input joined into one
+Layout = Literal["rowmajor", "packed"]
+
+ATTENTION_WEIGHTS = ("q", "q_bias", "k", "k_bias", "v", "v_bias", "qkv", "qkv_bias", "o", "o_bias")
+MLP_WEIGHTS = ("gate", "gate_bias", "up", "up_bias", "gate_up", "gate_up_bias", "down", "down_bias")
 LAYER_WEIGHTS = ("attn_norm", *ATTENTION_WEIGHTS, "mlp_norm", *MLP_WEIGHTS)
+_JOINED = {"qkv": ("q", "k", "v"), "gate_up": ("gate", "up")}
 
 
-def layer_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
-    """Name and `[out, in]` shape of each weight this config's layers have, in order."""
+@dataclass(frozen=True)
+class LayerWeight:
+    """One weight of a layer: the checkpoint's parts it joins, the rows of each, the columns."""
+
+    parts: tuple[str, ...]
+    rows: tuple[int, ...]
+    columns: tuple[int, ...]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (sum(self.rows), *self.columns)
+
+
+def layer_weights(config: ModelConfig, layout: Layout) -> dict[str, LayerWeight]:
+    """Each weight argument of a layer, in order, by name."""
     hidden, inner = config.hidden_size, config.intermediate_size
     q_size = config.num_heads * config.head_dim
     kv_size = config.num_kv_heads * config.head_dim
-    shapes: dict[str, tuple[int, ...]] = {"attn_norm": (hidden,), "mlp_norm": (hidden,)}
     linears = {
         "q": (q_size, hidden, config.qkv_bias),
         "k": (kv_size, hidden, config.qkv_bias),
@@ -26,27 +46,49 @@ def layer_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
         "up": (inner, hidden, config.mlp_bias),
         "down": (hidden, inner, config.mlp_bias),
     }
-    for name, (rows, columns, has_bias) in linears.items():
-        shapes[name] = (rows, columns)
+    joined = _JOINED if layout == "packed" else {}
+    within = {part for parts in joined.values() for part in parts}
+    weights = {name: LayerWeight((name,), (hidden,), ()) for name in ("attn_norm", "mlp_norm")}
+    for name in LAYER_WEIGHTS:
+        parts = joined.get(name, (name,))
+        if name in within or parts[0] not in linears:
+            continue
+        rows = tuple(linears[part][0] for part in parts)
+        _, columns, has_bias = linears[parts[0]]
+        weights[name] = LayerWeight(parts, rows, (columns,))
         if has_bias:
-            shapes[f"{name}_bias"] = (rows,)
-    return {name: shapes[name] for name in LAYER_WEIGHTS if name in shapes}
+            weights[f"{name}_bias"] = LayerWeight(tuple(f"{p}_bias" for p in parts), rows, ())
+    return {name: weights[name] for name in LAYER_WEIGHTS if name in weights}
 
 
-def weight_list(config: ModelConfig) -> list[WeightSpec]:
-    """Every weight argument in order: embed, final_norm, lm_head if untied, then the layers'."""
-    family, table = config.family, (config.vocab_size, config.hidden_size)
-    entries: list[tuple[str, str, tuple[int, ...]]] = [
-        ("embed", family.embed, table),
-        ("final_norm", family.final_norm, (config.hidden_size,)),
+def weight_list(
+    config: ModelConfig, layout: Layout = "rowmajor", tile: str = "packed16x2"
+) -> list[WeightSpec]:
+    """Every weight argument in order: embed, final_norm, lm_head if untied, then the layers'.
+
+    `tile`: the tiles of a packed layout's matrices.
+    """
+    family, dtype = config.family, config.dtype
+    table = (config.vocab_size, config.hidden_size)
+
+    def spec(name: str, shape: tuple[int, ...], tensors: list[TensorSpec]) -> WeightSpec:
+        stored = tile if layout == "packed" and len(shape) == 2 else "rowmajor"
+        return WeightSpec(name, tuple(tensors), shape, dtype, stored)
+
+    def whole(name: str, tensor: str, *shape: int) -> WeightSpec:
+        return spec(name, shape, [TensorSpec(tensor, shape, dtype)])
+
+    weights = [
+        whole("embed", family.embed, *table),
+        whole("final_norm", family.final_norm, config.hidden_size),
     ]
     if not config.tie_word_embeddings:
-        entries.append(("lm_head", family.lm_head, table))
-    shapes = layer_shapes(config)
+        weights.append(whole("lm_head", family.lm_head, *table))
     for layer in range(config.num_layers):
-        for name, shape in shapes.items():
-            entries.append((f"layer{layer}_{name}", family.layer_tensor(layer, name), shape))
-    return [
-        WeightSpec(name=name, tensor=tensor, shape=shape, dtype=config.dtype)
-        for name, tensor, shape in entries
-    ]
+        for name, weight in layer_weights(config, layout).items():
+            tensors = [
+                TensorSpec(family.layer_tensor(layer, part), (rows, *weight.columns), dtype)
+                for part, rows in zip(weight.parts, weight.rows, strict=True)
+            ]
+            weights.append(spec(f"layer{layer}_{name}", weight.shape, tensors))
+    return weights

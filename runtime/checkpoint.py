@@ -16,11 +16,11 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 
 from .errors import UserError
-from .manifest import WeightSpec, plain_name
+from .manifest import TensorSpec, WeightSpec, plain_name
 
 SINGLE_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
-BUNDLED_FILE = "weights.safetensors"
+BOUND_FILE = "weights.safetensors"
 DTYPE_NAMES = {"F32": "f32", "BF16": "bf16", "F16": "f16"}
 _LARGEST_INDEX = 64 << 20
 
@@ -37,11 +37,18 @@ class StoredTensor:
 
 
 class Checkpoint:
-    """The tensors of a folder by name: one safetensors file or an index of shards."""
+    """The tensors of a folder by name: one safetensors file or an index of shards.
 
-    def __init__(self, folder: Path, tensors: Mapping[str, StoredTensor]) -> None:
+    `is_bound`: it is a `weights.safetensors`, whose tensors are called by their arguments' names
+    and lie as the graphs take them.
+    """
+
+    def __init__(
+        self, folder: Path, tensors: Mapping[str, StoredTensor], is_bound: bool = False
+    ) -> None:
         self.folder = folder
         self.tensors = tensors
+        self.is_bound = is_bound
         self._maps: dict[Path, npt.NDArray[np.uint8]] = {}
 
     @classmethod
@@ -51,9 +58,10 @@ class Checkpoint:
         Raises `UserError` for a missing, truncated or malformed file, or an index that names
         anything but files of the folder itself.
         """
-        for name in (BUNDLED_FILE, SINGLE_FILE):
-            if (folder / name).exists():
-                return cls(folder, _read_header(folder / name))
+        if (folder / BOUND_FILE).exists():
+            return cls(folder, _read_header(folder / BOUND_FILE), is_bound=True)
+        if (folder / SINGLE_FILE).exists():
+            return cls(folder, _read_header(folder / SINGLE_FILE))
         if (folder / INDEX_FILE).exists():
             return cls(folder, _read_shards(folder))
         raise UserError(f"{folder}: no weights: neither {SINGLE_FILE} nor {INDEX_FILE} is there")
@@ -61,7 +69,13 @@ class Checkpoint:
     @staticmethod
     def exists(folder: Path) -> bool:
         """Whether the folder holds weights at all."""
-        return any((folder / n).exists() for n in (BUNDLED_FILE, SINGLE_FILE, INDEX_FILE))
+        return any((folder / n).exists() for n in (BOUND_FILE, SINGLE_FILE, INDEX_FILE))
+
+    def sources(self, weight: WeightSpec) -> tuple[TensorSpec, ...]:
+        """The tensors that hold a weight here: itself as stored, or the checkpoint's parts."""
+        if self.is_bound:
+            return (TensorSpec(weight.name, weight.stored_shape, weight.dtype),)
+        return weight.tensors
 
     def bytes_of(self, name: str) -> npt.NDArray[np.uint8]:
         """A tensor's bytes, mapped copy-on-write: pages are read when touched."""
@@ -73,17 +87,20 @@ class Checkpoint:
 
 def check_weights(checkpoint: Checkpoint, weights: Iterable[WeightSpec]) -> None:
     """Raises `UserError` for the first weight that is missing or differs in shape or dtype."""
-    for spec in weights:
-        stored = checkpoint.tensors.get(spec.tensor)
-        if stored is None:
-            raise UserError(f"{checkpoint.folder}: tensor {spec.tensor} is missing")
-        if stored.shape != spec.shape:
-            found, wanted = list(stored.shape), list(spec.shape)
-            raise UserError(f"{stored.file}: {spec.tensor} has shape {found}, expected {wanted}")
-        if stored.dtype != spec.dtype:
-            raise UserError(
-                f"{stored.file}: {spec.tensor} is {stored.dtype}, expected {spec.dtype}"
-            )
+    for weight in weights:
+        for spec in checkpoint.sources(weight):
+            _check_tensor(checkpoint, spec)
+
+
+def _check_tensor(checkpoint: Checkpoint, spec: TensorSpec) -> None:
+    stored = checkpoint.tensors.get(spec.name)
+    if stored is None:
+        raise UserError(f"{checkpoint.folder}: tensor {spec.name} is missing")
+    if stored.shape != spec.shape:
+        found, wanted = list(stored.shape), list(spec.shape)
+        raise UserError(f"{stored.file}: {spec.name} has shape {found}, expected {wanted}")
+    if stored.dtype != spec.dtype:
+        raise UserError(f"{stored.file}: {spec.name} is {stored.dtype}, expected {spec.dtype}")
 
 
 def _read_header(path: Path) -> dict[str, StoredTensor]:

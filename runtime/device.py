@@ -54,18 +54,19 @@ class Device:
             raise UserError(f"{path}: has no function {function}: compile the bundle again")
         return context, entry
 
-    def put(self, spec: TensorSpec | WeightSpec, data: npt.NDArray[Any]) -> Any:
+    def put(self, spec: TensorSpec, data: npt.NDArray[Any]) -> Any:
         """A buffer view holding a copy of `data`'s bytes."""
         buffer = self.hal.allocator.allocate_buffer_copy(
             self._memory, _USAGE, self.hal, np.ascontiguousarray(data)
         )
         return rt.HalBufferView(buffer, list(spec.shape), ELEMENT_TYPES[spec.dtype])
 
-    def adopt(self, spec: WeightSpec, data: npt.NDArray[np.uint8]) -> Any:
+    def adopt(self, weight: WeightSpec, data: npt.NDArray[np.uint8]) -> Any:
         """A buffer view over `data` where it lies if it is aligned host memory, else a copy.
 
         IREE does not keep `data` alive: the caller must, for as long as the view is used.
         """
+        spec = TensorSpec(weight.name, weight.stored_shape, weight.dtype)
         if not self._is_host or data.ctypes.data % _ALIGNMENT:
             return self.put(spec, data)
         buffer = self.hal.allocator.import_host_allocation(data, self._memory, _USAGE)

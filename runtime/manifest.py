@@ -16,6 +16,8 @@ from .errors import UserError
 SCHEMA = 1
 FILE_NAME = "manifest.json"
 ITEM_SIZES = {"f32": 4, "i32": 4, "bf16": 2, "f16": 2}
+# Rows and columns of a tile, as IREE's mmt4d microkernels take them.
+PACKED_TILES = {"packed16x1": (16, 1), "packed16x2": (16, 2)}
 STEP_KINDS = ("decode", "batched", "ragged")
 KINDS = ("prefill", *STEP_KINDS)
 # `prefill_all` is the one variant: prefill that returns every position's logits.
@@ -38,17 +40,29 @@ class TensorSpec:
 
 @dataclass(frozen=True)
 class WeightSpec:
-    """One weight argument: its name, the checkpoint's name for it, and how it is stored."""
+    """One weight argument: the checkpoint tensors it is made of, and how it is stored.
+
+    `shape` is the logical `[out, in]` or `[out]`; several `tensors` are joined along `out`.
+    `layout` is "rowmajor", or "packed16x1" or "packed16x2" for tiles of 16 rows by 1 or 2 columns.
+    """
 
     name: str
-    tensor: str
+    tensors: tuple[TensorSpec, ...]
     shape: tuple[int, ...]
     dtype: str
     layout: str = "rowmajor"
 
     @property
+    def stored_shape(self) -> tuple[int, ...]:
+        """The shape of the argument: of a packed one `[out / 16, in / k, 16, k]`, rounded up."""
+        if self.layout == "rowmajor":
+            return self.shape
+        rows, columns = PACKED_TILES[self.layout]
+        return (-(-self.shape[0] // rows), -(-self.shape[1] // columns), rows, columns)
+
+    @property
     def nbytes(self) -> int:
-        return math.prod(self.shape) * ITEM_SIZES[self.dtype]
+        return math.prod(self.stored_shape) * ITEM_SIZES[self.dtype]
 
 
 @dataclass(frozen=True)
@@ -135,6 +149,9 @@ class Manifest:
         for spec in (*specs, *manifest.weights):
             if spec.dtype not in ITEM_SIZES or any(size < 1 for size in spec.shape):
                 raise UserError(f"{path}: {spec.name} has no valid dtype and shape")
+        for weight in manifest.weights:
+            if weight.layout != "rowmajor" and weight.layout not in PACKED_TILES:
+                raise UserError(f"{path}: {weight.name} has the unknown layout {weight.layout!r}")
         for graph in manifest.graphs:
             if graph.kind not in ALL_KINDS:
                 raise UserError(f"{path}: graph kind {graph.kind!r} is not one of {ALL_KINDS}")
