@@ -60,7 +60,10 @@ def _describe(
     model: str, build: dict[str, Any]
 ) -> tuple[tuple[WeightSpec, ...], CacheFacts, list[Graph]]:
     if is_bundle(Path(model)):
+        from .loading import check_fixed
+
         manifest = Manifest.load(Path(model))
+        check_fixed(manifest, build)
         return manifest.weights, manifest.cache, [_graph(g) for g in manifest.graphs]
     from intaglio.codegen.model import load_model
     from intaglio.codegen.pull import resolve_model

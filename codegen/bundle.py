@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import tempfile
@@ -20,6 +21,7 @@ from iree.compiler.version import VERSION
 from intaglio.runtime.checkpoint import BUNDLED_FILE, Checkpoint
 from intaglio.runtime.errors import UserError
 from intaglio.runtime.manifest import (
+    FILE_NAME,
     KINDS,
     SCHEMA,
     CacheFacts,
@@ -75,7 +77,7 @@ def build_bundle(
 
     Raises `UserError` for options the model cannot have or a folder that cannot be written.
     """
-    if out.exists() and not is_bundle(out) and (not out.is_dir() or any(out.iterdir())):
+    if os.path.exists(out) and not _may_replace(out):
         raise UserError(f"{out}: exists and is not a bundle: give another -o, or remove it")
     if options.with_weights and model.checkpoint is None:
         raise UserError(f"{model.folder}: --with-weights: no weights there to copy")
@@ -89,16 +91,22 @@ def cached_bundle(
 ) -> Path:
     """A bundle for running `model` where it lies, under the cache folder: made once, then found.
 
-    Emission always runs, so a changed config or template is a different bundle.
+    Emission always runs, so a changed config, template or tokenizer is a different bundle.
     """
     prepared = _prepare(model.config, options)
     parts = [str(model.folder.resolve()), version("intaglio"), *(job.key for _, job in prepared)]
+    parts += [str(model.config.eos_token_ids), *_tokenizer_versions(model.folder)]
     key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
     out = cache_home() / "bundles" / key
     if not is_bundle(out):
-        with _placed_whole(out) as folder:
+        with _placed_whole(out, replace=False) as folder:
             _write(model, folder, options, prepared, progress)
     return out
+
+
+def _tokenizer_versions(folder: Path) -> list[str]:
+    files = [folder / name for name in TOKENIZER_FILES if (folder / name).is_file()]
+    return [f"{file.name} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files]
 
 
 _Prepared = list[tuple[GraphSpec, Job]]
@@ -177,15 +185,18 @@ def _copy_weights(checkpoint: Checkpoint, manifest: Manifest, path: Path) -> Non
 
 
 @contextmanager
-def _placed_whole(out: Path) -> Iterator[Path]:
-    """A temporary folder beside `out` that becomes `out` when the block succeeds."""
+def _placed_whole(out: Path, replace: bool = True) -> Iterator[Path]:
+    """A temporary folder beside `out` that becomes `out` when the block succeeds.
+
+    `replace`: instead of a bundle that is there by then; else that one stays.
+    """
     folder: Path | None = None
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
         yield folder
         folder.chmod(0o755)
-        _swap(folder, out)
+        _swap(folder, out, replace)
     except OSError as error:
         raise UserError(
             f"{out}: cannot be written: {error.strerror or error}: "
@@ -196,12 +207,25 @@ def _placed_whole(out: Path) -> Iterator[Path]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _swap(folder: Path, out: Path) -> None:
+def _may_replace(out: Path) -> bool:
+    """Whether `out` is empty or a bundle: other programs' folders hold a manifest.json, too."""
+    try:
+        if not any(out.iterdir()):
+            return True
+        held = json.loads((out / FILE_NAME).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(held, dict) and {"schema", "intaglio", "graphs"} <= held.keys()
+
+
+def _swap(folder: Path, out: Path, replace: bool) -> None:
     try:
         os.rename(folder, out)
     except OSError:
         if not is_bundle(out):
             raise
+        if not replace:
+            return
         old = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
         os.rename(out, old / "old")
         os.rename(folder, out)

@@ -100,7 +100,7 @@ def plan_graphs(
     graphs = []
     for kind in kinds:
         if kind in ("batched", "ragged"):
-            for batch in batches or [cache.slots]:
+            for batch in dict.fromkeys(batches or [cache.slots]):
                 if not 1 <= batch <= cache.slots:
                     raise UserError(f"--batch {batch}: must be from 1 to --slots, {cache.slots}")
                 graphs.append(GraphSpec(kind, cache, batch=batch))

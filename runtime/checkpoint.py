@@ -6,6 +6,7 @@ The format: https://github.com/huggingface/safetensors#format
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,16 +53,16 @@ class Checkpoint:
         anything but files of the folder itself.
         """
         for name in (BUNDLED_FILE, SINGLE_FILE):
-            if (folder / name).exists():
+            if os.path.exists(folder / name):
                 return cls(folder, _read_header(folder / name))
-        if (folder / INDEX_FILE).exists():
+        if os.path.exists(folder / INDEX_FILE):
             return cls(folder, _read_shards(folder))
         raise UserError(f"{folder}: no weights: neither {SINGLE_FILE} nor {INDEX_FILE} is there")
 
     @staticmethod
     def exists(folder: Path) -> bool:
         """Whether the folder holds weights at all."""
-        return any((folder / n).exists() for n in (BUNDLED_FILE, SINGLE_FILE, INDEX_FILE))
+        return any(os.path.exists(folder / n) for n in (BUNDLED_FILE, SINGLE_FILE, INDEX_FILE))
 
     def bytes_of(self, name: str) -> npt.NDArray[np.uint8]:
         """A tensor's bytes, mapped copy-on-write: pages are read when touched."""
