@@ -72,16 +72,21 @@ def _one_line() -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        raise _OneLine(str(error)) from None
+        raise _OneLine(_printable(str(error))) from None
     except click.exceptions.NoArgsIsHelpError:
         raise
     except click.UsageError as error:
         where = error.ctx.command_path if error.ctx else "intaglio"
-        raise _OneLine(f"{error.format_message()} (see {where} --help)") from None
+        raise _OneLine(f"{_printable(error.format_message())} (see {where} --help)") from None
     except KeyboardInterrupt:
         raise _Interrupted("interrupted") from None
     except _our_failures() as error:
         raise _OurFailure(str(error)) from None
+
+
+def _printable(text: str) -> str:
+    """`text` on one line and without escape codes: names in it may be strangers'."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _our_failures() -> tuple[type[Exception], ...]:

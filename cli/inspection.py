@@ -60,18 +60,20 @@ def _describe(
     model: str, build: dict[str, Any]
 ) -> tuple[tuple[WeightSpec, ...], CacheFacts, list[Graph]]:
     if is_bundle(Path(model)):
+        from .loading import check_fixed
+
         manifest = Manifest.load(Path(model))
+        check_fixed(manifest, build)
         return manifest.weights, manifest.cache, [_graph(g) for g in manifest.graphs]
     from intaglio.codegen.model import load_model
     from intaglio.codegen.pull import resolve_model
-    from intaglio.codegen.weights import weight_list
 
     config = load_model(resolve_model(model, progress=say), say).config
-    specs = options.to_build_options(build).graphs(config)
+    specs = options.to_build_options({"layout": "rowmajor", **build}).graphs(config)
     shape = specs[0].cache
     cache = CacheFacts(shape.context, shape.slots, shape.precision, *shape.tensors(config))
     graphs = [(g.name, tuple(g.arguments()), tuple(g.results(config))) for g in specs]
-    return tuple(weight_list(config)), cache, graphs
+    return tuple(specs[0].weights(config)), cache, graphs
 
 
 def _graph(facts: GraphFacts) -> Graph:
@@ -82,13 +84,15 @@ def _rows(
     weights: tuple[WeightSpec, ...], cache: CacheFacts, graphs: list[Graph]
 ) -> Iterator[dict[str, Any]]:
     for position, weight in enumerate(weights):
-        yield _row(position, "all", weight, weight.tensor)
+        tensors = " + ".join(tensor.name for tensor in weight.tensors)
+        spec = TensorSpec(weight.name, weight.stored_shape, weight.dtype)
+        yield _row(position, "all", spec, tensors)
     for name, arguments, _ in graphs:
         for position, spec in enumerate((*arguments, cache.k, cache.v), len(weights)):
             yield _row(position, name, spec, "")
 
 
-def _row(position: int, graph: str, spec: TensorSpec | WeightSpec, tensor: str) -> dict[str, Any]:
+def _row(position: int, graph: str, spec: TensorSpec, tensor: str) -> dict[str, Any]:
     return {
         "position": position,
         "graph": graph,

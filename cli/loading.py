@@ -45,7 +45,7 @@ def load_engine(
     start = time.perf_counter()
     bundle = Path(model)
     if is_bundle(bundle):
-        _check_fixed(Manifest.load(bundle), build)
+        check_fixed(Manifest.load(bundle), build)
     else:
         bundle = _build(model, kinds, build)
     compile_s = 0.0 if bundle == Path(model) else time.perf_counter() - start
@@ -85,8 +85,8 @@ def _build(model: str, kinds: tuple[str, ...], build: dict[str, Any]) -> Path:
         return cached_bundle(loaded, chosen, progress)
 
 
-def _check_fixed(manifest: Manifest, build: dict[str, Any]) -> None:
-    """What a bundle was compiled with cannot be chosen again."""
+def check_fixed(manifest: Manifest, build: dict[str, Any]) -> None:
+    """What a bundle was compiled with cannot be chosen again: raises `UserError`."""
     chunks = {graph.chunk for graph in manifest.graphs if graph.kind.startswith("prefill")}
     fixed = {
         "context": manifest.cache.context,
@@ -95,6 +95,7 @@ def _check_fixed(manifest: Manifest, build: dict[str, Any]) -> None:
         "precision": manifest.cache.precision,
         "target": manifest.target.name,
         "arch": manifest.target.arch,
+        "layout": "rowmajor" if manifest.weights[0].layout == "rowmajor" else "packed",
     }
     for name, value in build.items():
         if value != fixed[name]:

@@ -47,6 +47,12 @@ _BUILD = {
         help="Which one: a CPU such as x86-64-v3 or znver4, or sm_80, sm_86, sm_89.  "
         "[default: this CPU; sm_80]",
     ),
+    "layout": click.option(
+        "--layout",
+        type=click.Choice(["rowmajor", "packed"]),
+        help="How weights are stored: as in the checkpoint, or tiled for this CPU's microkernels.  "
+        "[default: packed on cpu, rowmajor on cuda; emit and inspect: rowmajor]",
+    ),
 }
 
 weights = click.option(
@@ -63,7 +69,7 @@ verbose = click.option("-v", "--verbose", is_flag=True, help="Print the compile 
 
 
 def build_options(command: F) -> F:
-    """Adds --context, --slots, --chunk, --precision, --target and --arch, passed as `build`."""
+    """Adds the options that say what to build; those given are passed as `build`."""
 
     def collect(*args: Any, **values: Any) -> Any:
         build = {name: values.pop(name) for name in _BUILD}

@@ -5,19 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 from iree.compiler.version import VERSION
 
-from intaglio.runtime.checkpoint import BUNDLED_FILE, Checkpoint
 from intaglio.runtime.errors import UserError
 from intaglio.runtime.manifest import (
     KINDS,
@@ -30,13 +23,14 @@ from intaglio.runtime.manifest import (
     is_bundle,
 )
 
+from .bound_weights import cached_bound_weights, write_bound_weights
 from .cache_home import cache_home
 from .compile import Job, Progress, compile_all, make_job
 from .config import ModelConfig
 from .emit import emit
 from .graphs import CacheShape, GraphSpec, Precision, plan_graphs
 from .model import Model
-from .safetensors_writer import TensorToWrite, write_safetensors
+from .placing import may_replace, placed_whole
 from .targets import TARGETS, matmul_dtype, required_features
 from .weights import Layout
 
@@ -71,9 +65,7 @@ class BuildOptions:
         operands = "f32"
         if self.precision == "fast":
             operands = matmul_dtype(target.check_arch(self.arch), layout, config.dtype)
-        return plan_graphs(
-            config, self.kinds, cache, chunk, self.batches, layout, operands
-        )
+        return plan_graphs(config, self.kinds, cache, chunk, self.batches, layout, operands)
 
 
 def build_bundle(
@@ -83,13 +75,18 @@ def build_bundle(
 
     Raises `UserError` for options the model cannot have or a folder that cannot be written.
     """
-    if out.exists() and not is_bundle(out) and (not out.is_dir() or any(out.iterdir())):
+    if os.path.exists(out) and not may_replace(out):
         raise UserError(f"{out}: exists and is not a bundle: give another -o, or remove it")
     if options.with_weights and model.checkpoint is None:
         raise UserError(f"{model.folder}: --with-weights: no weights there to copy")
     prepared = _prepare(model.config, options)
-    with _placed_whole(out) as folder:
-        return _write(model, folder, options, prepared, progress)
+    with placed_whole(out) as folder:
+        manifest = _write(model, folder, options, prepared, progress)
+        is_packed = prepared[0][0].layout == "packed"
+        if model.checkpoint is not None and (is_packed or options.with_weights):
+            write_bound_weights(model.checkpoint, manifest.weights, folder)
+        manifest.save(folder)
+    return manifest
 
 
 def cached_bundle(
@@ -97,16 +94,26 @@ def cached_bundle(
 ) -> Path:
     """A bundle for running `model` where it lies, under the cache folder: made once, then found.
 
-    Emission always runs, so a changed config or template is a different bundle.
+    Emission always runs, so a changed config, template or tokenizer is a different bundle.
     """
     prepared = _prepare(model.config, options)
     parts = [str(model.folder.resolve()), version("intaglio"), *(job.key for _, job in prepared)]
+    parts += [str(model.config.eos_token_ids), *_tokenizer_versions(model.folder)]
     key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
     out = cache_home() / "bundles" / key
     if not is_bundle(out):
-        with _placed_whole(out) as folder:
-            _write(model, folder, options, prepared, progress)
+        with placed_whole(out, replace=False) as folder:
+            manifest = _write(model, folder, options, prepared, progress)
+            if prepared[0][0].layout == "packed" and model.checkpoint is not None:
+                weights = cached_bound_weights(model.checkpoint, manifest.weights)
+                manifest = replace(manifest, checkpoint=str(weights))
+            manifest.save(folder)
     return out
+
+
+def _tokenizer_versions(folder: Path) -> list[str]:
+    files = [folder / name for name in TOKENIZER_FILES if (folder / name).is_file()]
+    return [f"{file.name} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files]
 
 
 _Prepared = list[tuple[GraphSpec, Job]]
@@ -127,11 +134,10 @@ def _write(
     for (_, job), binary in zip(prepared, binaries, strict=True):
         (folder / f"{job.name}.mlir").write_text(job.text)
         (folder / f"{job.name}.vmfb").write_bytes(binary)
-    manifest = _describe(model, prepared, binaries, options)
     for name in TOKENIZER_FILES:
         if (model.folder / name).is_file():
             shutil.copyfile(model.folder / name, folder / name)
-    return manifest
+    return _describe(model, options, prepared, binaries)
 
 
 def _describe(
@@ -168,46 +174,3 @@ def _describe(
         weights=tuple(prepared[0][0].weights(config)),
         checkpoint=str(model.folder.resolve()) if model.checkpoint else None,
     )
-
-
-def _copy_weights(checkpoint: Checkpoint, manifest: Manifest, path: Path) -> None:
-    def read(name: str) -> list[npt.NDArray[np.uint8]]:
-        return [checkpoint.bytes_of(name)]
-
-    tensors = [
-        TensorToWrite(spec.tensor, spec.dtype, spec.shape, partial(read, spec.tensor))
-        for spec in manifest.weights
-    ]
-    write_safetensors(path, tensors, {"format": "pt"})
-
-
-@contextmanager
-def _placed_whole(out: Path) -> Iterator[Path]:
-    """A temporary folder beside `out` that becomes `out` when the block succeeds."""
-    folder: Path | None = None
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
-        yield folder
-        folder.chmod(0o755)
-        _swap(folder, out)
-    except OSError as error:
-        raise UserError(
-            f"{out}: cannot be written: {error.strerror or error}: "
-            "free space there or use another folder"
-        ) from None
-    finally:
-        if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _swap(folder: Path, out: Path) -> None:
-    try:
-        os.rename(folder, out)
-    except OSError:
-        if not is_bundle(out):
-            raise
-        old = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
-        os.rename(out, old / "old")
-        os.rename(folder, out)
-        shutil.rmtree(old, ignore_errors=True)

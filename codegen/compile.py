@@ -21,6 +21,7 @@ from intaglio.runtime.host import cpu_features, usable_cores
 
 from .cache_home import cache_home
 from .targets import TARGETS
+from .weights import Layout
 
 _POLL_SECONDS = 0.05
 _SCREENFUL = 20
@@ -55,9 +56,9 @@ class Job:
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
-def make_job(name: str, text: str, target: str, arch: str) -> Job:
-    """The job that compiles `text` for a target and one of its archs."""
-    return Job(name, text, tuple(TARGETS[target].flags(arch)))
+def make_job(name: str, text: str, target: str, arch: str, layout: Layout) -> Job:
+    """The job that compiles `text` for a target, one of its archs and one of its layouts."""
+    return Job(name, text, tuple(TARGETS[target].flags(arch, layout)))
 
 
 def compile_all(jobs: Sequence[Job], progress: Progress = lambda name, state: None) -> list[bytes]:

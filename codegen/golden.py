@@ -12,6 +12,7 @@ from .bundle import BuildOptions
 from .config import ModelConfig
 from .emit import emit
 from .fields import Fields, read_json_object
+from .targets import TARGETS
 
 
 def compare(folder: Path) -> tuple[int, str]:
@@ -57,9 +58,12 @@ def _options(case: Path) -> BuildOptions:
     path = case / "golden.json"
     fields = Fields(str(path), read_json_object(path, "golden.json"))
     exact = fields.text("precision", ["exact", "fast"]) == "exact"
+    packed = fields.text("layout", ["rowmajor", "packed"]) == "packed"
     return BuildOptions(
         context=fields.integer("context", 2, 1 << 24),
         slots=fields.integer("slots", 1, 256),
         chunk=fields.integer("chunk", 2, 1 << 24),
         precision="exact" if exact else "fast",
+        arch=fields.text("arch", TARGETS["cpu"].archs),
+        layout="packed" if packed else "rowmajor",
     )

@@ -59,7 +59,8 @@ def _settle_head(config: ModelConfig, checkpoint: Checkpoint, say: Say) -> Model
 
 def _settle_dtype(config: ModelConfig, checkpoint: Checkpoint) -> ModelConfig:
     """Weights stay as stored, so the checkpoint's dtype counts, whatever the config says."""
-    names = [spec.tensor for spec in weight_list(config) if spec.tensor in checkpoint.tensors]
+    needed = [tensor.name for weight in weight_list(config) for tensor in weight.tensors]
+    names = [name for name in needed if name in checkpoint.tensors]
     dtypes = {checkpoint.tensors[name].dtype: name for name in names}
     if len(dtypes) > 1:
         found = ", ".join(f"{name} is {dtype}" for dtype, name in sorted(dtypes.items()))

@@ -54,8 +54,13 @@ class Target:
 
 _LAYOUT_FLAGS: dict[Layout, list[str]] = {
     "rowmajor": [],
-    # O3 would turn mmt4d into a generic op, which has no microkernel
-    "packed": ["--iree-opt-generalize-matmul=false", "--iree-llvmcpu-enable-ukernels=mmt4d"],
+    "packed": [
+        # O3 would turn mmt4d into a generic op, which has no microkernel
+        "--iree-opt-generalize-matmul=false",
+        "--iree-llvmcpu-enable-ukernels=mmt4d",
+        # prefill's norms are fused with the packing of 16 rows, which lie on the stack meanwhile
+        "--iree-llvmcpu-stack-allocation-limit=1048576",
+    ],
 }
 
 
@@ -84,7 +89,13 @@ def _cuda_flags(arch: str) -> list[str]:
 TARGETS = {
     target.name: target
     for target in (
-        Target("cpu", "local-task", ("host", *_X86_LEVELS, *_X86_CPUS, *_ARM_CPUS), ("packed", "rowmajor"), _cpu_flags),
+        Target(
+            "cpu",
+            "local-task",
+            ("host", *_X86_LEVELS, *_X86_CPUS, *_ARM_CPUS),
+            ("packed", "rowmajor"),
+            _cpu_flags,
+        ),
         # newer devices take sm_80's PTX through their driver; this compiler knows no sm_90
         Target("cuda", "cuda", ("sm_80", "sm_86", "sm_89"), ("rowmajor",), _cuda_flags),
     )

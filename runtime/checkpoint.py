@@ -6,6 +6,7 @@ The format: https://github.com/huggingface/safetensors#format
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,18 +59,18 @@ class Checkpoint:
         Raises `UserError` for a missing, truncated or malformed file, or an index that names
         anything but files of the folder itself.
         """
-        if (folder / BOUND_FILE).exists():
+        if os.path.exists(folder / BOUND_FILE):
             return cls(folder, _read_header(folder / BOUND_FILE), is_bound=True)
-        if (folder / SINGLE_FILE).exists():
+        if os.path.exists(folder / SINGLE_FILE):
             return cls(folder, _read_header(folder / SINGLE_FILE))
-        if (folder / INDEX_FILE).exists():
+        if os.path.exists(folder / INDEX_FILE):
             return cls(folder, _read_shards(folder))
         raise UserError(f"{folder}: no weights: neither {SINGLE_FILE} nor {INDEX_FILE} is there")
 
     @staticmethod
     def exists(folder: Path) -> bool:
         """Whether the folder holds weights at all."""
-        return any((folder / n).exists() for n in (BOUND_FILE, SINGLE_FILE, INDEX_FILE))
+        return any(os.path.exists(folder / n) for n in (BOUND_FILE, SINGLE_FILE, INDEX_FILE))
 
     def sources(self, weight: WeightSpec) -> tuple[TensorSpec, ...]:
         """The tensors that hold a weight here: itself as stored, or the checkpoint's parts."""

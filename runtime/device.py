@@ -44,7 +44,8 @@ class Device:
     def load(self, path: Path, function: str) -> tuple[Any, Any]:
         """The context and entry function of a `.vmfb`. Raises `UserError` if IREE refuses it."""
         try:
-            module = rt.VmModule.mmap(self.instance, str(path))
+            # not mmap: on a refusal it closes the file while an exception is set (SystemError)
+            module = rt.VmModule.copy_buffer(self.instance, path.read_bytes())
             context = rt.VmContext(self.instance, [self.hal_module, module])
             entry = module.lookup_function(function)
         except (RuntimeError, ValueError) as error:

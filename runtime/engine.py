@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -103,7 +104,7 @@ class Engine:
         """
         start = time.perf_counter()
         folder = Path(bundle)
-        if not folder.is_dir():
+        if not os.path.isdir(folder):
             raise UserError(f"{folder}: no such folder: give a bundle made by `intaglio compile`")
         if threads is not None and threads < 1:
             raise UserError(f"threads is {threads}: must be 1 or more")

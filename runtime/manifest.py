@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import types
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, is_dataclass
@@ -145,13 +146,7 @@ class Manifest:
                 "compile the bundle again"
             )
         manifest: Manifest = _build(cls, data, str(path))
-        specs: list[TensorSpec | WeightSpec] = [manifest.cache.k, manifest.cache.v]
-        for spec in (*specs, *manifest.weights):
-            if spec.dtype not in ITEM_SIZES or any(size < 1 for size in spec.shape):
-                raise UserError(f"{path}: {spec.name} has no valid dtype and shape")
-        for weight in manifest.weights:
-            if weight.layout != "rowmajor" and weight.layout not in PACKED_TILES:
-                raise UserError(f"{path}: {weight.name} has the unknown layout {weight.layout!r}")
+        _check_sizes(manifest, path)
         for graph in manifest.graphs:
             if graph.kind not in ALL_KINDS:
                 raise UserError(f"{path}: graph kind {graph.kind!r} is not one of {ALL_KINDS}")
@@ -168,8 +163,8 @@ class Manifest:
 
 
 def is_bundle(folder: Path) -> bool:
-    """Whether the folder holds a manifest."""
-    return (folder / FILE_NAME).is_file()
+    """Whether the folder holds a manifest; False for what cannot be a path, too."""
+    return os.path.isfile(folder / FILE_NAME)
 
 
 def plain_name(name: str) -> bool:
@@ -197,6 +192,23 @@ def _read_json(path: Path) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise UserError(f"{path}: not a JSON object: compile the bundle again")
     return data
+
+
+def _check_sizes(manifest: Manifest, path: Path) -> None:
+    cache = manifest.cache
+    specs: list[TensorSpec | WeightSpec] = [*manifest.weights, cache.k, cache.v]
+    counts = [manifest.model.vocab_size, cache.context, cache.slots, len(manifest.graphs)]
+    for graph in manifest.graphs:
+        specs += [*graph.arguments, *graph.results]
+        counts += [graph.batch, graph.chunk, len(graph.results) - 1]
+    for spec in specs:
+        if spec.dtype not in ITEM_SIZES or any(size < 1 for size in spec.shape):
+            raise UserError(f"{path}: {spec.name!r} has no valid dtype and shape")
+    for weight in manifest.weights:
+        if weight.layout != "rowmajor" and weight.layout not in PACKED_TILES:
+            raise UserError(f"{path}: {weight.name!r} has the unknown layout {weight.layout!r}")
+    if min(counts) < 1:
+        raise UserError(f"{path}: a size or count is below 1: compile the bundle again")
 
 
 def _check_file(bundle: Path, graph: GraphFacts) -> None:

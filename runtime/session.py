@@ -22,8 +22,9 @@ class Step:
     """What a call returned. Both results stay on the device until they are read."""
 
     def __init__(self, device: Device, facts: GraphFacts, tokens: Any, logits: Any) -> None:
-        self._device, self._facts = device, facts
+        # in this order: attributes are dropped as set, and a view must not outlive its device
         self._tokens, self._logits = tokens, logits
+        self._device, self._facts = device, facts
 
     @property
     def tokens(self) -> npt.NDArray[np.int32]:

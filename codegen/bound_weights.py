@@ -1,0 +1,48 @@
+"""weights.safetensors: every weight argument by its name, as the graphs take it, mapped at load."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from intaglio.runtime.checkpoint import BOUND_FILE, Checkpoint
+from intaglio.runtime.manifest import WeightSpec
+from intaglio.runtime.weights import stored_blocks
+
+from .cache_home import cache_home
+from .placing import placed_whole
+from .safetensors_writer import TensorToWrite, write_safetensors
+
+
+def write_bound_weights(
+    checkpoint: Checkpoint, weights: Sequence[WeightSpec], folder: Path
+) -> None:
+    """Write the weights into `folder`, one in memory at a time. `OSError` is the caller's."""
+    tensors = [
+        TensorToWrite(
+            weight.name,
+            weight.dtype,
+            weight.stored_shape,
+            partial(stored_blocks, checkpoint, weight),
+        )
+        for weight in weights
+    ]
+    write_safetensors(folder / BOUND_FILE, tensors, {"source": str(checkpoint.folder)})
+
+
+def cached_bound_weights(checkpoint: Checkpoint, weights: Sequence[WeightSpec]) -> Path:
+    """A folder under the cache with the weights, made once for each state of the checkpoint.
+
+    Raises `UserError` if it cannot be written.
+    """
+    files = sorted({stored.file for stored in checkpoint.tensors.values()})
+    parts = [f"{file.resolve()} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files]
+    parts += [f"{weight.name} {weight.layout}" for weight in weights]
+    key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+    out = cache_home() / "weights" / key
+    if not Checkpoint.exists(out):
+        with placed_whole(out, replace=False) as folder:
+            write_bound_weights(checkpoint, weights, folder)
+    return out
