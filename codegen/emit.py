@@ -52,7 +52,7 @@ class GraphView:
         self.num_heads, self.num_kv_heads = config.num_heads, config.num_kv_heads
         self.rms_norm_eps = config.rms_norm_eps
         self.attention_scale = config.head_dim**-0.5
-        self.context = graph.cache.context
+        self.context, self.window = graph.cache.context, graph.window
         self.lanes, self.new, self.rows = graph.batch, graph.chunk, graph.rows
         self.group = config.num_heads // config.num_kv_heads
         self.queries = self.group * graph.chunk
@@ -191,7 +191,7 @@ class GraphView:
 
     @property
     def cached_mask(self) -> str:
-        return tensor_type(self.lanes, self.context, "i1")
+        return tensor_type(self.lanes, self.window, "i1")
 
     @property
     def causal_mask(self) -> str:

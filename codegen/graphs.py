@@ -56,6 +56,11 @@ class GraphSpec:
     matmul_dtype: str = "f32"
 
     @property
+    def window(self) -> int:
+        """Cached positions the graph reads."""
+        return self.cache.context
+
+    @property
     def tile(self) -> str:
         """The tiles of a packed layout: two columns where both operands are 16-bit."""
         return "packed16x1" if self.matmul_dtype == "f32" else "packed16x2"
