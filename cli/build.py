@@ -79,6 +79,7 @@ def compile_command(
         kinds=ALL_KINDS if all_logits else KINDS,
         batches=None if batch is None else tuple(parse_ids(batch, "--batch")),
         with_weights=with_weights,
+        windows=options.WINDOWS,
     )
     with compile_progress() as progress:
         manifest = build_bundle(loaded, Path(output), chosen, progress)

@@ -14,6 +14,7 @@ from intaglio.runtime.errors import UserError
 from intaglio.runtime.manifest import Manifest, is_bundle
 
 from . import options
+from .options import WINDOWS
 from .progress import compile_progress, print_commands, say
 
 # rows of a batched or ragged graph when a single sequence is generated with one
@@ -28,7 +29,7 @@ class Loaded:
     compile_s: float
 
     def name_of(self, kind: str) -> str:
-        """The loaded graph of a kind."""
+        """The loaded step of a kind."""
         return graph_name(self.engine.session.manifest, kind)
 
 
@@ -52,17 +53,17 @@ def load_engine(
     manifest = Manifest.load(bundle)
     names = [graph_name(manifest, kind) for kind in kinds]
     if verbose:
-        print_commands(graph for graph in manifest.graphs if graph.name in names)
+        print_commands(graph for graph in manifest.graphs if graph.step in names)
     return Loaded(Engine.load(bundle, weights=weights, graphs=names, threads=threads), compile_s)
 
 
 def graph_name(manifest: Manifest, kind: str) -> str:
-    """The smallest graph of a kind. Raises `UserError` if the bundle has none."""
+    """The step of a kind with the smallest batch. Raises `UserError` if the bundle has none."""
     held = [graph for graph in manifest.graphs if graph.kind == kind]
     if not held:
         how = " with --all-logits" if kind == "prefill_all" else ""
         raise UserError(f"the bundle has no {kind} graph: compile it again{how}")
-    return min(held, key=lambda graph: graph.batch).name
+    return min(held, key=lambda graph: graph.batch).step
 
 
 def peak_rss_bytes() -> int:
@@ -80,7 +81,7 @@ def _build(model: str, kinds: tuple[str, ...], build: dict[str, Any]) -> Path:
     if loaded.checkpoint is None:
         raise UserError(f"{loaded.folder}: no weights there to run: model.safetensors is missing")
     slots = 1 if "batched" not in kinds and "ragged" not in kinds else _ROWS
-    chosen = options.to_build_options({"slots": slots, **build}, kinds=kinds)
+    chosen = options.to_build_options({"slots": slots, **build}, kinds=kinds, windows=WINDOWS)
     with compile_progress() as progress:
         return cached_bundle(loaded, chosen, progress)
 

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+# Each step is compiled for these prefixes of the context, too: a short sequence costs less.
+WINDOWS = (512,)
+
 _BUILD = {
     "context": click.option(
         "--context",

@@ -28,7 +28,7 @@ from .cache_home import cache_home
 from .compile import Job, Progress, compile_all, make_job
 from .config import ModelConfig
 from .emit import emit
-from .graphs import CacheShape, GraphSpec, Precision, plan_graphs
+from .graphs import CacheShape, GraphSpec, Precision, GraphPlan
 from .model import Model
 from .placing import may_replace, placed_whole
 from .targets import TARGETS, matmul_dtype, required_features
@@ -48,6 +48,7 @@ class BuildOptions:
     slots: int = 8
     batches: tuple[int, ...] | None = None
     chunk: int | None = None
+    windows: tuple[int, ...] = ()
     precision: Precision = "fast"
     target: str = "cpu"
     arch: str | None = None
@@ -58,14 +59,20 @@ class BuildOptions:
         """The graphs to emit. Raises `UserError` for sizes the model cannot have."""
         largest = min(config.max_position_embeddings, config.sliding_window or _DEFAULT_CONTEXT)
         context = self.context if self.context is not None else min(largest, _DEFAULT_CONTEXT)
-        cache = CacheShape(context, self.slots, self.precision)
-        chunk = self.chunk if self.chunk is not None else min(_DEFAULT_CHUNK, context)
         target = TARGETS[self.target]
         layout = target.check_layout(self.layout)
         operands = "f32"
         if self.precision == "fast":
             operands = matmul_dtype(target.check_arch(self.arch), layout, config.dtype)
-        return plan_graphs(config, self.kinds, cache, chunk, self.batches, layout, operands)
+        plan = GraphPlan(
+            CacheShape(context, self.slots, self.precision),
+            self.chunk if self.chunk is not None else min(_DEFAULT_CHUNK, context),
+            self.batches or (),
+            tuple(window for window in self.windows if window < context),
+            layout,
+            operands,
+        )
+        return plan.graphs(config, self.kinds)
 
 
 def build_bundle(
@@ -162,6 +169,7 @@ def _describe(
                 kind=graph.kind,
                 batch=graph.batch,
                 chunk=graph.chunk,
+                window=graph.window,
                 mlir=f"{job.name}.mlir",
                 vmfb=f"{job.name}.vmfb",
                 sha256=hashlib.sha256(binary).hexdigest(),

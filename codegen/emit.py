@@ -66,10 +66,11 @@ class GraphView:
         c, cache = self._config, self._graph.cache
         tied = "tied" if c.tie_word_embeddings else "untied"
         chunk = f", chunk {self.new}" if self.new > 1 else ""
+        window = f", window {self.window}" if self.window != self.context else ""
         return (
             f"{self.name} · {c.model_type}, {tied} · {c.num_layers} layers, hidden {c.hidden_size},"
             f" {c.num_heads}/{c.num_kv_heads} heads of {c.head_dim} · context {cache.context},"
-            f" {cache.slots} slots{chunk} · {cache.precision}"
+            f" {cache.slots} slots{chunk}{window} · {cache.precision}"
         )
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -45,20 +45,17 @@ class CacheShape:
 class GraphSpec:
     """One graph: its kind, how many tokens it takes a slot (`chunk`) and how many slots (`batch`).
 
-    `decode` is batch 1, chunk 1; `batched` and `ragged` chunk 1; `prefill` batch 1.
+    `decode` is batch 1, chunk 1; `batched` and `ragged` chunk 1; `prefill` batch 1. `window`: how
+    many cached positions it reads, for steps that need no more.
     """
 
     kind: str
     batch: int
     chunk: int
+    window: int
     cache: CacheShape
     layout: Layout = "rowmajor"
     matmul_dtype: str = "f32"
-
-    @property
-    def window(self) -> int:
-        """Cached positions the graph reads."""
-        return self.cache.context
 
     @property
     def tile(self) -> str:
@@ -71,9 +68,12 @@ class GraphSpec:
 
     @property
     def name(self) -> str:
-        """The kind, or `ragged_b4` for a batch smaller than the cache's slots."""
-        partial = self.kind in ("batched", "ragged") and self.batch != self.cache.slots
-        return f"{self.kind}_b{self.batch}" if partial else self.kind
+        """The kind, with its batch and window where they are less than the cache's."""
+        partial_batch = self.kind in ("batched", "ragged") and self.batch != self.cache.slots
+        batch = f"_b{self.batch}" if partial_batch else ""
+        return f"{self.kind}{batch}" + (
+            f"_w{self.window}" if self.window != self.cache.context else ""
+        )
 
     @property
     def rows(self) -> int:
@@ -102,30 +102,37 @@ class GraphSpec:
         ]
 
 
-def plan_graphs(
-    config: ModelConfig,
-    kinds: Sequence[str],
-    cache: CacheShape,
-    chunk: int,
-    batches: Sequence[int] | None = None,
-    layout: Layout = "rowmajor",
-    matmul_dtype: str = "f32",
-) -> list[GraphSpec]:
-    """The graphs of a bundle. `batches` (default: the cache's slots) is for batched and ragged.
+@dataclass(frozen=True)
+class GraphPlan:
+    """The graphs of a bundle: each kind for each size.
 
-    Raises `UserError` where the sizes do not fit the model or each other.
+    `batches` (empty: the cache's slots) are for batched and ragged, `windows` (empty: the context)
+    for every kind.
     """
-    check_sizes(config, cache, chunk)
-    sizes: list[tuple[str, int, int]] = []
-    for kind in kinds:
-        if kind in ("batched", "ragged"):
-            for batch in dict.fromkeys(batches or [cache.slots]):
-                if not 1 <= batch <= cache.slots:
-                    raise UserError(f"--batch {batch}: must be from 1 to --slots, {cache.slots}")
-                sizes.append((kind, batch, 1))
-        else:
-            sizes.append((kind, 1, 1 if kind == "decode" else chunk))
-    return [GraphSpec(*size, cache, layout, matmul_dtype) for size in sizes]
+
+    cache: CacheShape
+    chunk: int
+    batches: tuple[int, ...] = ()
+    windows: tuple[int, ...] = ()
+    layout: Layout = "rowmajor"
+    matmul_dtype: str = "f32"
+
+    def graphs(self, config: ModelConfig, kinds: Sequence[str]) -> list[GraphSpec]:
+        """One `GraphSpec` for each. Raises `UserError` where sizes do not fit the model."""
+        check_sizes(config, self.cache, self.chunk)
+        sizes = [size for kind in kinds for size in self._sizes(kind)]
+        return [GraphSpec(*size, self.cache, self.layout, self.matmul_dtype) for size in sizes]
+
+    def _sizes(self, kind: str) -> Iterator[tuple[str, int, int, int]]:
+        """(kind, batch, chunk, window), the smallest window first."""
+        slots, context = self.cache.slots, self.cache.context
+        batches = dict.fromkeys(self.batches or (slots,))
+        for batch in batches if kind in ("batched", "ragged") else (1,):
+            if not 1 <= batch <= slots:
+                raise UserError(f"--batch {batch}: must be from 1 to --slots, {slots}")
+            for window in sorted({*self.windows, context}):
+                chunk = self.chunk if kind.startswith("prefill") else 1
+                yield kind, batch, chunk, window
 
 
 def check_sizes(config: ModelConfig, cache: CacheShape, chunk: int) -> None:

@@ -93,18 +93,28 @@ class CacheFacts:
 
 @dataclass(frozen=True)
 class GraphFacts:
-    """One compiled graph. `arguments` and `results` are those beside weights, k and v."""
+    """One compiled graph. `arguments` and `results` are those beside weights, k and v.
+
+    `window`: how many cached positions it reads. A step is compiled for several; all but the one
+    for the whole context end in `_w<window>`.
+    """
 
     name: str
     kind: str
     batch: int
     chunk: int
+    window: int
     mlir: str
     vmfb: str
     sha256: str
     arguments: tuple[TensorSpec, ...]
     results: tuple[TensorSpec, ...]
     command: tuple[str, ...]
+
+    @property
+    def step(self) -> str:
+        """The name without the window: what a caller asks for."""
+        return self.name.removesuffix(f"_w{self.window}")
 
 
 @dataclass(frozen=True)
@@ -200,7 +210,7 @@ def _check_sizes(manifest: Manifest, path: Path) -> None:
     counts = [manifest.model.vocab_size, cache.context, cache.slots, len(manifest.graphs)]
     for graph in manifest.graphs:
         specs += [*graph.arguments, *graph.results]
-        counts += [graph.batch, graph.chunk, len(graph.results) - 1]
+        counts += [graph.batch, graph.chunk, graph.window, len(graph.results) - 1]
     for spec in specs:
         if spec.dtype not in ITEM_SIZES or any(size < 1 for size in spec.shape):
             raise UserError(f"{path}: {spec.name!r} has no valid dtype and shape")

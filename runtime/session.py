@@ -63,23 +63,25 @@ class Session:
         graphs: Sequence[str] | None = None,
         threads: int | None = None,
     ) -> None:
-        """Load `graphs` (names; default all), map the weights and clear the cache.
+        """Load `graphs` (steps' names, each for all its windows; default all), map the weights
+        and clear the cache.
 
         Raises `UserError` if a weight does not match, a graph is missing or IREE refuses one.
         """
         arrays = bind_weights(manifest, checkpoint)
         self.manifest = manifest
         self._device = Device(manifest.target.driver, threads)
-        held = {facts.name: facts for facts in manifest.graphs}
+        held = dict.fromkeys(facts.step for facts in manifest.graphs)
         for name in graphs or ():
             if name not in held:
                 raise UserError(
                     f"{bundle}: has no graph {name}, only {', '.join(held)}: compile it again"
                 )
-        self._graphs = {
-            name: _Graph(held[name], *self._device.load(bundle / held[name].vmfb, held[name].kind))
-            for name in graphs or held
-        }
+        self._graphs: dict[str, list[_Graph]] = {name: [] for name in graphs or held}
+        for facts in sorted(manifest.graphs, key=lambda facts: facts.window):
+            if facts.step in self._graphs:
+                loaded = self._device.load(bundle / facts.vmfb, facts.kind)
+                self._graphs[facts.step].append(_Graph(facts, *loaded))
         # the arrays too: IREE uses their memory in place and does not hold on to it
         self._weights = [
             (array, self._device.adopt(spec, array))
@@ -93,8 +95,8 @@ class Session:
         self._k, self._v = self._device.zeros(cache.k), self._device.zeros(cache.v)
 
     def graph(self, name: str) -> GraphFacts:
-        """The facts of a loaded graph. Raises `KeyError` for one that is not loaded."""
-        return self._graphs[name].facts
+        """The facts of a loaded step, of its largest window. Raises `KeyError` if not loaded."""
+        return self._graphs[name][-1].facts
 
     def prefill(
         self, tokens: Sequence[int], *, slot: int = 0, start: int = 0, graph: str = "prefill"
@@ -112,17 +114,17 @@ class Session:
         if not 0 <= slot < self.manifest.cache.slots:
             raise ValueError(f"slot {slot} is not one of {self.manifest.cache.slots}")
         padded = [*tokens, *[0] * (facts.chunk - length)]
-        return self._call(graph, padded, slot, start, length)
+        return self._call(graph, start, padded, slot, start, length)
 
     def decode(self, token: int, position: int) -> Step:
         """One token of slot 0 at `position`."""
         self._check_position(position)
-        return self._call("decode", token, position)
+        return self._call("decode", position, token, position)
 
     def batched(self, tokens: Sequence[int], position: int, *, graph: str = "batched") -> Step:
         """One token of each of slots 0..B-1, all at `position`."""
         self._check_position(position)
-        return self._call(graph, tokens, position)
+        return self._call(graph, position, tokens, position)
 
     def ragged(
         self, tokens: Sequence[int], positions: Sequence[int], *, graph: str = "ragged"
@@ -130,15 +132,16 @@ class Session:
         """One token of each of slots 0..B-1, row by row at its own position."""
         for position in positions:
             self._check_position(position)
-        return self._call(graph, tokens, positions)
+        return self._call(graph, max(positions), tokens, positions)
 
     def _check_position(self, position: int) -> None:
         context = self.manifest.cache.context
         if not 0 <= position < context:
             raise ValueError(f"position {position} is outside the context of {context}")
 
-    def _call(self, name: str, *values: int | Sequence[int]) -> Step:
-        graph = self._graphs[name]
+    def _call(self, name: str, past: int, *values: int | Sequence[int]) -> Step:
+        """Call the step's graph with the smallest window that covers `past` cached positions."""
+        graph = next(graph for graph in self._graphs[name] if past <= graph.facts.window)
         arguments = rt.VmVariantList(len(self._weights) + len(values) + 2)
         for _, view in self._weights:
             arguments.push_ref(view)
