@@ -77,7 +77,7 @@ def compile_command(
     chosen: BuildOptions = options.to_build_options(
         build,
         kinds=ALL_KINDS if all_logits else KINDS,
-        batches=None if batch is None else tuple(parse_ids(batch, "--batch")),
+        batches=() if batch is None else tuple(parse_ids(batch, "--batch")),
         with_weights=with_weights,
         windows=options.WINDOWS,
     )

@@ -9,9 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from intaglio.runtime.checkpoint import Checkpoint
 from intaglio.runtime.engine import Engine
 from intaglio.runtime.errors import UserError
 from intaglio.runtime.manifest import Manifest, is_bundle
+from intaglio.runtime.random_weights import RandomWeights
+from intaglio.runtime.session import Session
+from intaglio.runtime.weights import find_weights
 
 from . import options
 from .options import WINDOWS
@@ -44,17 +48,34 @@ def load_engine(
 ) -> Loaded:
     """Load the graphs of `kinds` from a bundle, or build them of a model first."""
     start = time.perf_counter()
-    bundle = Path(model)
-    if is_bundle(bundle):
-        check_fixed(Manifest.load(bundle), build)
-    else:
-        bundle = _build(model, kinds, build)
+    bundle = _bundle_of(model, kinds, build)
     compile_s = 0.0 if bundle == Path(model) else time.perf_counter() - start
     manifest = Manifest.load(bundle)
     names = [graph_name(manifest, kind) for kind in kinds]
     if verbose:
         print_commands(graph for graph in manifest.graphs if graph.step in names)
     return Loaded(Engine.load(bundle, weights=weights, graphs=names, threads=threads), compile_s)
+
+
+def load_session(
+    model: str,
+    kinds: tuple[str, ...],
+    build: dict[str, Any],
+    *,
+    weights: str | None = None,
+    threads: int | None = None,
+    random: bool = False,
+) -> Session:
+    """Every graph of `kinds`, all batches, without a tokenizer. `random`: weights made up."""
+    bundle = _bundle_of(model, kinds, build, needs_weights=not random)
+    manifest = Manifest.load(bundle)
+    names = dict.fromkeys(graph.step for graph in manifest.graphs if graph.kind in kinds)
+    checkpoint: Checkpoint
+    if random:
+        checkpoint = RandomWeights(manifest.weights)
+    else:
+        checkpoint = find_weights(bundle, manifest, Path(weights) if weights else None)
+    return Session(bundle, manifest, checkpoint, graphs=list(names), threads=threads)
 
 
 def graph_name(manifest: Manifest, kind: str) -> str:
@@ -72,16 +93,23 @@ def peak_rss_bytes() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def _build(model: str, kinds: tuple[str, ...], build: dict[str, Any]) -> Path:
+def _bundle_of(
+    model: str, kinds: tuple[str, ...], build: dict[str, Any], needs_weights: bool = True
+) -> Path:
+    """The bundle that `model` is, or one built of it under the cache folder."""
+    if is_bundle(Path(model)):
+        check_fixed(Manifest.load(Path(model)), build)
+        return Path(model)
     from intaglio.codegen.bundle import cached_bundle
     from intaglio.codegen.model import load_model
     from intaglio.codegen.pull import resolve_model
 
     loaded = load_model(resolve_model(model, progress=say), say)
-    if loaded.checkpoint is None:
+    if loaded.checkpoint is None and needs_weights:
         raise UserError(f"{loaded.folder}: no weights there to run: model.safetensors is missing")
     slots = 1 if "batched" not in kinds and "ragged" not in kinds else _ROWS
-    chosen = options.to_build_options({"slots": slots, **build}, kinds=kinds, windows=WINDOWS)
+    defaults = {"slots": slots, "windows": WINDOWS}
+    chosen = options.to_build_options({**defaults, **build}, kinds=kinds)
     with compile_progress() as progress:
         return cached_bundle(loaded, chosen, progress)
 
@@ -99,7 +127,7 @@ def check_fixed(manifest: Manifest, build: dict[str, Any]) -> None:
         "layout": "rowmajor" if manifest.weights[0].layout == "rowmajor" else "packed",
     }
     for name, value in build.items():
-        if value != fixed[name]:
+        if name in fixed and value != fixed[name]:
             raise UserError(
                 f"--{name} {value}: this bundle was compiled with {fixed[name]}: compile another"
             )

@@ -28,7 +28,7 @@ from .cache_home import cache_home
 from .compile import Job, Progress, compile_all, make_job
 from .config import ModelConfig
 from .emit import emit
-from .graphs import CacheShape, GraphSpec, Precision, GraphPlan
+from .graphs import CacheShape, GraphPlan, GraphSpec, Precision
 from .model import Model
 from .placing import may_replace, placed_whole
 from .targets import TARGETS, matmul_dtype, required_features
@@ -46,7 +46,7 @@ class BuildOptions:
     kinds: tuple[str, ...] = KINDS
     context: int | None = None
     slots: int = 8
-    batches: tuple[int, ...] | None = None
+    batches: tuple[int, ...] = ()
     chunk: int | None = None
     windows: tuple[int, ...] = ()
     precision: Precision = "fast"
@@ -67,7 +67,7 @@ class BuildOptions:
         plan = GraphPlan(
             CacheShape(context, self.slots, self.precision),
             self.chunk if self.chunk is not None else min(_DEFAULT_CHUNK, context),
-            self.batches or (),
+            self.batches,
             tuple(window for window in self.windows if window < context),
             layout,
             operands,
