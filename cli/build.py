@@ -45,7 +45,7 @@ def emit_command(model: str, kind: str, output: str, build: dict[str, Any]) -> N
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
-            (folder / f"{name}.mlir").write_text(text)
+            _write_whole(folder / f"{name}.mlir", text)
             click.echo(folder / f"{name}.mlir")
     except OSError as error:
         raise UserError(f"{folder}: cannot be written: {error.strerror}") from None
@@ -97,6 +97,15 @@ def compile_command(
 def pull_command(name: str) -> None:
     """Fetch a model by NAME, smollm2-135m-instruct or a hub id, and print its folder."""
     click.echo(pull(name, progress=say))
+
+
+def _write_whole(path: Path, text: str) -> None:
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    try:
+        unfinished.write_text(text, encoding="utf-8")
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def _kinds(kind: str) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -41,9 +42,9 @@ def inspect_command(model: str, build: dict[str, Any], as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"arguments": rows, "memory_bytes": memory}))
         return
-    console = Console(highlight=False)
     # a pipe has no width: whole lines there, cut ones on a narrow terminal
-    console.print(_table(rows), width=None if console.is_terminal else _WIDE)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
+    console.print(_table(rows))
     per_slot = cache.nbytes // cache.slots
     click.echo(
         f"memory: weights {_mb(memory['weights'])} + cache {_mb(memory['cache'])} "

@@ -89,7 +89,13 @@ def build_options(command: F) -> F:
 
 
 def to_build_options(given: dict[str, Any], **more: Any) -> BuildOptions:
-    """`BuildOptions` from the options given on the command line; the rest keeps its default."""
-    from intaglio.codegen.bundle import BuildOptions
+    """`BuildOptions` from the options given on the command line; the rest keeps its default.
 
-    return BuildOptions(**{**more, **given})
+    Raises `UserError` for an unknown --arch, even where nothing is compiled.
+    """
+    from intaglio.codegen.bundle import BuildOptions
+    from intaglio.codegen.targets import TARGETS
+
+    chosen = BuildOptions(**{**more, **given})
+    TARGETS[chosen.target].check_arch(chosen.arch)
+    return chosen

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,8 @@ def generate_command(
         raise UserError("the prompt is empty: give -p some text")
     if max_tokens < 1:
         raise UserError(f"--max-tokens {max_tokens}: must be 1 or more")
+    if logits is not None:
+        _check_place(Path(logits))
     params = SamplingParams(**sampling)
     ids = parse_ids(tokens, "--tokens") if tokens is not None else None
     loaded = load_engine(
@@ -141,12 +144,21 @@ def summary(generation: Generation) -> str:
     )
 
 
+def _check_place(path: Path) -> None:
+    """Before the work is done, not after it."""
+    if os.path.isdir(path) or not os.path.isdir(path.parent):
+        raise UserError(f"--logits {path}: cannot be written: not a file in a folder that exists")
+
+
 def _save(path: Path, generation: Generation) -> None:
     try:
         with path.open("wb") as file:
             np.save(file, generation.logits)
     except OSError as error:
-        raise UserError(f"--logits {path}: cannot be written: {error.strerror}") from None
+        if path.is_file():  # and not a device
+            path.unlink()
+        reason = error.strerror or error  # numpy gives a text alone
+        raise UserError(f"--logits {path}: cannot be written: {reason}") from None
 
 
 @click.command("eval")

@@ -139,7 +139,7 @@ def _write(
 ) -> Manifest:
     binaries = compile_all([job for _, job in prepared], progress)
     for (_, job), binary in zip(prepared, binaries, strict=True):
-        (folder / f"{job.name}.mlir").write_text(job.text)
+        (folder / f"{job.name}.mlir").write_text(job.text, encoding="utf-8")
         (folder / f"{job.name}.vmfb").write_bytes(binary)
     for name in TOKENIZER_FILES:
         if (model.folder / name).is_file():

@@ -6,10 +6,13 @@ import hashlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,16 +97,35 @@ def _compile_missing(waiting: list[tuple[Job, Path]], store: Path, progress: Pro
         while waiting or running:
             while waiting and len(running) < min(2, usable_cores()):
                 job, entry = waiting.pop()
-                running.append(_Compiler(job, entry, store))
+                with _uninterrupted():
+                    running.append(_Compiler(job, entry, store))
                 progress(job.name, "compiling")
             for compiler in [c for c in running if c.finished]:
-                compiler.collect()
-                running.remove(compiler)
+                with _uninterrupted():
+                    running.remove(compiler)
+                    compiler.collect()
                 progress(compiler.job.name, "compiled")
             time.sleep(_POLL_SECONDS)
     finally:
-        for compiler in running:
-            compiler.stop()
+        with _uninterrupted():
+            for compiler in running:
+                compiler.stop()
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Ctrl-C waits for the end of the block, so that no process or folder gets out of sight."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Ctrl-C is the main thread's
+        return
+    caught: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: caught.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before or signal.SIG_DFL)
+        if caught:
+            signal.raise_signal(signal.SIGINT)
 
 
 class _Compiler:
@@ -112,7 +134,7 @@ class _Compiler:
     def __init__(self, job: Job, entry: Path, store: Path) -> None:
         self.job, self._entry = job, entry
         self._folder = Path(tempfile.mkdtemp(prefix="running-", dir=store))
-        (self._folder / f"{job.name}.mlir").write_text(job.text)
+        (self._folder / f"{job.name}.mlir").write_text(job.text, encoding="utf-8")
         program = binaries.find_tool("iree-compile")
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(

@@ -21,7 +21,7 @@ def compare(folder: Path) -> tuple[int, str]:
     diffs: list[str] = []
     for path, text in _files(folder):
         count += 1
-        committed = path.read_text() if path.exists() else ""
+        committed = _read(path) if path.exists() else ""
         if text != committed:
             diffs += difflib.unified_diff(
                 committed.splitlines(keepends=True),
@@ -33,13 +33,21 @@ def compare(folder: Path) -> tuple[int, str]:
 
 
 def update(folder: Path) -> list[Path]:
-    """Write every golden that differs; the paths written."""
+    """Write every golden that differs, remove those that are emitted no more; the paths changed."""
     changed = []
     for path, text in _files(folder):
-        if not path.exists() or path.read_text() != text:
-            path.write_text(text)
-            changed.append(path)
+        if not text:
+            path.unlink()
+        elif not path.exists() or _read(path) != text:
+            path.write_text(text, encoding="utf-8")
+        else:
+            continue
+        changed.append(path)
     return changed
+
+
+def _read(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace")
 
 
 def _files(folder: Path) -> Iterator[tuple[Path, str]]:

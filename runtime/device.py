@@ -74,8 +74,14 @@ class Device:
         return rt.HalBufferView(buffer, list(spec.shape), ELEMENT_TYPES[spec.dtype])
 
     def zeros(self, spec: TensorSpec) -> Any:
-        """A buffer view of zeros."""
-        buffer = self.hal.allocator.allocate_buffer(self._memory, _USAGE, spec.nbytes)
+        """A buffer view of zeros: a cache. Raises `UserError` where there is no memory for it."""
+        try:
+            buffer = self.hal.allocator.allocate_buffer(self._memory, _USAGE, spec.nbytes)
+        except (RuntimeError, TypeError):  # the latter for more than 2⁶² bytes
+            raise UserError(
+                f"no memory for the cache: {spec.name} takes {spec.nbytes / 1e6:,.0f} MB: "
+                "use a smaller --context or fewer --slots"
+            ) from None
         buffer.fill_zero(0, spec.nbytes)
         return rt.HalBufferView(buffer, list(spec.shape), ELEMENT_TYPES[spec.dtype])
 
@@ -91,7 +97,10 @@ def _set_threads(count: int) -> None:
     rt.flags.parse_flags(f"--task_topology_group_count={count}")
 
 
+@cache
 def _open(driver: str) -> Any:
+    # kept for the whole process: IREE's buffers must not outlive their device, and what Python
+    # collects in a cycle (an interrupt's traceback holds a session) goes in no certain order
     try:
         return rt.get_driver(driver).create_default_device()
     except (RuntimeError, ValueError) as error:

@@ -118,9 +118,16 @@ class TokenRun:
             logits = row.logits
             if self.keep_logits:
                 self.logits.append(logits)
-        token = row.token if self.params.is_plain_greedy else sampler.sample(logits)
+        if self.params.is_plain_greedy:
+            token = row.token
+        else:
+            try:
+                token = sampler.sample(logits)
+            except RuntimeError as error:
+                raise UserError(str(error)) from None
+        # the device's argmax of logits that are NaN
         if not 0 <= token < self.session.manifest.model.vocab_size:
-            raise RuntimeError("the graph's logits are not numbers: the weights may be damaged")
+            raise UserError("the model's logits are NaN: its weights are damaged")
         sampler.observe([token])
         return token
 

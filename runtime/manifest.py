@@ -7,7 +7,6 @@ import json
 import math
 import os
 import types
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -241,7 +240,7 @@ def _build(cls: Any, value: Any, where: str) -> Any:
         if known != set(value):
             odd = sorted(known ^ set(value))[0]
             raise UserError(f"{where}: field {odd!r} is missing or unknown: compile again")
-        build: Callable[..., Any] = cls
+        build: Any = cls
         return build(**{n: _build(hints[n], v, f"{where}: {n}") for n, v in value.items()})
     if get_origin(cls) is tuple:
         if not isinstance(value, list):

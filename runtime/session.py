@@ -51,7 +51,8 @@ class Session:
     """A bundle's graphs, weights and cache on one device.
 
     Methods mirror the graph kinds. Positions already written stay in the cache until they are
-    overwritten: a sequence is whatever the caller says it is. Not thread-safe.
+    overwritten: a sequence is whatever the caller says it is. A call that fails or is interrupted
+    leaves a cleared cache. Not thread-safe.
     """
 
     def __init__(
@@ -156,13 +157,18 @@ class Session:
             arguments.push_ref(self._device.put(spec, _as_i32(spec, value)))
         arguments.push_ref(self._k)
         arguments.push_ref(self._v)
-        # the graph writes the cache in place: nothing else may hold it during the call
-        del self._k, self._v
         results = rt.VmVariantList(4)
-        graph.context.invoke(graph.entry, arguments, results)
-        token, logits, self._k, self._v = (
-            results.get_as_object(index, rt.HalBufferView) for index in range(4)
-        )
+        try:
+            # the graph writes the cache in place: nothing else may hold it during the call
+            del self._k, self._v
+            graph.context.invoke(graph.entry, arguments, results)
+            token, logits, self._k, self._v = (
+                results.get_as_object(index, rt.HalBufferView) for index in range(4)
+            )
+        except BaseException:  # Ctrl-C, too: the cache went with the call
+            del arguments
+            self.clear()
+            raise
         return Step(self._device, graph.facts, token, logits)
 
 

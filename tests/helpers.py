@@ -6,22 +6,29 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 from click.testing import CliRunner, Result
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from workshop import TINY, Workshop
 
 from intaglio.cli import main
 
 ROOT = Path(__file__).parent.parent
 GOLDEN = ROOT / "golden"
+# `workshop.TINY` on the command line
+TINY_OPTIONS = ("--context", "48", "--slots", "4", "--chunk", "32", "--precision", "exact")
+assert (TINY.context, TINY.slots, TINY.chunk, TINY.precision) == (48, 4, 32, "exact")
 
 
 def invoke(*args: str | Path, input: str | None = None) -> Result:
     """`intaglio args…` in this process. What is no exit of the command line's is raised."""
-    result = CliRunner().invoke(main, [str(arg) for arg in args], input=input)
+    result = CliRunner().invoke(main, list(map(str, args)), input=input, prog_name="intaglio")
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result
@@ -106,3 +113,34 @@ class Snapshot:
 
     def check_unchanged(self) -> None:
         assert tuple(listing(self.folder)) == self.before
+
+
+def write_tokenizer(folder: Path, chat_template: str | None = None) -> Path:
+    """A tokenizer of single bytes, ids 0 to 255, and with it a chat template. Returns `folder`."""
+    vocab = {piece: i for i, piece in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}
+    tokenizer = Tokenizer(models.BPE(vocab, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.save(str(folder / "tokenizer.json"))
+    if chat_template is not None:
+        settings = json.dumps({"chat_template": chat_template})
+        (folder / "tokenizer_config.json").write_text(settings)
+    return folder
+
+
+@contextmanager
+def compile_cache(workshop: Workshop) -> Iterator[None]:
+    """The cache in which all tests keep compiled graphs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("INTAGLIO_CACHE", str(workshop._compile_cache))
+        yield
+
+
+def own_cache(workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of a test's own, but for the compiled graphs, which it shares with all."""
+    compiled = workshop._compile_cache / "compile"
+    compiled.mkdir(parents=True, exist_ok=True)
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "compile").symlink_to(compiled)
+    monkeypatch.setenv("INTAGLIO_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"

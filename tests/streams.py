@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from safetensors import safe_open
-from tiny import CASES, weights_sha256
+from tiny import CASES, CONTEXT, VOCAB, tokens_from, weights_sha256
 
 from intaglio.runtime.session import Session
 
@@ -67,7 +67,7 @@ def load_reference(name: str) -> Reference:
 
 
 def worst_error(found: npt.NDArray[Any], expected: npt.NDArray[Any]) -> float:
-    """The largest difference of a position over its largest logit; inf if anything is not finite."""
+    """The largest difference of a position over its largest logit; inf if one is not finite."""
     return _worst(found, expected, np.abs(expected).max(axis=-1))
 
 
@@ -183,7 +183,41 @@ def generate_rows(
 
 
 def cache_of(session: Session) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """Copies of an f32 session's keys and values, both `[layers, slots, kv_heads, context, head_dim]`."""
+    """An f32 session's keys and values, both `[layers, slots, kv_heads, context, head_dim]`."""
     facts = session.manifest.cache
     keys = session._device.read(session._k, facts.k)
     return np.swapaxes(keys, 3, 4), session._device.read(session._v, facts.v)
+
+
+# what `fill` leaves in each slot
+_HELD = [tokens_from(f"held {slot}", CONTEXT) for slot in range(4)]
+
+
+def fill(session: Session) -> Session:
+    """Put something in every place of a 4-slot cache; needs `prefill_all`. Returns `session`."""
+    for slot, tokens in enumerate(_HELD):
+        by_prefill(session, tokens, 32, slot=slot)
+    assert all(np.abs(half).max(axis=-1).min() > 0 for half in cache_of(session))
+    return session
+
+
+def other_token(slot: int, position: int) -> int:
+    """A token that is not the one `fill` left there."""
+    return (_HELD[slot][position] + 1) % VOCAB
+
+
+def changed_places(
+    session: Session, before: tuple[npt.NDArray[Any], npt.NDArray[Any]]
+) -> set[tuple[int, int]]:
+    """The (slot, position) pairs whose keys and values changed since `before`.
+
+    Asserts that a pair changed whole: keys and values, in every layer and head.
+    """
+    places = []
+    for old, new in zip(before, cache_of(session), strict=True):
+        changed = (old != new).any(axis=-1)  # [layers, slots, kv_heads, context]
+        anywhere, everywhere = changed.any(axis=(0, 2)), changed.all(axis=(0, 2))
+        assert (anywhere == everywhere).all()
+        places.append({(int(slot), int(at)) for slot, at in np.argwhere(anywhere)})
+    assert places[0] == places[1]
+    return places[0]

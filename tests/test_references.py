@@ -14,14 +14,16 @@ from streams import (
     by_prefill,
     by_ragged,
     cache_of,
+    changed_places,
     check,
+    fill,
     load_reference,
+    other_token,
 )
 from tiny import CASES, CONTEXT, tokens_from
 from workshop import TINY, Workshop, open_session
 
 from intaglio.runtime.generation import TokenRun
-from intaglio.runtime.session import Session
 
 every_case = pytest.mark.parametrize("name", CASES)
 SLOTS = TINY.slots
@@ -73,10 +75,10 @@ def test_batched(workshop: Workshop, name: str) -> None:
     """The reference in half of the rows; what the others hold must be their own decode's."""
     reference = load_reference(name)
     session = workshop.session(name)
-    others = [tokens_from(f"row {row}", CONTEXT) for row in range(SLOTS)]
-    alone = [by_decode(session, other) for other in others]
+    strangers = [tokens_from(f"row {row}", CONTEXT) for row in range(SLOTS)]
+    alone = [by_decode(session, stranger) for stranger in strangers]
     for mine in ([0, 3], [1, 2]):
-        rows = [reference.inputs if r in mine else others[r] for r in range(SLOTS)]
+        rows = [reference.inputs if r in mine else strangers[r] for r in range(SLOTS)]
         for r, found in enumerate(by_batched(session, rows)):
             check(found, reference.stream if r in mine else alone[r], f"row {r}")
 
@@ -109,30 +111,6 @@ def test_shards_are_the_single_file(workshop: Workshop) -> None:
 # -- what is written to the cache
 
 
-def filled(workshop: Workshop) -> Session:
-    """A session whose cache holds something everywhere."""
-    session = workshop.session("llama_head_dim")
-    for slot in range(SLOTS):
-        by_prefill(session, tokens_from(f"before {slot}", CONTEXT), 32, slot=slot)
-    assert all(np.abs(half).max(axis=-1).min() > 0 for half in cache_of(session))
-    return session
-
-
-def changed_places(session: Session, before: tuple[np.ndarray, np.ndarray]) -> set[tuple[int, int]]:
-    """The (slot, position) pairs where a key or a value of any layer or head changed.
-
-    Asserts that a pair changed whole: keys and values, in every layer and head.
-    """
-    places = []
-    for old, new in zip(before, cache_of(session), strict=True):
-        changed = (old != new).any(axis=-1)  # [layers, slots, kv_heads, context]
-        anywhere, everywhere = changed.any(axis=(0, 2)), changed.all(axis=(0, 2))
-        assert (anywhere == everywhere).all()
-        places.append({(int(slot), int(at)) for slot, at in np.argwhere(anywhere)})
-    assert places[0] == places[1]
-    return places[0]
-
-
 @pytest.mark.parametrize("graph", ["prefill", "prefill_all"])
 @pytest.mark.parametrize(
     ("start", "length"), [(0, 32), (0, 1), (5, 9), (16, 32), (17, 31), (17, 5), (40, 8), (47, 1)]
@@ -140,28 +118,28 @@ def changed_places(session: Session, before: tuple[np.ndarray, np.ndarray]) -> s
 def test_prefill_writes_its_positions_only(
     workshop: Workshop, graph: str, start: int, length: int
 ) -> None:
-    session = filled(workshop)
+    session = fill(workshop.session("llama_head_dim"))
     before = cache_of(session)
-    session.prefill(tokens_from("after", length), slot=2, start=start, graph=graph)
-    written = {(2, position) for position in range(start, start + length)}
-    assert changed_places(session, before) == written
+    written = range(start, start + length)
+    session.prefill([other_token(2, p) for p in written], slot=2, start=start, graph=graph)
+    assert changed_places(session, before) == {(2, p) for p in written}
 
 
 @pytest.mark.parametrize("position", [0, 30, CONTEXT - 1])
 def test_steps_write_their_positions_only(workshop: Workshop, position: int) -> None:
-    session = filled(workshop)
+    session = fill(workshop.session("llama_head_dim"))
     before = cache_of(session)
-    session.decode(7, position)
+    session.decode(other_token(0, position), position)
     assert changed_places(session, before) == {(0, position)}
 
-    session = filled(workshop)
-    session.batched([7, 8, 9, 10], position)
+    session = fill(workshop.session("llama_head_dim"))
+    session.batched([other_token(slot, position) for slot in range(SLOTS)], position)
     assert changed_places(session, before) == {(slot, position) for slot in range(SLOTS)}
 
-    session = filled(workshop)
-    positions = [position, 3, CONTEXT - 1, 12]
-    session.ragged([7, 8, 9, 10], positions)
-    assert changed_places(session, before) == set(enumerate(positions))
+    session = fill(workshop.session("llama_head_dim"))
+    places = list(enumerate([position, 3, CONTEXT - 1, 12]))
+    session.ragged([other_token(*place) for place in places], [at for _, at in places])
+    assert changed_places(session, before) == set(places)
 
 
 def test_every_kind_writes_the_same_cache(workshop: Workshop) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,12 @@ from intaglio.templates import environment, overlay
 
 # a chunk that does not divide the context: the last one moves back
 TINY = BuildOptions(kinds=ALL_KINDS, context=CONTEXT, slots=4, chunk=32, precision="exact")
+
+
+def only(*kinds: str) -> BuildOptions:
+    """`TINY` with fewer graphs."""
+    return replace(TINY, kinds=kinds)
+
 
 # a template's file and the text in it that is replaced: (file, old, new)
 Mutation = tuple[str, str, str]
@@ -53,7 +61,8 @@ class Workshop:
         key = (model, options, mutations)
         if key not in self._bundles:
             out = self._work / f"bundle{len(self._bundles)}"
-            with self.compiling(), pytest.MonkeyPatch.context() as patch:
+            what = ((model / "config.json").read_text(), options, mutations)
+            with self._compiling(what), pytest.MonkeyPatch.context() as patch:
                 if mutations:
                     patch.setattr(bundling, "emit", partial(emit, env=_mutated(mutations)))
                 build_bundle(load_model(model), out, options)
@@ -74,10 +83,11 @@ class Workshop:
         return self._sessions[key]
 
     @contextmanager
-    def compiling(self) -> Iterator[None]:
-        """One compiling process at a time, into the cache: a second finds what the first made."""
-        self._compile_cache.mkdir(parents=True, exist_ok=True)
-        with FileLock(self._compile_cache / ".lock"), pytest.MonkeyPatch.context() as patch:
+    def _compiling(self, what: object) -> Iterator[None]:
+        """Of two processes that want the same, one compiles and the other finds it cached."""
+        lock = hashlib.sha256(repr(what).encode()).hexdigest()[:16]
+        (self._compile_cache / "locks").mkdir(parents=True, exist_ok=True)
+        with FileLock(self._compile_cache / "locks" / lock), pytest.MonkeyPatch.context() as patch:
             patch.setenv("INTAGLIO_CACHE", str(self._compile_cache))
             yield
 

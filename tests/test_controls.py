@@ -1,0 +1,246 @@
+"""Controls: what is wrong must fail the comparison that everything right passes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from streams import (
+    DESIGN_TOLERANCE,
+    Reference,
+    Stream,
+    by_batched,
+    by_decode,
+    by_prefill,
+    by_ragged,
+    cache_of,
+    changed_places,
+    check,
+    fill,
+    load_reference,
+    other_token,
+    worst_error,
+)
+from tiny import ABSENT, CASES, changed, weights_of, write_folder
+from workshop import TINY, Mutation, Workshop, only, open_session
+
+from intaglio.runtime.session import Session
+
+MODEL = "llama_untied"
+SLOTS = TINY.slots
+
+
+def feed(session: Session, kind: str, reference: Reference) -> Stream:
+    """The reference's tokens through one graph kind, in the last row if there are several."""
+    inputs = reference.inputs
+    if kind == "prefill_all":
+        return by_prefill(session, inputs, 9)
+    if kind == "decode":
+        return by_decode(session, inputs)
+    if kind == "batched":
+        return by_batched(session, [inputs] * SLOTS)[-1]
+    return by_ragged(session, [inputs] * SLOTS, joins=[0, 3, 1, 2])[-1]
+
+
+def assert_noticed(found: Stream, reference: Reference, what: str) -> None:
+    """The comparison fails, and not by a hair."""
+    with pytest.raises(AssertionError, match="logits are off by"):
+        check(found, reference.stream, what)
+    error = worst_error(found.logits, reference.stream.logits)
+    print(f"{what}: off by {error:.2g}")
+    assert error > 10 * DESIGN_TOLERANCE
+
+
+# -- mutated templates
+
+_MASK = "stablehlo.compare LT, %position, %pasts"
+_CAUSAL = "stablehlo.compare LE, %key, %query"
+_MASK_TYPE = '{{ t(g.lanes, g.context, "i32") }}'
+_ONE_MORE = f"""%one = stablehlo.constant dense<1> : {_MASK_TYPE}
+    %next = stablehlo.add %position, %one : {_MASK_TYPE}
+    %mask = """
+_CAUSAL_NEXT = """%one = stablehlo.constant dense<1> : {{ pairs }}
+    %next = stablehlo.add %query, %one : {{ pairs }}
+    %seen = """
+
+# Halves taken as alternating elements: how GGUF files lay q and k, if it is not undone.
+_INTERLEAVED: tuple[Mutation, ...] = (
+    ("rotary.mlir.j2", "heads, 2, half", "heads, half, 2"),
+    ("rotary.mlir.j2", "%halves, dims = [2]", "%halves, dims = [3]"),
+    ("rotary.mlir.j2", "%cos, dims = [0, 2, 3]", "%cos, dims = [0, 3, 2]"),
+    ("rotary.mlir.j2", "%sin, dims = [0, 2, 3]", "%sin, dims = [0, 3, 2]"),
+)
+
+EVERY_KIND: dict[str, tuple[Mutation, ...]] = {
+    "rope turns the other way": (("rotary.mlir.j2", "dense<[-1.0, 1.0]>", "dense<[1.0, -1.0]>"),),
+    "rope pairs an element with itself": (
+        ("rotary.mlir.j2", "reverse %halves, dims = [2]", "maximum %halves, %halves"),
+    ),
+    "rope pairs neighbours": _INTERLEAVED,
+    "k and v swapped": (
+        ("attention.mlir.j2", 'linear("%k_flat", "%x", "%k"', 'linear("%k_flat", "%x", "%v"'),
+        ("attention.mlir.j2", 'linear("%v_flat", "%x", "%v"', 'linear("%v_flat", "%x", "%k"'),
+    ),
+    "cached mask one too many": (("mask.mlir.j2", _MASK, _MASK.replace("LT", "LE")),),
+    "cached mask one too few": (
+        ("mask.mlir.j2", f"%mask = {_MASK}", _ONE_MORE + _MASK.replace("%position", "%next")),
+    ),
+    "no cached mask": (("mask.mlir.j2", _MASK, "stablehlo.compare EQ, %position, %position"),),
+    "head ignored": (("step.mlir.j2", "({{ x }}, %{{ g.head_weight }})", "({{ x }}, %embed)"),),
+    "scores not scaled": (("attention.mlir.j2", "g.f32(g.attention_scale)", "g.f32(1)"),),
+}
+PREFILL_ONLY: dict[str, tuple[Mutation, ...]] = {
+    "causal mask hides the token itself": (("mask.mlir.j2", _CAUSAL, _CAUSAL.replace("LE", "LT")),),
+    "causal mask shows the next token": (
+        ("mask.mlir.j2", f"%seen = {_CAUSAL}", _CAUSAL_NEXT + _CAUSAL.replace("%query", "%next")),
+    ),
+    "no causal mask": (("mask.mlir.j2", _CAUSAL, "stablehlo.compare EQ, %key, %key"),),
+    "block not moved back from the context's end": (
+        ("cache_write_chunk.mlir.j2", "minimum %start, %latest", "maximum %start, %start"),
+    ),
+}
+_ROWS = '{{ t(g.rows, "i32") }}'
+_FIRST_POSITIONS = f"""
+    %first = stablehlo.slice %positions [0:1] : ({_ROWS}) -> tensor<1xi32>
+    %firsts = stablehlo.broadcast_in_dim %first, dims = [0] : (tensor<1xi32>) -> {_ROWS}
+    %slot = """
+RAGGED_ONLY: dict[str, tuple[Mutation, ...]] = {
+    "every row written to slot 0": (("cache_write_rows.mlir.j2", "dense<{{ row }}>", "dense<0>"),),
+    "every row written at row 0's position": (
+        ("cache_write_rows.mlir.j2", "%positions [{{ row }}:{{ row + 1 }}]", "%positions [0:1]"),
+    ),
+    "every row masked by row 0's position": (
+        ("ragged.mlir.j2", '"%positions", "%positions")', '"%positions", "%firsts")'),
+        (
+            "ragged.mlir.j2",
+            "    %slot = ",
+            _FIRST_POSITIONS,
+        ),
+    ),
+}
+_PADDING_WRITTEN = (("cache_write_chunk.mlir.j2", "%start, %length", "%start, %chunk"),)
+KINDS = ("prefill_all", "decode", "batched", "ragged")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_unmutated_passes(workshop: Workshop, kind: str) -> None:
+    reference = load_reference(MODEL)
+    check(feed(workshop.session(MODEL), kind, reference), reference.stream, kind)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("control", EVERY_KIND)
+def test_a_mutated_template_is_noticed(workshop: Workshop, control: str, kind: str) -> None:
+    session = workshop.session(MODEL, only(*KINDS), EVERY_KIND[control])
+    reference = load_reference(MODEL)
+    assert_noticed(feed(session, kind, reference), reference, f"{control}, {kind}")
+
+
+@pytest.mark.parametrize("control", PREFILL_ONLY)
+def test_a_mutated_prefill_is_noticed(workshop: Workshop, control: str) -> None:
+    session = workshop.session(MODEL, only("prefill_all"), PREFILL_ONLY[control])
+    reference = load_reference(MODEL)
+    assert_noticed(feed(session, "prefill_all", reference), reference, control)
+
+
+@pytest.mark.parametrize("control", RAGGED_ONLY)
+def test_a_mutated_ragged_is_noticed(workshop: Workshop, control: str) -> None:
+    session = workshop.session(MODEL, only("ragged"), RAGGED_ONLY[control])
+    reference = load_reference(MODEL)
+    assert_noticed(feed(session, "ragged", reference), reference, control)
+
+
+def test_written_padding_is_noticed(workshop: Workshop) -> None:
+    """The logits need not show it: the check of which places a prefill writes must."""
+    session = fill(workshop.session(MODEL, only("prefill_all"), _PADDING_WRITTEN))
+    before = cache_of(session)
+    session.prefill([other_token(2, p) for p in range(5, 14)], slot=2, start=5, graph="prefill_all")
+    assert changed_places(session, before) > {(2, p) for p in range(5, 14)}
+
+
+# -- the model's own parts: each field and each weight must matter to the comparison
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("llama_rope_linear", {"rope_scaling": ABSENT}),
+        ("llama_rope_llama3", {"rope_scaling": ABSENT}),
+        # llama3's three bands, one after the other: divided, blended at its low end, kept
+        ("llama_rope_llama3", {"factor": 7.0}),
+        ("llama_rope_llama3", {"low_freq_factor": 0.3}),
+        ("llama_rope_llama3", {"high_freq_factor": 6.0}),
+        ("llama_rope_llama3", {"original_max_position_embeddings": 40}),
+        ("llama_transformers5", {"rope_theta": 600.0}),
+        ("llama_mqa", {"rms_norm_eps": 0.01}),
+    ],
+)
+def test_a_changed_field_is_noticed(
+    workshop: Workshop, tmp_path: Path, name: str, changes: dict[str, Any]
+) -> None:
+    case, reference = CASES[name], load_reference(name)
+    config = changed(case.config, changes)
+    assert config != case.config
+    bundle = workshop.bundle(write_folder(tmp_path, config, weights_of(case)), only("decode"))
+    assert_noticed(feed(open_session(bundle), "decode", reference), reference, f"{name} {changes}")
+
+
+@pytest.mark.parametrize("name", ["llama_biases", "qwen2_untied"])
+def test_every_weight_is_noticed(workshop: Workshop, tmp_path: Path, name: str) -> None:
+    """One tensor at a time scaled by 0.9: a bias left out or two norms swapped could not pass."""
+    case, reference = CASES[name], load_reference(name)
+    bundle, tensors = workshop.bundle(workshop.model(name)), weights_of(case)
+    for number, (weight, tensor) in enumerate(tensors.items()):
+        other = {**tensors, weight: (0.9 * tensor).astype(tensor.dtype)}
+        session = open_session(bundle, write_folder(tmp_path / f"{number}", case.config, other))
+        assert_noticed(feed(session, "decode", reference), reference, f"{name}: {weight}")
+
+
+# -- ties
+
+_HIGHEST: tuple[Mutation, ...] = (
+    ("head.mlir.j2", "applies stablehlo.minimum", "applies stablehlo.maximum"),
+    ("head.mlir.j2", "dense<{{ g.vocab_size }}>", "dense<-1>"),
+)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("mutations", "offset"), [((), 0), (_HIGHEST, 165)])
+def test_ties_go_to_the_lowest_token(
+    workshop: Workshop, tmp_path: Path, kind: str, mutations: tuple[Mutation, ...], offset: int
+) -> None:
+    """Every logit is there twice, 165 apart; and the control takes the upper one."""
+    case, reference = CASES[MODEL], load_reference(MODEL)
+    tensors = weights_of(case)
+    head = tensors["lm_head.weight"].copy()
+    head[:165], head[330] = head[165:330], 0
+    bundle = workshop.bundle(workshop.model(MODEL), only(kind), mutations)
+    weights = write_folder(tmp_path, case.config, {**tensors, "lm_head.weight": head})
+    found = feed(open_session(bundle, weights), kind, reference)
+    lowest = found.logits.argmax(axis=-1)
+    assert (found.logits[:, :165] == found.logits[:, 165:330]).all()
+    assert (lowest < 165).all()
+    if kind == "prefill_all":  # one token a part of 9
+        ends = [8, 17, 26, 35, 44, 47]
+        assert (found.tokens[ends] == lowest[ends] + offset).all()
+    else:
+        assert (found.tokens == lowest + offset).all()
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_what_is_not_a_number_fails(wrong: float) -> None:
+    reference = load_reference(MODEL)
+    logits = reference.stream.logits.copy()
+    logits[3, 7] = wrong
+    with pytest.raises(AssertionError, match="off by inf"):
+        check(Stream(logits, reference.stream.tokens), reference.stream, "a copy")
+
+
+def test_another_token_fails() -> None:
+    reference = load_reference(MODEL)
+    tokens = reference.stream.tokens.copy()
+    tokens[-1] += 1
+    with pytest.raises(AssertionError, match="greedy tokens differ"):
+        check(Stream(reference.stream.logits, tokens), reference.stream, "a copy")
