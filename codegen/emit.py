@@ -53,6 +53,7 @@ class GraphView:
         self.rms_norm_eps = config.rms_norm_eps
         self.attention_scale = config.head_dim**-0.5
         self.context, self.window = graph.cache.context, graph.window
+        self.slots = graph.cache.slots
         self.lanes, self.new, self.rows = graph.batch, graph.chunk, graph.rows
         self.group = config.num_heads // config.num_kv_heads
         self.queries = self.group * graph.chunk

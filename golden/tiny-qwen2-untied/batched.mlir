@@ -10,18 +10,21 @@ module @batched {
       %k: tensor<2x4x2x16x64xf32> {tf.aliasing_output = 2 : i32},
       %v: tensor<2x4x2x64x16xf32> {tf.aliasing_output = 3 : i32})
       -> (tensor<4xi32>, tensor<4x331xf32>, tensor<2x4x2x16x64xf32>, tensor<2x4x2x64x16xf32>) {
-    %slot = stablehlo.constant dense<0> : tensor<i32>
+    %first_slot = arith.constant 0 : index
     %positions = stablehlo.broadcast_in_dim %position, dims = [] : (tensor<i32>) -> tensor<4xi32>
     %cos, %sin = call @rotary_angles(%positions) : (tensor<4xi32>) -> (tensor<4x2x8xf32>, tensor<4x2x8xf32>)
     %cached = call @cached_mask(%positions) : (tensor<4xi32>) -> tensor<4x64xi1>
     %x0 = call @embedding(%embed, %tokens) : (tensor<331x64xf32>, tensor<4xi32>) -> tensor<4x64xf32>
 
-    %layer0 = stablehlo.constant dense<0> : tensor<i32>
-    %x1, %new_k0, %new_v0 = call @layer(%x0, %layer0_attn_norm, %layer0_q, %layer0_q_bias, %layer0_k, %layer0_k_bias, %layer0_v, %layer0_v_bias, %layer0_o, %layer0_mlp_norm, %layer0_gate, %layer0_up, %layer0_down, %layer0, %slot, %cos, %sin, %cached, %k, %v)
-        : (tensor<4x64xf32>, tensor<64xf32>, tensor<64x64xf32>, tensor<64xf32>, tensor<32x64xf32>, tensor<32xf32>, tensor<32x64xf32>, tensor<32xf32>, tensor<64x64xf32>, tensor<64xf32>, tensor<96x64xf32>, tensor<96x64xf32>, tensor<64x96xf32>, tensor<i32>, tensor<i32>, tensor<4x2x8xf32>, tensor<4x2x8xf32>, tensor<4x64xi1>, tensor<2x4x2x16x64xf32>, tensor<2x4x2x64x16xf32>) -> (tensor<4x64xf32>, tensor<1x4x2x16x1xf32>, tensor<1x4x2x1x16xf32>)
-    %layer1 = stablehlo.constant dense<1> : tensor<i32>
-    %x2, %new_k1, %new_v1 = call @layer(%x1, %layer1_attn_norm, %layer1_q, %layer1_q_bias, %layer1_k, %layer1_k_bias, %layer1_v, %layer1_v_bias, %layer1_o, %layer1_mlp_norm, %layer1_gate, %layer1_up, %layer1_down, %layer1, %slot, %cos, %sin, %cached, %k, %v)
-        : (tensor<4x64xf32>, tensor<64xf32>, tensor<64x64xf32>, tensor<64xf32>, tensor<32x64xf32>, tensor<32xf32>, tensor<32x64xf32>, tensor<32xf32>, tensor<64x64xf32>, tensor<64xf32>, tensor<96x64xf32>, tensor<96x64xf32>, tensor<64x96xf32>, tensor<i32>, tensor<i32>, tensor<4x2x8xf32>, tensor<4x2x8xf32>, tensor<4x64xi1>, tensor<2x4x2x16x64xf32>, tensor<2x4x2x64x16xf32>) -> (tensor<4x64xf32>, tensor<1x4x2x16x1xf32>, tensor<1x4x2x1x16xf32>)
+    // a layer's index is opaque to the compiler, so that one compiled attention serves all
+    %layer0_index = arith.constant 0 : index
+    %layer0 = util.optimization_barrier %layer0_index : index
+    %x1, %new_k0, %new_v0 = call @layer(%x0, %layer0_attn_norm, %layer0_q, %layer0_q_bias, %layer0_k, %layer0_k_bias, %layer0_v, %layer0_v_bias, %layer0_o, %layer0_mlp_norm, %layer0_gate, %layer0_up, %layer0_down, %layer0, %first_slot, %cos, %sin, %cached, %k, %v)
+        : (tensor<4x64xf32>, tensor<64xf32>, tensor<64x64xf32>, tensor<64xf32>, tensor<32x64xf32>, tensor<32xf32>, tensor<32x64xf32>, tensor<32xf32>, tensor<64x64xf32>, tensor<64xf32>, tensor<96x64xf32>, tensor<96x64xf32>, tensor<64x96xf32>, index, index, tensor<4x2x8xf32>, tensor<4x2x8xf32>, tensor<4x64xi1>, tensor<2x4x2x16x64xf32>, tensor<2x4x2x64x16xf32>) -> (tensor<4x64xf32>, tensor<1x4x2x16x1xf32>, tensor<1x4x2x1x16xf32>)
+    %layer1_index = arith.constant 1 : index
+    %layer1 = util.optimization_barrier %layer1_index : index
+    %x2, %new_k1, %new_v1 = call @layer(%x1, %layer1_attn_norm, %layer1_q, %layer1_q_bias, %layer1_k, %layer1_k_bias, %layer1_v, %layer1_v_bias, %layer1_o, %layer1_mlp_norm, %layer1_gate, %layer1_up, %layer1_down, %layer1, %first_slot, %cos, %sin, %cached, %k, %v)
+        : (tensor<4x64xf32>, tensor<64xf32>, tensor<64x64xf32>, tensor<64xf32>, tensor<32x64xf32>, tensor<32xf32>, tensor<32x64xf32>, tensor<32xf32>, tensor<64x64xf32>, tensor<64xf32>, tensor<96x64xf32>, tensor<96x64xf32>, tensor<64x96xf32>, index, index, tensor<4x2x8xf32>, tensor<4x2x8xf32>, tensor<4x64xi1>, tensor<2x4x2x16x64xf32>, tensor<2x4x2x64x16xf32>) -> (tensor<4x64xf32>, tensor<1x4x2x16x1xf32>, tensor<1x4x2x1x16xf32>)
 
     %normed = call @rms_norm(%x2, %final_norm) : (tensor<4x64xf32>, tensor<64xf32>) -> tensor<4x64xf32>
     %logits = call @head(%normed, %lm_head) : (tensor<4x64xf32>, tensor<331x64xf32>) -> tensor<4x331xf32>
@@ -119,7 +122,7 @@ module @batched {
   // Returns the new keys and values too; the step writes all layers' at once.
   func.func private @attention(
       %x: tensor<4x64xf32>, %q: tensor<64x64xf32>, %q_bias: tensor<64xf32>, %k: tensor<32x64xf32>, %k_bias: tensor<32xf32>, %v: tensor<32x64xf32>, %v_bias: tensor<32xf32>, %o: tensor<64x64xf32>,
-      %layer: tensor<i32>, %slot: tensor<i32>, %cos: tensor<4x2x8xf32>, %sin: tensor<4x2x8xf32>, %cached: tensor<4x64xi1>,
+      %layer: index, %first_slot: index, %cos: tensor<4x2x8xf32>, %sin: tensor<4x2x8xf32>, %cached: tensor<4x64xi1>,
       %k_cache: tensor<2x4x2x16x64xf32>, %v_cache: tensor<2x4x2x64x16xf32>)
       -> (tensor<4x64xf32>, tensor<1x4x2x16x1xf32>, tensor<1x4x2x1x16xf32>) {
     %q_flat_sum = stablehlo.dot_general %x, %q, contracting_dims = [1] x [1] : (tensor<4x64xf32>, tensor<64x64xf32>) -> tensor<4x64xf32>
@@ -141,11 +144,15 @@ module @batched {
     %scale = stablehlo.constant dense<0.25> : tensor<4x2x2x16xf32>
     %q_scaled = stablehlo.multiply %q_heads, %scale : tensor<4x2x2x16xf32>
 
-    %zero = stablehlo.constant dense<0> : tensor<i32>
-    %k_slice = stablehlo.dynamic_slice %k_cache, %layer, %slot, %zero, %zero, %zero, sizes = [1, 4, 2, 16, 64] : (tensor<2x4x2x16x64xf32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<1x4x2x16x64xf32>
-    %v_slice = stablehlo.dynamic_slice %v_cache, %layer, %slot, %zero, %zero, %zero, sizes = [1, 4, 2, 64, 16] : (tensor<2x4x2x64x16xf32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<1x4x2x64x16xf32>
-    %k_past = stablehlo.reshape %k_slice : (tensor<1x4x2x16x64xf32>) -> tensor<4x2x16x64xf32>
-    %v_past = stablehlo.reshape %v_slice : (tensor<1x4x2x64x16xf32>) -> tensor<4x2x64x16xf32>
+    // slots and kv_heads as one dimension, so that the products read the layer where it lies
+    %kv_heads = arith.constant 2 : index
+    %first = arith.muli %first_slot, %kv_heads : index
+    %k_all = stablehlo.reshape %k_cache : (tensor<2x4x2x16x64xf32>) -> tensor<2x8x16x64xf32>
+    %k_layer = tensor.extract_slice %k_all[%layer, %first, 0, 0] [1, 8, 16, 64] [1, 1, 1, 1] : tensor<2x8x16x64xf32> to tensor<8x16x64xf32>
+    %k_past = stablehlo.reshape %k_layer : (tensor<8x16x64xf32>) -> tensor<4x2x16x64xf32>
+    %v_all = stablehlo.reshape %v_cache : (tensor<2x4x2x64x16xf32>) -> tensor<2x8x64x16xf32>
+    %v_layer = tensor.extract_slice %v_all[%layer, %first, 0, 0] [1, 8, 64, 16] [1, 1, 1, 1] : tensor<2x8x64x16xf32> to tensor<8x64x16xf32>
+    %v_past = stablehlo.reshape %v_layer : (tensor<8x64x16xf32>) -> tensor<4x2x64x16xf32>
 
     %minus_inf = stablehlo.constant dense<0xFF800000> : tensor<f32>
     %none = stablehlo.constant dense<0.0> : tensor<f32>
@@ -194,12 +201,12 @@ module @batched {
   // x + attention(norm(x)), then x + mlp(norm(x)).
   func.func private @layer(
       %x: tensor<4x64xf32>, %attn_norm: tensor<64xf32>, %q: tensor<64x64xf32>, %q_bias: tensor<64xf32>, %k: tensor<32x64xf32>, %k_bias: tensor<32xf32>, %v: tensor<32x64xf32>, %v_bias: tensor<32xf32>, %o: tensor<64x64xf32>, %mlp_norm: tensor<64xf32>, %gate: tensor<96x64xf32>, %up: tensor<96x64xf32>, %down: tensor<64x96xf32>,
-      %layer: tensor<i32>, %slot: tensor<i32>, %cos: tensor<4x2x8xf32>, %sin: tensor<4x2x8xf32>, %cached: tensor<4x64xi1>,
+      %layer: index, %first_slot: index, %cos: tensor<4x2x8xf32>, %sin: tensor<4x2x8xf32>, %cached: tensor<4x64xi1>,
       %k_cache: tensor<2x4x2x16x64xf32>, %v_cache: tensor<2x4x2x64x16xf32>)
       -> (tensor<4x64xf32>, tensor<1x4x2x16x1xf32>, tensor<1x4x2x1x16xf32>) {
     %x_normed = call @rms_norm(%x, %attn_norm) : (tensor<4x64xf32>, tensor<64xf32>) -> tensor<4x64xf32>
-    %attended, %new_k, %new_v = call @attention(%x_normed, %q, %q_bias, %k, %k_bias, %v, %v_bias, %o, %layer, %slot, %cos, %sin, %cached, %k_cache, %v_cache)
-        : (tensor<4x64xf32>, tensor<64x64xf32>, tensor<64xf32>, tensor<32x64xf32>, tensor<32xf32>, tensor<32x64xf32>, tensor<32xf32>, tensor<64x64xf32>, tensor<i32>, tensor<i32>, tensor<4x2x8xf32>, tensor<4x2x8xf32>, tensor<4x64xi1>, tensor<2x4x2x16x64xf32>, tensor<2x4x2x64x16xf32>) -> (tensor<4x64xf32>, tensor<1x4x2x16x1xf32>, tensor<1x4x2x1x16xf32>)
+    %attended, %new_k, %new_v = call @attention(%x_normed, %q, %q_bias, %k, %k_bias, %v, %v_bias, %o, %layer, %first_slot, %cos, %sin, %cached, %k_cache, %v_cache)
+        : (tensor<4x64xf32>, tensor<64x64xf32>, tensor<64xf32>, tensor<32x64xf32>, tensor<32xf32>, tensor<32x64xf32>, tensor<32xf32>, tensor<64x64xf32>, index, index, tensor<4x2x8xf32>, tensor<4x2x8xf32>, tensor<4x64xi1>, tensor<2x4x2x16x64xf32>, tensor<2x4x2x64x16xf32>) -> (tensor<4x64xf32>, tensor<1x4x2x16x1xf32>, tensor<1x4x2x1x16xf32>)
     %x_mid = stablehlo.add %x, %attended : tensor<4x64xf32>
     %mid_normed = call @rms_norm(%x_mid, %mlp_norm) : (tensor<4x64xf32>, tensor<64xf32>) -> tensor<4x64xf32>
     %fed = call @mlp(%mid_normed, %gate, %up, %down) : (tensor<4x64xf32>, tensor<96x64xf32>, tensor<96x64xf32>, tensor<64x96xf32>) -> tensor<4x64xf32>
