@@ -8,11 +8,11 @@ import platform
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import click
-from iree.runtime.version import VERSION
 
 from intaglio.runtime.bench import BenchRow, bench, read_bandwidth
 from intaglio.runtime.errors import UserError
@@ -97,11 +97,14 @@ def _kinds(prompt: int, generate: int, batches: Sequence[int]) -> dict[str, bool
 
 def _header(model: str, manifest: Manifest, threads: int | None, bandwidth: float) -> str:
     layout = manifest.weights[0].layout
+    versions = (
+        f"IREE {version('iree-base-runtime')}, Python {platform.python_version()}, "
+        f"intaglio {manifest.intaglio}"
+    )
     return (
         f"{_cpu_name()}, {threads or usable_cores()} threads, {bandwidth / 1e9:.1f} GB/s · "
-        f"IREE {VERSION}, Python {platform.python_version()}, intaglio {manifest.intaglio} · "
-        f"{model}, {manifest.weight_bytes / 1e6:.0f} MB, {manifest.cache.precision}, {layout}, "
-        f"context {manifest.cache.context}"
+        f"{versions} · {model}, {manifest.weight_bytes / 1e6:.0f} MB, "
+        f"{manifest.cache.precision}, {layout}, context {manifest.cache.context}"
     )
 
 

@@ -11,17 +11,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from helpers import compile_cache, listing, refused
 from tiny import CASES, weights_of
-from workshop import TINY, Workshop
+from workshop import BUILDS, TINY, Workshop
 
 from intaglio.codegen import bundle as bundling
 from intaglio.codegen.bundle import build_bundle
 from intaglio.codegen.model import load_model
+from intaglio.codegen.weights import Layout
 from intaglio.runtime import Engine
 from intaglio.runtime.errors import UserError
-from intaglio.runtime.manifest import Manifest, WeightSpec
+from intaglio.runtime.manifest import Manifest, TensorSpec, WeightSpec
 
 Data = dict[str, Any]
 PROMPT = [3, 1, 4, 1, 5]
@@ -30,7 +32,7 @@ PROMPT = [3, 1, 4, 1, 5]
 @pytest.fixture
 def bundle(workshop: Workshop, tmp_path: Path) -> Path:
     """A copy of a bundle, to be damaged."""
-    made = workshop.bundle(workshop.model("llama_untied"))
+    made = workshop.bundle(workshop.model("llama_untied"), BUILDS["rowmajor"])
     return Path(shutil.copytree(made, tmp_path / "bundle"))
 
 
@@ -50,7 +52,9 @@ def test_a_manifest_comes_back_as_it_was_saved(bundle: Path, tmp_path: Path) -> 
         shutil.copy(bundle / graph.vmfb, tmp_path / graph.vmfb)
     manifest.save(tmp_path)
     assert Manifest.load(tmp_path) == manifest
-    assert manifest.weights[2] == WeightSpec("lm_head", "lm_head.weight", (331, 64), "f32")
+    assert manifest.weights[2] == WeightSpec(
+        "lm_head", (TensorSpec("lm_head.weight", (331, 64), "f32"),), (331, 64), "f32"
+    )
     assert [graph.name for graph in manifest.graphs] == list(TINY.kinds)
     assert manifest.graphs[1].command[:2] == ("iree-compile", "decode.mlir")
     assert manifest.model.eos_token_ids == (2,)
@@ -108,7 +112,8 @@ DAMAGE: list[tuple[Callable[[Data], None], str]] = [
     (at("graphs", 2, "arguments", 0, "shape", value=[0]), "'tokens' has no valid dtype and shape"),
     (at("weights", 0, "dtype", value="q4"), "'embed' has no valid dtype and shape"),
     (at("weights", 0, "shape", value=[331, -64]), "'embed' has no valid dtype and shape"),
-    (at("weights", 0, "tensor", value="a\nb"), "tensor a\\nb is missing"),
+    (at("weights", 0, "tensors", 0, "name", value="a\nb"), "tensor a\\nb is missing"),
+    (at("weights", 0, "layout", value="q4"), "'embed' has the unknown layout 'q4'"),
     (at("cache", "slots", value=0), "below 1"),
     (at("cache", "k", "shape", value=[1 << 45]), "no memory for the cache: k takes 140,737,488 MB"),
     (at("cache", "v", "shape", value=[1 << 80]), "use a smaller --context or fewer --slots"),
@@ -172,7 +177,7 @@ def test_weights_at_the_recorded_folder_or_another(workshop: Workshop, bundle: P
     other = workshop.model("llama_minus")  # same shapes, another head
     own = tokens_of(bundle)
     assert own == tokens_of(bundle, workshop.model("llama_untied"))
-    assert tokens_of(bundle, other) == tokens_of(workshop.bundle(other)) != own
+    assert tokens_of(bundle, other) == tokens_of(workshop.bundle(other, BUILDS["rowmajor"])) != own
     edit(bundle, at("checkpoint", value=str(other)))
     assert tokens_of(bundle) == tokens_of(bundle, other)
 
@@ -197,12 +202,15 @@ def test_weights_that_are_nowhere_or_of_another_model(
         assert "give --weights DIR, or compile with --with-weights" in error
 
 
-def test_a_bundle_with_weights_runs_anywhere(workshop: Workshop, tmp_path: Path) -> None:
+@pytest.mark.parametrize("layout", ["packed", "rowmajor"])
+def test_a_bundle_with_weights_runs_anywhere(
+    layout: Layout, workshop: Workshop, tmp_path: Path
+) -> None:
     model = Path(shutil.copytree(workshop.model("llama_bf16", shards=2), tmp_path / "model"))
     with compile_cache(workshop):
-        options = replace(TINY, kinds=("prefill", "decode"), with_weights=True)
-        build_bundle(load_model(model), tmp_path / "made", options)
-    expected = tokens_of(workshop.bundle(workshop.model("llama_bf16"), TINY))
+        options = replace(TINY, kinds=("prefill", "decode"), with_weights=True, layout=layout)
+        manifest = build_bundle(load_model(model), tmp_path / "made", options)
+    expected = tokens_of(workshop.bundle(workshop.model("llama_bf16"), BUILDS["rowmajor"]))
     shutil.rmtree(model)
     (tmp_path / "made").rename(tmp_path / "moved")
     assert tokens_of(tmp_path / "moved") == expected
@@ -211,12 +219,35 @@ def test_a_bundle_with_weights_runs_anywhere(workshop: Workshop, tmp_path: Path)
     header = json.loads(data[8:base])
     del header["__metadata__"]
     tensors = weights_of(CASES["llama_bf16"])
-    assert set(header) == set(tensors)
-    for name, entry in header.items():
-        begin, end = entry["data_offsets"]
-        assert data[base + begin : base + end] == tensors[name].tobytes()
+    assert set(header) == {weight.name for weight in manifest.weights}
+    for weight in manifest.weights:
+        begin, end = header[weight.name]["data_offsets"]
+        parts = np.concatenate([tensors[tensor.name] for tensor in weight.tensors])
+        assert data[base + begin : base + end] == tiled(parts, weight.layout).tobytes()
         assert (end - begin) % 64 or (base + begin) % 64 == 0
     assert base % 64 == 0
+
+
+def tiled(matrix: Any, layout: str) -> Any:
+    """Element by element: row r, column c of `[out, in]` is at [r / 16, c / k, r % 16, c % k]."""
+    if layout == "rowmajor":
+        return matrix
+    k = int(layout[-1])
+    rows, columns = matrix.shape
+    tiles = np.zeros((-(-rows // 16), -(-columns // k), 16, k), matrix.dtype)
+    for r in range(rows):
+        for c in range(columns):
+            tiles[r // 16, c // k, r % 16, c % k] = matrix[r, c]
+    return tiles
+
+
+def test_packed_weights_of_another_folder_are_packed_at_load(
+    workshop: Workshop, tmp_path: Path
+) -> None:
+    made = workshop.bundle(workshop.model("llama_untied"))
+    other = workshop.model("llama_minus")
+    assert Manifest.load(made).weights[0].layout == "packed16x1"
+    assert tokens_of(made, other) == tokens_of(workshop.bundle(other)) != tokens_of(made)
 
 
 # placed whole or not at all
@@ -230,9 +261,9 @@ def build(workshop: Workshop, out: Path, **options: Any) -> Manifest:
 
 def test_a_bundle_is_replaced(workshop: Workshop, tmp_path: Path) -> None:
     out = tmp_path / "a" / "bundle"
-    build(workshop, out, with_weights=True)
+    build(workshop, out, with_weights=True, layout="rowmajor")
     assert (out / "weights.safetensors").exists()
-    manifest = build(workshop, out, kinds=("ragged",))
+    manifest = build(workshop, out, kinds=("ragged",), layout="rowmajor")
     assert Manifest.load(out) == manifest
     assert listing(out) == ["manifest.json", "ragged.mlir", "ragged.vmfb"]
     assert listing(out.parent)[0] == "bundle"
@@ -260,7 +291,7 @@ def test_another_folder_is_not_replaced(
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == held
 
 
-@pytest.mark.parametrize("step", ["write_safetensors", "compile_all"])
+@pytest.mark.parametrize("step", ["write_bound_weights", "compile_all"])
 def test_a_full_disk_leaves_what_was_there(
     step: str, workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -32,7 +32,7 @@ from intaglio.codegen.config import ModelConfig
 from intaglio.codegen.model import load_model
 from intaglio.runtime.manifest import KINDS, Manifest
 
-VERBS = ("emit", "compile", "inspect", "generate", "chat", "eval", "pull", "golden")
+VERBS = ("emit", "compile", "inspect", "generate", "chat", "bench", "eval", "pull", "golden")
 
 
 @pytest.fixture
@@ -124,7 +124,10 @@ def test_compile(workshop: Workshop, cache: Path, tmp_path: Path) -> None:
     assert (result.exit_code, result.stdout) == (0, f"{out}\n")
     names = [*KINDS]
     assert listing(out) == sorted(
-        ["manifest.json", *(f"{n}.mlir" for n in names), *(f"{n}.vmfb" for n in names)]
+        [
+            *("manifest.json", "weights.safetensors"),
+            *(f"{name}.{end}" for name in names for end in ("mlir", "vmfb")),
+        ]
     )
     graphs = Manifest.load(out).graphs
     shown = [line for line in result.stderr.splitlines() if line.startswith("iree-compile ")]
@@ -227,7 +230,7 @@ def test_inspect(workshop: Workshop, cache: Path) -> None:
         "total": sum(row["bytes"] for row in weights) + 2 * cache_bytes + 4 * (331 + 1) * 4,
     }
     assert ragged[2]["bytes"] == cache_bytes
-    bundle = workshop.bundle(model, replace(TINY, kinds=KINDS))
+    bundle = workshop.bundle(model, replace(TINY, kinds=KINDS, layout="rowmajor"))
     assert json.loads(succeed("inspect", bundle, "--json")) == shown
 
 

@@ -57,7 +57,7 @@ def assert_noticed(found: Stream, reference: Reference, what: str) -> None:
 
 _MASK = "stablehlo.compare LT, %position, %pasts"
 _CAUSAL = "stablehlo.compare LE, %key, %query"
-_MASK_TYPE = '{{ t(g.lanes, g.context, "i32") }}'
+_MASK_TYPE = '{{ t(g.lanes, g.window, "i32") }}'
 _ONE_MORE = f"""%one = stablehlo.constant dense<1> : {_MASK_TYPE}
     %next = stablehlo.add %position, %one : {_MASK_TYPE}
     %mask = """
@@ -80,8 +80,9 @@ EVERY_KIND: dict[str, tuple[Mutation, ...]] = {
     ),
     "rope pairs neighbours": _INTERLEAVED,
     "k and v swapped": (
-        ("attention.mlir.j2", 'linear("%k_flat", "%x", "%k"', 'linear("%k_flat", "%x", "%v"'),
-        ("attention.mlir.j2", 'linear("%v_flat", "%x", "%v"', 'linear("%v_flat", "%x", "%k"'),
+        ("attention.mlir.j2", "@rotary_k(%k_flat", "@rotary_k(%v_flat"),
+        ("attention.mlir.j2", "reshape %v_flat", "reshape %k_flat"),
+        ("attention.mlir.j2", '("v", "%v_flat"', '("v", "%k_flat"'),
     ),
     "cached mask one too many": (("mask.mlir.j2", _MASK, _MASK.replace("LT", "LE")),),
     "cached mask one too few": (
@@ -105,7 +106,7 @@ _ROWS = '{{ t(g.rows, "i32") }}'
 _FIRST_POSITIONS = f"""
     %first = stablehlo.slice %positions [0:1] : ({_ROWS}) -> tensor<1xi32>
     %firsts = stablehlo.broadcast_in_dim %first, dims = [0] : (tensor<1xi32>) -> {_ROWS}
-    %slot = """
+    %first_slot = """
 RAGGED_ONLY: dict[str, tuple[Mutation, ...]] = {
     "every row written to slot 0": (("cache_write_rows.mlir.j2", "dense<{{ row }}>", "dense<0>"),),
     "every row written at row 0's position": (
@@ -115,7 +116,7 @@ RAGGED_ONLY: dict[str, tuple[Mutation, ...]] = {
         ("ragged.mlir.j2", '"%positions", "%positions")', '"%positions", "%firsts")'),
         (
             "ragged.mlir.j2",
-            "    %slot = ",
+            "    %first_slot = ",
             _FIRST_POSITIONS,
         ),
     ),

@@ -33,13 +33,15 @@ def golden_text(name: str, kind: str, precision: Precision | None = None) -> str
     if precision is None:
         return (GOLDEN / name / f"{kind}.mlir").read_text()
     config = ModelConfig.from_json(GOLDEN / name / "config.json")
-    options = BuildOptions(kinds=(kind,), context=64, slots=4, precision=precision)
+    options = BuildOptions(
+        kinds=(kind,), context=64, slots=4, precision=precision, layout="rowmajor"
+    )
     (graph,) = options.graphs(config)
     return emit(config, graph)
 
 
 def compile_golden(workshop: Workshop, name: str, arch: str = "sm_80") -> None:
-    jobs = [make_job(kind, golden_text(name, kind), "cuda", arch) for kind in KINDS]
+    jobs = [make_job(kind, golden_text(name, kind), "cuda", arch, "rowmajor") for kind in KINDS]
     with compile_cache(workshop):
         binaries = compile_all(jobs)
     assert len(set(binaries)) == len(KINDS)
@@ -60,7 +62,7 @@ def test_graphs_of_real_shapes_compile(name: str, workshop: Workshop) -> None:
 
 @pytest.mark.parametrize("arch", ["sm_86", "sm_89"])
 def test_other_archs_compile(arch: str, workshop: Workshop) -> None:
-    job = make_job("decode", golden_text("tiny-llama", "decode"), "cuda", arch)
+    job = make_job("decode", golden_text("tiny-llama", "decode"), "cuda", arch, "rowmajor")
     with compile_cache(workshop):
         (binary,) = compile_all([job])
     assert arch.encode() in binary
@@ -90,7 +92,10 @@ def test_ptx_assembles(kind: str, precision: Precision, tmp_path: Path) -> None:
     if program is None:
         pytest.skip("no ptxas: neither on PATH nor of pip install nvidia-cuda-nvcc")
     (tmp_path / "graph.mlir").write_text(golden_text("tiny-llama-untied", kind, precision))
-    flags = [*TARGETS["cuda"].flags("sm_80"), "--iree-hal-dump-executable-files-to=dump"]
+    flags = [
+        *TARGETS["cuda"].flags("sm_80", "rowmajor"),
+        "--iree-hal-dump-executable-files-to=dump",
+    ]
     compiler = binaries.find_tool("iree-compile")
     subprocess.run([compiler, "graph.mlir", *flags, "-o", "a.vmfb"], cwd=tmp_path, check=True)
     ptx = list((tmp_path / "dump").glob("*.ptx"))

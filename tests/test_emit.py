@@ -31,7 +31,8 @@ LAYER = "attn_norm q q_bias k k_bias v v_bias o o_bias mlp_norm gate gate_bias u
 def graphs_of(folder: Path, raw: Any, **options: Any) -> Iterator[tuple[GraphSpec, str]]:
     """Every kind of graph of a config, and its text."""
     config = ModelConfig.from_json(write_config(folder, raw) / "config.json")
-    chosen = BuildOptions(kinds=ALL_KINDS, context=40, slots=3, chunk=16, **options)
+    fixed = {"kinds": ALL_KINDS, "context": 40, "slots": 3, "chunk": 16, "layout": "rowmajor"}
+    chosen = BuildOptions(**{**fixed, **options})
     for graph in chosen.graphs(config):
         yield graph, emit(config, graph)
 

@@ -21,6 +21,7 @@ from streams import generate_rows, load_reference, worst_error
 from tiny import CASES
 from workshop import Workshop, open_session
 
+from intaglio.codegen.weights import Layout
 from intaglio.runtime.generation import TokenRun
 from intaglio.runtime.session import Session
 
@@ -61,9 +62,9 @@ def answers(model: Path) -> Answers:
 
 @pytest.fixture(scope="module")
 def open_model(workshop: Workshop, model: Path) -> Callable[..., Session]:
-    def opened(step: str, *batches: int) -> Session:
-        options = replace(STEPS, kinds=("prefill", step), batches=batches or STEPS.batches)
-        return open_session(workshop.bundle(model, options))
+    def opened(step: str, *batches: int, layout: Layout | None = None) -> Session:
+        options = replace(STEPS, kinds=("prefill", step), batches=batches or (4,), layout=layout)
+        return open_session(workshop.bundle(model, options, with_weights=False), model)
 
     return opened
 
@@ -90,6 +91,16 @@ def test_ragged_at_four_and_eight(open_model: Callable[..., Session], answers: A
     session = open_model("ragged", 4, 8)
     assert_rows(session, "ragged_b4", RAGGED_ROWS, answers)
     assert_rows(session, "ragged", list(range(8)), answers)
+
+
+def test_decode_of_row_major_weights(
+    head: str, open_model: Callable[..., Session], answers: Answers
+) -> None:
+    if head != "tied":
+        pytest.skip("once is enough: the tiny models have every head in both layouts")
+    prompts, session = load_fixture()[0], open_model("decode", layout="rowmajor")
+    run = TokenRun(session, prompts[7], max_tokens=COUNT, ignore_eos=True)
+    assert list(run) == answers[7]
 
 
 def assert_rows(session: Session, graph: str, rows: list[int], answers: Answers) -> None:

@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from streams import (
-    Reference,
     Stream,
     by_batched,
     by_decode,
@@ -21,16 +20,22 @@ from streams import (
     other_token,
 )
 from tiny import CASES, CONTEXT, tokens_from
-from workshop import TINY, Workshop, open_session
+from workshop import BUILDS, TINY, Workshop, open_session
 
 from intaglio.runtime.generation import TokenRun
 
-every_case = pytest.mark.parametrize("name", CASES)
 SLOTS = TINY.slots
-
-
-def rows_at(reference: Reference, positions: slice) -> Stream:
-    return Stream(reference.stream.logits[positions], reference.stream.tokens[positions])
+# the models whose weights are joined, typed or shaped in another way each
+ROWMAJOR = ("llama_biases", "llama_bf16", "llama_f16", "mistral", "qwen2_tied")
+WINDOWS = ("llama_bf16", "mistral", "qwen2_tied")
+every_model = pytest.mark.parametrize(
+    ("name", "build"),
+    [
+        *((name, "packed") for name in CASES),
+        *((name, "rowmajor") for name in ROWMAJOR),
+        *((name, "windows") for name in WINDOWS),
+    ],
+)
 
 
 # -- each kind's logits
@@ -39,18 +44,18 @@ def rows_at(reference: Reference, positions: slice) -> Stream:
 # 21 is the prompt at once; 32 a chunk, whose second is moved back at the context's end;
 # 20 and 9 do not divide 48, and leave the last part near the end
 @pytest.mark.parametrize("part", [21, 32, 20, 9, 1])
-@every_case
-def test_prefill_all(workshop: Workshop, name: str, part: int) -> None:
+@every_model
+def test_prefill_all(workshop: Workshop, name: str, build: str, part: int) -> None:
     reference = load_reference(name)
-    session = workshop.session(name)
+    session = workshop.session(name, BUILDS[build])
     check(by_prefill(session, reference.inputs, part, slot=2), reference.stream, f"parts of {part}")
 
 
 @pytest.mark.parametrize("part", [1, 7, 32])
-@every_case
-def test_prefill(workshop: Workshop, name: str, part: int) -> None:
+@every_model
+def test_prefill(workshop: Workshop, name: str, build: str, part: int) -> None:
     reference = load_reference(name)
-    session = workshop.session(name)
+    session = workshop.session(name, BUILDS[build])
     found = by_prefill(session, reference.inputs, part, slot=1, graph="prefill")
     ends = [*range(part - 1, CONTEXT, part), *([] if CONTEXT % part == 0 else [CONTEXT - 1])]
     stream = Stream(reference.stream.logits[ends], reference.stream.tokens[ends])
@@ -64,17 +69,18 @@ def test_prefill_with_an_odd_chunk(workshop: Workshop, name: str) -> None:
     check(by_prefill(session, reference.inputs, 7), reference.stream, "chunk 7")
 
 
-@every_case
-def test_decode(workshop: Workshop, name: str) -> None:
+@every_model
+def test_decode(workshop: Workshop, name: str, build: str) -> None:
     reference = load_reference(name)
-    check(by_decode(workshop.session(name), reference.inputs), reference.stream, "decode")
+    session = workshop.session(name, BUILDS[build])
+    check(by_decode(session, reference.inputs), reference.stream, "decode")
 
 
-@every_case
-def test_batched(workshop: Workshop, name: str) -> None:
+@every_model
+def test_batched(workshop: Workshop, name: str, build: str) -> None:
     """The reference in half of the rows; what the others hold must be their own decode's."""
     reference = load_reference(name)
-    session = workshop.session(name)
+    session = workshop.session(name, BUILDS[build])
     strangers = [tokens_from(f"row {row}", CONTEXT) for row in range(SLOTS)]
     alone = [by_decode(session, stranger) for stranger in strangers]
     for mine in ([0, 3], [1, 2]):
@@ -83,21 +89,22 @@ def test_batched(workshop: Workshop, name: str) -> None:
             check(found, reference.stream if r in mine else alone[r], f"row {r}")
 
 
-@every_case
-def test_ragged(workshop: Workshop, name: str) -> None:
+@every_model
+def test_ragged(workshop: Workshop, name: str, build: str) -> None:
     reference = load_reference(name)
-    session = workshop.session(name)
+    session = workshop.session(name, BUILDS[build])
     streams = by_ragged(session, [reference.inputs] * SLOTS, joins=[9, 0, 4, 30])
     for row, found in enumerate(streams):
         check(found, reference.stream, f"row {row}")
 
 
 @pytest.mark.parametrize("graph", ["decode", "batched", "ragged"])
-@every_case
-def test_greedy_tokens(workshop: Workshop, name: str, graph: str) -> None:
+@every_model
+def test_greedy_tokens(workshop: Workshop, name: str, build: str, graph: str) -> None:
     """The runtime's own loop, from the prompt to the context's last slot."""
     reference = load_reference(name)
-    run = TokenRun(workshop.session(name), reference.prompt, graph=graph, ignore_eos=True)
+    session = workshop.session(name, BUILDS[build])
+    run = TokenRun(session, reference.prompt, graph=graph, ignore_eos=True)
     assert list(run) == reference.continuation
     assert run.finish_reason == "context"
 

@@ -28,6 +28,14 @@ from intaglio.templates import environment, overlay
 # a chunk that does not divide the context: the last one moves back
 TINY = BuildOptions(kinds=ALL_KINDS, context=CONTEXT, slots=4, chunk=32, precision="exact")
 
+# how a tiny model is built: weights in tiles, as the CPU likes them best and gets by default; as
+# the checkpoint has them; and each step compiled for parts of the context, too
+BUILDS = {
+    "packed": TINY,
+    "rowmajor": replace(TINY, layout="rowmajor"),
+    "windows": replace(TINY, windows=(16,)),
+}
+
 
 def only(*kinds: str) -> BuildOptions:
     """`TINY` with fewer graphs."""
@@ -56,16 +64,23 @@ class Workshop:
         model: Path,
         options: BuildOptions = TINY,
         mutations: tuple[Mutation, ...] = (),
+        *,
+        with_weights: bool = True,
     ) -> Path:
-        """A bundle of a model folder, its templates mutated if asked for."""
-        key = (model, options, mutations)
+        """A bundle of a model folder, its templates mutated if asked for.
+
+        `with_weights` false: as of a config alone, for a session on `model`'s own weights.
+        """
+        key = (model, options, mutations, with_weights)
         if key not in self._bundles:
             out = self._work / f"bundle{len(self._bundles)}"
             what = ((model / "config.json").read_text(), options, mutations)
             with self._compiling(what), pytest.MonkeyPatch.context() as patch:
                 if mutations:
                     patch.setattr(bundling, "emit", partial(emit, env=_mutated(mutations)))
-                build_bundle(load_model(model), out, options)
+                loaded = load_model(model)
+                weights = loaded.checkpoint if with_weights else None
+                build_bundle(replace(loaded, checkpoint=weights), out, options)
             self._bundles[key] = out
         return self._bundles[key]
 

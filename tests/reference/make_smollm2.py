@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent)]
+sys.path.insert(0, str(HERE.parent))
 
-from make_references import LEAST_MARGIN, least_margin, load_oracle  # noqa: E402
+from reference.make_references import LEAST_MARGIN, least_margin, load_oracle  # noqa: E402
 from smollm2 import COUNT, FIXTURE, PROMPTS, write_untied  # noqa: E402
 from tokenizers import Tokenizer  # noqa: E402
 

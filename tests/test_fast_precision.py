@@ -1,0 +1,69 @@
+"""The `fast` precision, bounded against `exact`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from streams import by_batched, by_decode, by_prefill, by_ragged, load_reference
+from tokenizers import Tokenizer
+from workshop import TINY, Workshop, open_session
+
+from intaglio.codegen.bundle import BuildOptions
+from intaglio.codegen.graphs import Precision
+from intaglio.codegen.weights import Layout
+from intaglio.runtime.perplexity import Perplexity, perplexity
+
+TEXT = Path(__file__).with_name("data") / "plain_english.txt"
+SCORING = BuildOptions(kinds=("prefill_all",), context=256, slots=1, chunk=64)
+SLOTS = TINY.slots
+
+
+# a 16-bit cache keeps 8 bits (bf16) or 11 (f16) of each key and value
+@pytest.mark.parametrize(
+    ("name", "layout", "dtype", "bound"),
+    [
+        ("llama_untied", "packed", "bf16", 0.03),
+        ("llama_bf16", "packed", "bf16", 0.03),
+        ("llama_bf16", "rowmajor", "bf16", 0.03),
+        ("llama_f16", "packed", "f16", 0.004),
+    ],
+)
+def test_every_kind_is_close(
+    workshop: Workshop, name: str, layout: Layout, dtype: str, bound: float
+) -> None:
+    """Root mean square error over the logits' spread; an exact cache would be far below."""
+    reference = load_reference(name)
+    session = workshop.session(name, replace(TINY, precision="fast", layout=layout))
+    inputs = reference.inputs
+    assert session.manifest.cache.k.dtype == session.manifest.cache.v.dtype == dtype
+    streams = {
+        "prefill_all": by_prefill(session, inputs, 9),
+        "decode": by_decode(session, inputs),
+        "batched": by_batched(session, [inputs] * SLOTS)[2],
+        "ragged": by_ragged(session, [inputs] * SLOTS, joins=[5, 0, 9, 2])[3],
+    }
+    for kind, found in streams.items():
+        difference = found.logits - reference.stream.logits
+        error = float(np.sqrt(np.mean(difference**2)) / reference.stream.logits.std())
+        print(f"{name}, {kind}: {error:.1e} of the spread")
+        assert 1e-5 < error < bound
+
+
+@pytest.mark.slow
+def test_perplexity_is_within_half_a_percent(workshop: Workshop, smollm2: Path) -> None:
+    tokenizer = Tokenizer.from_file(str(smollm2 / "tokenizer.json"))
+    tokens = tokenizer.encode(TEXT.read_text()).ids
+
+    def measured(precision: Precision) -> Perplexity:
+        options = replace(SCORING, precision=precision)
+        bundle = workshop.bundle(smollm2, options, with_weights=False)
+        return perplexity(open_session(bundle, smollm2), tokens)
+
+    exact, fast = measured("exact"), measured("fast")
+    print(f"{exact.scored} tokens: exact {exact.value:.4f}, fast {fast.value:.4f}")
+    # with q and k left as GGUF permutes them it is about 390
+    assert 5 < exact.value < 80
+    assert abs(fast.value / exact.value - 1) < 0.005
