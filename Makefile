@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 2
 DEMO := build/smollm2-135m-instruct
 
-.PHONY: demo test oracle golden lint audit lock clean
+.PHONY: demo test bench oracle references golden lint audit lock clean
 
 demo: $(VENV)/installed
 	$(BIN)/intaglio pull smollm2-135m-instruct
@@ -17,8 +17,14 @@ demo: $(VENV)/installed
 test: $(VENV)/installed-test
 	$(BIN)/python -m pytest -n $(WORKERS)
 
+bench: $(VENV)/installed
+	$(BIN)/intaglio bench smollm2-135m-instruct
+
 oracle: $(ORACLE)/installed
 	$(ORACLE)/bin/python -m pytest -m oracle
+
+references: $(ORACLE)/installed
+	$(ORACLE)/bin/python tests/reference/make_references.py
 
 golden: $(VENV)/installed
 	$(BIN)/intaglio golden check

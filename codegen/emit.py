@@ -23,8 +23,9 @@ def emit(config: ModelConfig, graph: GraphSpec, env: jinja2.Environment | None =
     Raises `TemplateError` with the rendered lines around it if the text does not parse.
     """
     template = f"{graph.kind}.mlir.j2"
-    text = (env or environment()).get_template(template).render(g=GraphView(config, graph))
-    parse_rendered(text, template)
+    env = env or environment()
+    text = env.get_template(template).render(g=GraphView(config, graph))
+    parse_rendered(text, template, env)
     return text
 
 

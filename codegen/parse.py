@@ -5,25 +5,31 @@ from __future__ import annotations
 import re
 
 from iree.compiler import ir
+from jinja2 import Environment
 
 _LINES_AROUND = 3
 _LONGEST_LINE = 200
+_WRITTEN = re.compile(r"func\.func private @([^(]+)\(")
+_FUNCTION = re.compile(r"func\.func \w+ @(\w+)\(")
 
 
 class TemplateError(Exception):
     """A template wrote text that is not valid MLIR: our bug, shown with the lines it wrote."""
 
 
-def parse_rendered(text: str, template: str) -> None:
-    """Parse and verify `text`. Raises `TemplateError` with the rendered lines around the error."""
+def parse_rendered(text: str, template: str, env: Environment) -> None:
+    """Parse and verify `text`, which `template` of `env` rendered.
+
+    Raises `TemplateError` with the rendered lines around the error and the file they came from.
+    """
     with ir.Context():
         try:
             ir.Module.parse(text)
         except ir.MLIRError as error:
-            raise TemplateError(_explain(text, template, error)) from None
+            raise TemplateError(_explain(text, template, env, error)) from None
 
 
-def _explain(text: str, template: str, error: ir.MLIRError) -> str:
+def _explain(text: str, template: str, env: Environment, error: ir.MLIRError) -> str:
     first = error.error_diagnostics[0] if error.error_diagnostics else None
     message = first.message if first else str(error)
     number = _line_of(str(first.location) if first else str(error))
@@ -32,7 +38,20 @@ def _explain(text: str, template: str, error: ir.MLIRError) -> str:
     numbered = "\n".join(
         f"{'>' if n == number else ' '} {n:5d} | {_trim(lines[n - 1])}" for n in shown
     )
-    return f"{template}: line {number} of the rendered text: {message}\n{numbered}"
+    origin = _origin(lines[:number], template, env)
+    return f"{origin}: line {number} of the rendered text: {message}\n{numbered}"
+
+
+def _origin(lines: list[str], template: str, env: Environment) -> str:
+    """The file that the function the lines end in is written in: an include, or `template`."""
+    heads = [_FUNCTION.search(line) for line in lines]
+    names = [head.group(1) for head in heads if head]
+    for file in env.list_templates(extensions=["j2"]) if names else ():
+        assert env.loader is not None
+        for written in _WRITTEN.findall(env.loader.get_source(env, file)[0]):
+            if re.fullmatch(re.sub(r"{{.*?}}", r"\\w+", written), names[-1]):
+                return f"{file} (in {template})"
+    return template
 
 
 def _line_of(location: str) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from iree.runtime.version import VERSION
 
 from .errors import UserError
 from .generation import TokenRun
@@ -100,7 +101,7 @@ class Engine:
         `weights`: a folder to take the weights from instead of the bundle or the recorded
         checkpoint. `graphs`: load only these (default all). `threads`: CPU threads, for the
         whole process (default: one a physical core). Raises `UserError` for a damaged bundle,
-        weights that do not match, or a CPU that lacks instructions it was compiled for.
+        weights that do not match, another IREE version, or a CPU that lacks instructions.
         """
         start = time.perf_counter()
         folder = Path(bundle)
@@ -110,6 +111,7 @@ class Engine:
             raise UserError(f"threads is {threads}: must be 1 or more")
         manifest = Manifest.load(folder)
         _check_cpu(folder, manifest)
+        _check_version(folder, manifest)
         checkpoint = find_weights(folder, manifest, Path(weights) if weights else None)
         session = Session(folder, manifest, checkpoint, graphs=graphs, threads=threads)
         codec = _find_codec(folder, manifest)
@@ -171,6 +173,15 @@ def _find_codec(bundle: Path, manifest: Manifest) -> TextCodec | None:
         if (folder / "tokenizer.json").is_file():
             return TextCodec.load(folder, manifest.model.vocab_size)
     return None
+
+
+def _check_version(bundle: Path, manifest: Manifest) -> None:
+    # modules are only promised to load in the minor version that made them
+    if manifest.compiler.split(".")[:2] != VERSION.split(".")[:2]:
+        raise UserError(
+            f"{bundle}: compiled by IREE {manifest.compiler}, the runtime here is {VERSION}: "
+            "compile again, or install that version of iree-base-runtime"
+        )
 
 
 def _check_cpu(bundle: Path, manifest: Manifest) -> None:

@@ -123,6 +123,7 @@ DAMAGE: list[tuple[Callable[[Data], None], str]] = [
       for path in ("../bundle/prefill.vmfb", "/etc/passwd", "..", "", "a/../prefill.vmfb")),
     (at("graphs", 0, "vmfb", value="gone.vmfb"), "gone.vmfb: no such file: compile the bundle"),
     (at("target", "cpu_features", value=["avx4096"]), "but this CPU lacks avx4096"),
+    (at("compiler", value="3.12.1"), "compiled by IREE 3.12.1, the runtime here is 3."),
     (at("target", "driver", value="nothing"), "no nothing device can be opened here"),
 ]  # fmt: skip
 

@@ -198,7 +198,10 @@ def test_a_broken_template_is_shown(
     with pytest.raises(TemplateError) as caught:
         emit_with(tmp_path, template, old, new)
     first, *lines = str(caught.value).splitlines()
-    (number,) = map(int, re.findall(r"^ragged\.mlir\.j2: line (\d+) of the rendered text: ", first))
+    origin = r"^(\S+)(?: \(in ragged\.mlir\.j2\))?: line (\d+) of the rendered text: "
+    ((file, line_number),) = re.findall(origin, first)
+    number = int(line_number)
+    assert file == ("ragged.mlir.j2" if template == "step.mlir.j2" else template)
     assert said in first
     (marked,) = (line for line in lines if line.startswith(">"))
     assert re.match(rf"> +{number} \| ", marked)
