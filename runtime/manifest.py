@@ -216,6 +216,10 @@ def _check_sizes(manifest: Manifest, path: Path) -> None:
     for weight in manifest.weights:
         if weight.layout != "rowmajor" and weight.layout not in PACKED_TILES:
             raise UserError(f"{path}: {weight.name!r} has the unknown layout {weight.layout!r}")
+    whole = {graph.step for graph in manifest.graphs if graph.window == cache.context}
+    for graph in manifest.graphs:
+        if graph.step not in whole:
+            raise UserError(f"{path}: {graph.step!r} has no graph of the whole context")
     if min(counts) < 1:
         raise UserError(f"{path}: a size or count is below 1: compile the bundle again")
 

@@ -12,8 +12,8 @@ from intaglio.codegen.pull import BUILT_IN, resolve_model
 
 @pytest.fixture(scope="session")
 def workshop(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Workshop:
-    """Tiny models, bundles and sessions; compiled graphs are kept in `.pytest_cache`."""
-    compile_cache = pytestconfig.rootpath / ".pytest_cache" / "intaglio"
+    """Tiny models, bundles and sessions; compiled graphs are kept in pytest's cache folder."""
+    compile_cache = pytestconfig.rootpath / pytestconfig.getini("cache_dir") / "intaglio"
     return Workshop(compile_cache, tmp_path_factory.mktemp("workshop"))
 
 

@@ -188,7 +188,7 @@ def test_a_call_that_is_cut_off_leaves_a_usable_session(
         def invoke(self, *_: Any) -> None:
             raise error
 
-    graph = session._graphs["decode"]
+    (graph,) = session._graphs["decode"]
     whole, graph.context = graph.context, CutOff()
     with pytest.raises(error):
         session.decode(1, 9)

@@ -107,6 +107,7 @@ DAMAGE: list[tuple[Callable[[Data], None], str]] = [
     (at("graphs", 0, "kind", value="verify"), "graph kind 'verify' is not one of"),
     (at("graphs", 0, "chunk", value=0), "below 1"),
     (at("graphs", 1, "batch", value=-1), "below 1"),
+    (at("graphs", 1, "window", value=8), "'decode' has no graph of the whole context"),
     (at("graphs", 1, "results", value=[]), "below 1"),
     (at("graphs", 1, "results", 1, "dtype", value="f64"), "'logits' has no valid dtype and shape"),
     (at("graphs", 2, "arguments", 0, "shape", value=[0]), "'tokens' has no valid dtype and shape"),

@@ -39,7 +39,7 @@ def graphs_of(folder: Path, raw: Any, **options: Any) -> Iterator[tuple[GraphSpe
 
 def test_goldens_are_what_is_emitted() -> None:
     count, diff = compare(GOLDEN)
-    assert count == 5 * 4
+    assert count == 7 * 4
     assert diff == ""
 
 

@@ -21,7 +21,6 @@ from streams import generate_rows, load_reference, worst_error
 from tiny import CASES
 from workshop import Workshop, open_session
 
-from intaglio.codegen.weights import Layout
 from intaglio.runtime.generation import TokenRun
 from intaglio.runtime.session import Session
 
@@ -62,8 +61,8 @@ def answers(model: Path) -> Answers:
 
 @pytest.fixture(scope="module")
 def open_model(workshop: Workshop, model: Path) -> Callable[..., Session]:
-    def opened(step: str, *batches: int, layout: Layout | None = None) -> Session:
-        options = replace(STEPS, kinds=("prefill", step), batches=batches or (4,), layout=layout)
+    def opened(step: str, *batches: int) -> Session:
+        options = replace(STEPS, kinds=("prefill", step), batches=batches)
         return open_session(workshop.bundle(model, options, with_weights=False), model)
 
     return opened
@@ -84,7 +83,7 @@ def test_decode(open_model: Callable[..., Session], answers: Answers) -> None:
 
 
 def test_batched_at_four(open_model: Callable[..., Session], answers: Answers) -> None:
-    assert_rows(open_model("batched"), "batched_b4", BATCHED_ROWS, answers)
+    assert_rows(open_model("batched", 4), "batched_b4", BATCHED_ROWS, answers)
 
 
 def test_ragged_at_four_and_eight(open_model: Callable[..., Session], answers: Answers) -> None:
@@ -93,14 +92,12 @@ def test_ragged_at_four_and_eight(open_model: Callable[..., Session], answers: A
     assert_rows(session, "ragged", list(range(8)), answers)
 
 
-def test_decode_of_row_major_weights(
-    head: str, open_model: Callable[..., Session], answers: Answers
-) -> None:
-    if head != "tied":
-        pytest.skip("once is enough: the tiny models have every head in both layouts")
-    prompts, session = load_fixture()[0], open_model("decode", layout="rowmajor")
+def test_decode_of_row_major_weights(workshop: Workshop, smollm2: Path) -> None:
+    prompts, committed = load_fixture()
+    options = replace(STEPS, layout="rowmajor")
+    session = open_session(workshop.bundle(smollm2, options, with_weights=False), smollm2)
     run = TokenRun(session, prompts[7], max_tokens=COUNT, ignore_eos=True)
-    assert list(run) == answers[7]
+    assert list(run) == committed["tied"][7]
 
 
 def assert_rows(session: Session, graph: str, rows: list[int], answers: Answers) -> None:

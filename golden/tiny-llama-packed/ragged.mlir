@@ -1,0 +1,317 @@
+// ragged · llama, tied · 2 layers, hidden 64, 4/2 heads of 16 · context 64, 4 slots · exact
+module @ragged {
+  func.func public @ragged(
+      %embed: tensor<21x64x16x1xf32>,
+      %final_norm: tensor<64xf32>,
+      %layer0_attn_norm: tensor<64xf32>, %layer0_qkv: tensor<8x64x16x1xf32>, %layer0_o: tensor<4x64x16x1xf32>, %layer0_mlp_norm: tensor<64xf32>, %layer0_gate_up: tensor<12x64x16x1xf32>, %layer0_down: tensor<4x96x16x1xf32>,
+      %layer1_attn_norm: tensor<64xf32>, %layer1_qkv: tensor<8x64x16x1xf32>, %layer1_o: tensor<4x64x16x1xf32>, %layer1_mlp_norm: tensor<64xf32>, %layer1_gate_up: tensor<12x64x16x1xf32>, %layer1_down: tensor<4x96x16x1xf32>,
+      %tokens: tensor<4xi32>, %positions: tensor<4xi32>,
+      %k: tensor<2x4x2x16x64xf32> {tf.aliasing_output = 2 : i32},
+      %v: tensor<2x4x2x64x16xf32> {tf.aliasing_output = 3 : i32})
+      -> (tensor<4xi32>, tensor<4x331xf32>, tensor<2x4x2x16x64xf32>, tensor<2x4x2x64x16xf32>) {
+    %first_slot = arith.constant 0 : index
+    %cos, %sin = call @rotary_angles(%positions) : (tensor<4xi32>) -> (tensor<4x2x8xf32>, tensor<4x2x8xf32>)
+    %cached = call @cached_mask(%positions) : (tensor<4xi32>) -> tensor<4x64xi1>
+    %x0 = call @embedding(%embed, %tokens) : (tensor<21x64x16x1xf32>, tensor<4xi32>) -> tensor<4x64xf32>
+
+    // a layer's index is opaque to the compiler, so that one compiled attention serves all
+    %layer0_index = arith.constant 0 : index
+    %layer0 = util.optimization_barrier %layer0_index : index
+    %x1, %new_k0, %new_v0 = call @layer(%x0, %layer0_attn_norm, %layer0_qkv, %layer0_o, %layer0_mlp_norm, %layer0_gate_up, %layer0_down, %layer0, %first_slot, %cos, %sin, %cached, %k, %v)
+        : (tensor<4x64xf32>, tensor<64xf32>, tensor<8x64x16x1xf32>, tensor<4x64x16x1xf32>, tensor<64xf32>, tensor<12x64x16x1xf32>, tensor<4x96x16x1xf32>, index, index, tensor<4x2x8xf32>, tensor<4x2x8xf32>, tensor<4x64xi1>, tensor<2x4x2x16x64xf32>, tensor<2x4x2x64x16xf32>) -> (tensor<4x64xf32>, tensor<1x4x2x16x1xf32>, tensor<1x4x2x1x16xf32>)
+    %layer1_index = arith.constant 1 : index
+    %layer1 = util.optimization_barrier %layer1_index : index
+    %x2, %new_k1, %new_v1 = call @layer(%x1, %layer1_attn_norm, %layer1_qkv, %layer1_o, %layer1_mlp_norm, %layer1_gate_up, %layer1_down, %layer1, %first_slot, %cos, %sin, %cached, %k, %v)
+        : (tensor<4x64xf32>, tensor<64xf32>, tensor<8x64x16x1xf32>, tensor<4x64x16x1xf32>, tensor<64xf32>, tensor<12x64x16x1xf32>, tensor<4x96x16x1xf32>, index, index, tensor<4x2x8xf32>, tensor<4x2x8xf32>, tensor<4x64xi1>, tensor<2x4x2x16x64xf32>, tensor<2x4x2x64x16xf32>) -> (tensor<4x64xf32>, tensor<1x4x2x16x1xf32>, tensor<1x4x2x1x16xf32>)
+
+    %normed = call @rms_norm(%x2, %final_norm) : (tensor<4x64xf32>, tensor<64xf32>) -> tensor<4x64xf32>
+    %logits = call @head(%normed, %embed) : (tensor<4x64xf32>, tensor<21x64x16x1xf32>) -> tensor<4x331xf32>
+    %next = call @argmax(%logits) : (tensor<4x331xf32>) -> tensor<4xi32>
+    %k_out, %v_out = call @cache_write(%k, %v,
+        %new_k0, %new_k1,
+        %new_v0, %new_v1,
+        %positions)
+        : (tensor<2x4x2x16x64xf32>, tensor<2x4x2x64x16xf32>,
+        tensor<1x4x2x16x1xf32>, tensor<1x4x2x16x1xf32>,
+        tensor<1x4x2x1x16xf32>, tensor<1x4x2x1x16xf32>,
+        tensor<4xi32>) -> (tensor<2x4x2x16x64xf32>, tensor<2x4x2x64x16xf32>)
+    return %next, %logits, %k_out, %v_out : tensor<4xi32>, tensor<4x331xf32>, tensor<2x4x2x16x64xf32>, tensor<2x4x2x64x16xf32>
+  }
+
+  // Row `token` of the table for each token: row token mod 16 of tile token / 16.
+  func.func private @embedding(%table: tensor<21x64x16x1xf32>, %tokens: tensor<4xi32>) -> tensor<4x64xf32> {
+    %n = stablehlo.constant dense<16> : tensor<4xi32>
+    %tile = stablehlo.divide %tokens, %n : tensor<4xi32>
+    %row = stablehlo.remainder %tokens, %n : tensor<4xi32>
+    %tiles = stablehlo.reshape %tile : (tensor<4xi32>) -> tensor<4x1xi32>
+    %rows = stablehlo.reshape %row : (tensor<4xi32>) -> tensor<4x1xi32>
+    %at = stablehlo.concatenate %tiles, %rows, dim = 1 : (tensor<4x1xi32>, tensor<4x1xi32>) -> tensor<4x2xi32>
+    %found = "stablehlo.gather"(%table, %at) <{
+        dimension_numbers = #stablehlo.gather<offset_dims = [1, 2, 3, 4], start_index_map = [0, 2], index_vector_dim = 1>,
+        slice_sizes = array<i64: 1, 64, 1, 1>, indices_are_sorted = false}>
+        : (tensor<21x64x16x1xf32>, tensor<4x2xi32>) -> tensor<4x1x64x1x1xf32>
+    %padded = stablehlo.reshape %found : (tensor<4x1x64x1x1xf32>) -> tensor<4x64xf32>
+    return %padded : tensor<4x64xf32>
+  }
+
+  // x / sqrt(mean(x²) + eps) · weight, in f32.
+  func.func private @rms_norm(%x: tensor<4x64xf32>, %weight: tensor<64xf32>) -> tensor<4x64xf32> {
+    %zero = stablehlo.constant dense<0.0> : tensor<f32>
+    %size = stablehlo.constant dense<64.0> : tensor<4x1xf32>
+    %eps = stablehlo.constant dense<1.0e-05> : tensor<4x1xf32>
+    %square = stablehlo.multiply %x, %x : tensor<4x64xf32>
+    %sum = stablehlo.reduce(%square init: %zero) applies stablehlo.add across dimensions = [1] : (tensor<4x64xf32>, tensor<f32>) -> tensor<4xf32>
+    %sums = stablehlo.reshape %sum : (tensor<4xf32>) -> tensor<4x1xf32>
+    %mean = stablehlo.divide %sums, %size : tensor<4x1xf32>
+    %shifted = stablehlo.add %mean, %eps : tensor<4x1xf32>
+    %scale = stablehlo.rsqrt %shifted : tensor<4x1xf32>
+    %scales = stablehlo.broadcast_in_dim %scale, dims = [0, 1] : (tensor<4x1xf32>) -> tensor<4x64xf32>
+    %normed = stablehlo.multiply %x, %scales : tensor<4x64xf32>
+    %weights = stablehlo.broadcast_in_dim %weight, dims = [1] : (tensor<64xf32>) -> tensor<4x64xf32>
+    %y = stablehlo.multiply %normed, %weights : tensor<4x64xf32>
+    return %y : tensor<4x64xf32>
+  }
+
+  // cos and ∓sin of position · frequency, laid over a head's two halves: [rows, 2, head_dim / 2].
+  func.func private @rotary_angles(%positions: tensor<4xi32>) -> (tensor<4x2x8xf32>, tensor<4x2x8xf32>) {
+    // theta^(-2i / head_dim), theta 10000: radians a position
+    %frequency = stablehlo.constant dense<[1.0, 0.31622776, 0.1, 0.031622775, 0.01, 0.0031622776, 0.001, 0.00031622776]> : tensor<8xf32>
+    %sign = stablehlo.constant dense<[-1.0, 1.0]> : tensor<2xf32>
+    %position = stablehlo.convert %positions : (tensor<4xi32>) -> tensor<4xf32>
+    %by_row = stablehlo.broadcast_in_dim %position, dims = [0] : (tensor<4xf32>) -> tensor<4x8xf32>
+    %by_pair = stablehlo.broadcast_in_dim %frequency, dims = [1] : (tensor<8xf32>) -> tensor<4x8xf32>
+    %angle = stablehlo.multiply %by_row, %by_pair : tensor<4x8xf32>
+    %cos_half = stablehlo.cosine %angle : tensor<4x8xf32>
+    %sin_half = stablehlo.sine %angle : tensor<4x8xf32>
+    %cos = stablehlo.broadcast_in_dim %cos_half, dims = [0, 2] : (tensor<4x8xf32>) -> tensor<4x2x8xf32>
+    %sin_both = stablehlo.broadcast_in_dim %sin_half, dims = [0, 2] : (tensor<4x8xf32>) -> tensor<4x2x8xf32>
+    %signs = stablehlo.broadcast_in_dim %sign, dims = [1] : (tensor<2xf32>) -> tensor<4x2x8xf32>
+    %sin = stablehlo.multiply %sin_both, %signs : tensor<4x2x8xf32>
+    return %cos, %sin : tensor<4x2x8xf32>, tensor<4x2x8xf32>
+  }
+
+  // Each head's halves (a, b) turned by the angle: (a·cos - b·sin, b·cos + a·sin).
+  func.func private @rotary_q(%x: tensor<4x64xf32>, %cos: tensor<4x2x8xf32>, %sin: tensor<4x2x8xf32>) -> tensor<4x64xf32> {
+    %halves = stablehlo.reshape %x : (tensor<4x64xf32>) -> tensor<4x4x2x8xf32>
+    %swapped = stablehlo.reverse %halves, dims = [2] : tensor<4x4x2x8xf32>
+    %cos_all = stablehlo.broadcast_in_dim %cos, dims = [0, 2, 3] : (tensor<4x2x8xf32>) -> tensor<4x4x2x8xf32>
+    %sin_all = stablehlo.broadcast_in_dim %sin, dims = [0, 2, 3] : (tensor<4x2x8xf32>) -> tensor<4x4x2x8xf32>
+    %kept = stablehlo.multiply %halves, %cos_all : tensor<4x4x2x8xf32>
+    %crossed = stablehlo.multiply %swapped, %sin_all : tensor<4x4x2x8xf32>
+    %turned = stablehlo.add %kept, %crossed : tensor<4x4x2x8xf32>
+    %y = stablehlo.reshape %turned : (tensor<4x4x2x8xf32>) -> tensor<4x64xf32>
+    return %y : tensor<4x64xf32>
+  }
+  func.func private @rotary_k(%x: tensor<4x32xf32>, %cos: tensor<4x2x8xf32>, %sin: tensor<4x2x8xf32>) -> tensor<4x32xf32> {
+    %halves = stablehlo.reshape %x : (tensor<4x32xf32>) -> tensor<4x2x2x8xf32>
+    %swapped = stablehlo.reverse %halves, dims = [2] : tensor<4x2x2x8xf32>
+    %cos_all = stablehlo.broadcast_in_dim %cos, dims = [0, 2, 3] : (tensor<4x2x8xf32>) -> tensor<4x2x2x8xf32>
+    %sin_all = stablehlo.broadcast_in_dim %sin, dims = [0, 2, 3] : (tensor<4x2x8xf32>) -> tensor<4x2x2x8xf32>
+    %kept = stablehlo.multiply %halves, %cos_all : tensor<4x2x2x8xf32>
+    %crossed = stablehlo.multiply %swapped, %sin_all : tensor<4x2x2x8xf32>
+    %turned = stablehlo.add %kept, %crossed : tensor<4x2x2x8xf32>
+    %y = stablehlo.reshape %turned : (tensor<4x2x2x8xf32>) -> tensor<4x32xf32>
+    return %y : tensor<4x32xf32>
+  }
+
+  // Which cached positions a slot's new tokens see: those before `past`.
+  func.func private @cached_mask(%past: tensor<4xi32>) -> tensor<4x64xi1> {
+    %position = stablehlo.iota dim = 1 : tensor<4x64xi32>
+    %pasts = stablehlo.broadcast_in_dim %past, dims = [0] : (tensor<4xi32>) -> tensor<4x64xi32>
+    %mask = stablehlo.compare LT, %position, %pasts : (tensor<4x64xi32>, tensor<4x64xi32>) -> tensor<4x64xi1>
+    return %mask : tensor<4x64xi1>
+  }
+
+  // Softmax over two parts: the cached keys and the step's own, joined by a common maximum.
+  // Returns the new keys and values too; the step writes all layers' at once.
+  func.func private @attention(
+      %x: tensor<4x64xf32>, %qkv: tensor<8x64x16x1xf32>, %o: tensor<4x64x16x1xf32>,
+      %layer: index, %first_slot: index, %cos: tensor<4x2x8xf32>, %sin: tensor<4x2x8xf32>, %cached: tensor<4x64xi1>,
+      %k_cache: tensor<2x4x2x16x64xf32>, %v_cache: tensor<2x4x2x64x16xf32>)
+      -> (tensor<4x64xf32>, tensor<1x4x2x16x1xf32>, tensor<1x4x2x1x16xf32>) {
+    %qkv_flat_pad = arith.constant 0.0 : f32
+    %qkv_flat_room = tensor.empty() : tensor<1x64x4x1xf32>
+    %qkv_flat_tiles = linalg.pack %x padding_value(%qkv_flat_pad : f32) inner_dims_pos = [0, 1] inner_tiles = [4, 1] into %qkv_flat_room : tensor<4x64xf32> -> tensor<1x64x4x1xf32>
+    %qkv_flat_zero = arith.constant 0.0 : f32
+    %qkv_flat_empty = tensor.empty() : tensor<1x8x4x16xf32>
+    %qkv_flat_zeros = linalg.fill ins(%qkv_flat_zero : f32) outs(%qkv_flat_empty : tensor<1x8x4x16xf32>) -> tensor<1x8x4x16xf32>
+    %qkv_flat_sums = linalg.mmt4d ins(%qkv_flat_tiles, %qkv : tensor<1x64x4x1xf32>, tensor<8x64x16x1xf32>) outs(%qkv_flat_zeros : tensor<1x8x4x16xf32>) -> tensor<1x8x4x16xf32>
+    %qkv_flat_flat = tensor.empty() : tensor<4x128xf32>
+    %qkv_flat = linalg.unpack %qkv_flat_sums inner_dims_pos = [0, 1] inner_tiles = [4, 16] into %qkv_flat_flat : tensor<1x8x4x16xf32> -> tensor<4x128xf32>
+    %q_flat = stablehlo.slice %qkv_flat [0:4, 0:64] : (tensor<4x128xf32>) -> tensor<4x64xf32>
+    %k_flat = stablehlo.slice %qkv_flat [0:4, 64:96] : (tensor<4x128xf32>) -> tensor<4x32xf32>
+    %v_flat = stablehlo.slice %qkv_flat [0:4, 96:128] : (tensor<4x128xf32>) -> tensor<4x32xf32>
+    %q_turned = call @rotary_q(%q_flat, %cos, %sin) : (tensor<4x64xf32>, tensor<4x2x8xf32>, tensor<4x2x8xf32>) -> tensor<4x64xf32>
+    %k_turned = call @rotary_k(%k_flat, %cos, %sin) : (tensor<4x32xf32>, tensor<4x2x8xf32>, tensor<4x2x8xf32>) -> tensor<4x32xf32>
+
+    // queries [slots, kv_heads, group · new, head_dim], keys and values [slots, kv_heads, new, head_dim]
+    %q_heads = stablehlo.reshape %q_turned : (tensor<4x64xf32>) -> tensor<4x2x2x16xf32>
+    %k_heads = stablehlo.reshape %k_turned : (tensor<4x32xf32>) -> tensor<4x2x1x16xf32>
+    %v_heads = stablehlo.reshape %v_flat : (tensor<4x32xf32>) -> tensor<4x2x1x16xf32>
+    %scale = stablehlo.constant dense<0.25> : tensor<4x2x2x16xf32>
+    %q_scaled = stablehlo.multiply %q_heads, %scale : tensor<4x2x2x16xf32>
+
+    // slots and kv_heads as one dimension, so that the products read the layer where it lies
+    %kv_heads = arith.constant 2 : index
+    %first = arith.muli %first_slot, %kv_heads : index
+    %k_all = stablehlo.reshape %k_cache : (tensor<2x4x2x16x64xf32>) -> tensor<2x8x16x64xf32>
+    %k_layer = tensor.extract_slice %k_all[%layer, %first, 0, 0] [1, 8, 16, 64] [1, 1, 1, 1] : tensor<2x8x16x64xf32> to tensor<8x16x64xf32>
+    %k_past = stablehlo.reshape %k_layer : (tensor<8x16x64xf32>) -> tensor<4x2x16x64xf32>
+    %v_all = stablehlo.reshape %v_cache : (tensor<2x4x2x64x16xf32>) -> tensor<2x8x64x16xf32>
+    %v_layer = tensor.extract_slice %v_all[%layer, %first, 0, 0] [1, 8, 64, 16] [1, 1, 1, 1] : tensor<2x8x64x16xf32> to tensor<8x64x16xf32>
+    %v_past = stablehlo.reshape %v_layer : (tensor<8x64x16xf32>) -> tensor<4x2x64x16xf32>
+
+    %minus_inf = stablehlo.constant dense<0xFF800000> : tensor<f32>
+    %none = stablehlo.constant dense<0.0> : tensor<f32>
+    %past_raw = stablehlo.dot_general %q_scaled, %k_past, batching_dims = [0, 1] x [0, 1], contracting_dims = [3] x [2] : (tensor<4x2x2x16xf32>, tensor<4x2x16x64xf32>) -> tensor<4x2x2x64xf32>
+    %past_seen = stablehlo.broadcast_in_dim %cached, dims = [0, 3] : (tensor<4x64xi1>) -> tensor<4x2x2x64xi1>
+    %past_hidden = stablehlo.broadcast_in_dim %minus_inf, dims = [] : (tensor<f32>) -> tensor<4x2x2x64xf32>
+    %past = stablehlo.select %past_seen, %past_raw, %past_hidden : tensor<4x2x2x64xi1>, tensor<4x2x2x64xf32>
+    %own = stablehlo.dot_general %q_scaled, %k_heads, batching_dims = [0, 1] x [0, 1], contracting_dims = [3] x [3] : (tensor<4x2x2x16xf32>, tensor<4x2x1x16xf32>) -> tensor<4x2x2x1xf32>
+
+    %past_max = stablehlo.reduce(%past init: %minus_inf) applies stablehlo.maximum across dimensions = [3] : (tensor<4x2x2x64xf32>, tensor<f32>) -> tensor<4x2x2xf32>
+    %own_max = stablehlo.reduce(%own init: %minus_inf) applies stablehlo.maximum across dimensions = [3] : (tensor<4x2x2x1xf32>, tensor<f32>) -> tensor<4x2x2xf32>
+    %max = stablehlo.maximum %past_max, %own_max : tensor<4x2x2xf32>
+    %past_maxes = stablehlo.broadcast_in_dim %max, dims = [0, 1, 2] : (tensor<4x2x2xf32>) -> tensor<4x2x2x64xf32>
+    %past_below = stablehlo.subtract %past, %past_maxes : tensor<4x2x2x64xf32>
+    %past_exp = stablehlo.exponential %past_below : tensor<4x2x2x64xf32>
+    %past_sum = stablehlo.reduce(%past_exp init: %none) applies stablehlo.add across dimensions = [3] : (tensor<4x2x2x64xf32>, tensor<f32>) -> tensor<4x2x2xf32>
+    %own_maxes = stablehlo.broadcast_in_dim %max, dims = [0, 1, 2] : (tensor<4x2x2xf32>) -> tensor<4x2x2x1xf32>
+    %own_below = stablehlo.subtract %own, %own_maxes : tensor<4x2x2x1xf32>
+    %own_exp = stablehlo.exponential %own_below : tensor<4x2x2x1xf32>
+    %own_sum = stablehlo.reduce(%own_exp init: %none) applies stablehlo.add across dimensions = [3] : (tensor<4x2x2x1xf32>, tensor<f32>) -> tensor<4x2x2xf32>
+    %past_out = stablehlo.dot_general %past_exp, %v_past, batching_dims = [0, 1] x [0, 1], contracting_dims = [3] x [2] : (tensor<4x2x2x64xf32>, tensor<4x2x64x16xf32>) -> tensor<4x2x2x16xf32>
+    %own_out = stablehlo.dot_general %own_exp, %v_heads, batching_dims = [0, 1] x [0, 1], contracting_dims = [3] x [2] : (tensor<4x2x2x1xf32>, tensor<4x2x1x16xf32>) -> tensor<4x2x2x16xf32>
+    %sum = stablehlo.add %past_sum, %own_sum : tensor<4x2x2xf32>
+    %sums = stablehlo.broadcast_in_dim %sum, dims = [0, 1, 2] : (tensor<4x2x2xf32>) -> tensor<4x2x2x16xf32>
+    %weighted = stablehlo.add %past_out, %own_out : tensor<4x2x2x16xf32>
+    %heads_out = stablehlo.divide %weighted, %sums : tensor<4x2x2x16xf32>
+
+    %flat_out = stablehlo.reshape %heads_out : (tensor<4x2x2x16xf32>) -> tensor<4x64xf32>
+    %new_k = stablehlo.reshape %k_heads : (tensor<4x2x1x16xf32>) -> tensor<1x4x2x16x1xf32>
+    %new_v = stablehlo.reshape %v_heads : (tensor<4x2x1x16xf32>) -> tensor<1x4x2x1x16xf32>
+    %y_pad = arith.constant 0.0 : f32
+    %y_room = tensor.empty() : tensor<1x64x4x1xf32>
+    %y_tiles = linalg.pack %flat_out padding_value(%y_pad : f32) inner_dims_pos = [0, 1] inner_tiles = [4, 1] into %y_room : tensor<4x64xf32> -> tensor<1x64x4x1xf32>
+    %y_zero = arith.constant 0.0 : f32
+    %y_empty = tensor.empty() : tensor<1x4x4x16xf32>
+    %y_zeros = linalg.fill ins(%y_zero : f32) outs(%y_empty : tensor<1x4x4x16xf32>) -> tensor<1x4x4x16xf32>
+    %y_sums = linalg.mmt4d ins(%y_tiles, %o : tensor<1x64x4x1xf32>, tensor<4x64x16x1xf32>) outs(%y_zeros : tensor<1x4x4x16xf32>) -> tensor<1x4x4x16xf32>
+    %y_flat = tensor.empty() : tensor<4x64xf32>
+    %y = linalg.unpack %y_sums inner_dims_pos = [0, 1] inner_tiles = [4, 16] into %y_flat : tensor<1x4x4x16xf32> -> tensor<4x64xf32>
+    return %y, %new_k, %new_v : tensor<4x64xf32>, tensor<1x4x2x16x1xf32>, tensor<1x4x2x1x16xf32>
+  }
+
+  // down(silu(gate(x)) · up(x))
+  func.func private @mlp(%x: tensor<4x64xf32>, %gate_up: tensor<12x64x16x1xf32>, %down: tensor<4x96x16x1xf32>) -> tensor<4x64xf32> {
+    %both_pad = arith.constant 0.0 : f32
+    %both_room = tensor.empty() : tensor<1x64x4x1xf32>
+    %both_tiles = linalg.pack %x padding_value(%both_pad : f32) inner_dims_pos = [0, 1] inner_tiles = [4, 1] into %both_room : tensor<4x64xf32> -> tensor<1x64x4x1xf32>
+    %both_zero = arith.constant 0.0 : f32
+    %both_empty = tensor.empty() : tensor<1x12x4x16xf32>
+    %both_zeros = linalg.fill ins(%both_zero : f32) outs(%both_empty : tensor<1x12x4x16xf32>) -> tensor<1x12x4x16xf32>
+    %both_sums = linalg.mmt4d ins(%both_tiles, %gate_up : tensor<1x64x4x1xf32>, tensor<12x64x16x1xf32>) outs(%both_zeros : tensor<1x12x4x16xf32>) -> tensor<1x12x4x16xf32>
+    %both_flat = tensor.empty() : tensor<4x192xf32>
+    %both = linalg.unpack %both_sums inner_dims_pos = [0, 1] inner_tiles = [4, 16] into %both_flat : tensor<1x12x4x16xf32> -> tensor<4x192xf32>
+    %gated = stablehlo.slice %both [0:4, 0:96] : (tensor<4x192xf32>) -> tensor<4x96xf32>
+    %raised = stablehlo.slice %both [0:4, 96:192] : (tensor<4x192xf32>) -> tensor<4x96xf32>
+    %sigmoid = stablehlo.logistic %gated : tensor<4x96xf32>
+    %silu = stablehlo.multiply %gated, %sigmoid : tensor<4x96xf32>
+    %inner = stablehlo.multiply %silu, %raised : tensor<4x96xf32>
+    %y_pad = arith.constant 0.0 : f32
+    %y_room = tensor.empty() : tensor<1x96x4x1xf32>
+    %y_tiles = linalg.pack %inner padding_value(%y_pad : f32) inner_dims_pos = [0, 1] inner_tiles = [4, 1] into %y_room : tensor<4x96xf32> -> tensor<1x96x4x1xf32>
+    %y_zero = arith.constant 0.0 : f32
+    %y_empty = tensor.empty() : tensor<1x4x4x16xf32>
+    %y_zeros = linalg.fill ins(%y_zero : f32) outs(%y_empty : tensor<1x4x4x16xf32>) -> tensor<1x4x4x16xf32>
+    %y_sums = linalg.mmt4d ins(%y_tiles, %down : tensor<1x96x4x1xf32>, tensor<4x96x16x1xf32>) outs(%y_zeros : tensor<1x4x4x16xf32>) -> tensor<1x4x4x16xf32>
+    %y_flat = tensor.empty() : tensor<4x64xf32>
+    %y = linalg.unpack %y_sums inner_dims_pos = [0, 1] inner_tiles = [4, 16] into %y_flat : tensor<1x4x4x16xf32> -> tensor<4x64xf32>
+    return %y : tensor<4x64xf32>
+  }
+
+  // x + attention(norm(x)), then x + mlp(norm(x)).
+  func.func private @layer(
+      %x: tensor<4x64xf32>, %attn_norm: tensor<64xf32>, %qkv: tensor<8x64x16x1xf32>, %o: tensor<4x64x16x1xf32>, %mlp_norm: tensor<64xf32>, %gate_up: tensor<12x64x16x1xf32>, %down: tensor<4x96x16x1xf32>,
+      %layer: index, %first_slot: index, %cos: tensor<4x2x8xf32>, %sin: tensor<4x2x8xf32>, %cached: tensor<4x64xi1>,
+      %k_cache: tensor<2x4x2x16x64xf32>, %v_cache: tensor<2x4x2x64x16xf32>)
+      -> (tensor<4x64xf32>, tensor<1x4x2x16x1xf32>, tensor<1x4x2x1x16xf32>) {
+    %x_normed = call @rms_norm(%x, %attn_norm) : (tensor<4x64xf32>, tensor<64xf32>) -> tensor<4x64xf32>
+    %attended, %new_k, %new_v = call @attention(%x_normed, %qkv, %o, %layer, %first_slot, %cos, %sin, %cached, %k_cache, %v_cache)
+        : (tensor<4x64xf32>, tensor<8x64x16x1xf32>, tensor<4x64x16x1xf32>, index, index, tensor<4x2x8xf32>, tensor<4x2x8xf32>, tensor<4x64xi1>, tensor<2x4x2x16x64xf32>, tensor<2x4x2x64x16xf32>) -> (tensor<4x64xf32>, tensor<1x4x2x16x1xf32>, tensor<1x4x2x1x16xf32>)
+    %x_mid = stablehlo.add %x, %attended : tensor<4x64xf32>
+    %mid_normed = call @rms_norm(%x_mid, %mlp_norm) : (tensor<4x64xf32>, tensor<64xf32>) -> tensor<4x64xf32>
+    %fed = call @mlp(%mid_normed, %gate_up, %down) : (tensor<4x64xf32>, tensor<12x64x16x1xf32>, tensor<4x96x16x1xf32>) -> tensor<4x64xf32>
+    %y = stablehlo.add %x_mid, %fed : tensor<4x64xf32>
+    return %y, %new_k, %new_v : tensor<4x64xf32>, tensor<1x4x2x16x1xf32>, tensor<1x4x2x1x16xf32>
+  }
+
+  // Logits over the vocabulary.
+  func.func private @head(%x: tensor<4x64xf32>, %table: tensor<21x64x16x1xf32>) -> tensor<4x331xf32> {
+    %logits_pad = arith.constant 0.0 : f32
+    %logits_room = tensor.empty() : tensor<1x64x4x1xf32>
+    %logits_tiles = linalg.pack %x padding_value(%logits_pad : f32) inner_dims_pos = [0, 1] inner_tiles = [4, 1] into %logits_room : tensor<4x64xf32> -> tensor<1x64x4x1xf32>
+    %logits_zero = arith.constant 0.0 : f32
+    %logits_empty = tensor.empty() : tensor<1x21x4x16xf32>
+    %logits_zeros = linalg.fill ins(%logits_zero : f32) outs(%logits_empty : tensor<1x21x4x16xf32>) -> tensor<1x21x4x16xf32>
+    %logits_sums = linalg.mmt4d ins(%logits_tiles, %table : tensor<1x64x4x1xf32>, tensor<21x64x16x1xf32>) outs(%logits_zeros : tensor<1x21x4x16xf32>) -> tensor<1x21x4x16xf32>
+    %logits_flat = tensor.empty() : tensor<4x331xf32>
+    %logits = linalg.unpack %logits_sums inner_dims_pos = [0, 1] inner_tiles = [4, 16] into %logits_flat : tensor<1x21x4x16xf32> -> tensor<4x331xf32>
+    return %logits : tensor<4x331xf32>
+  }
+
+  // The lowest index that holds a row's maximum.
+  func.func private @argmax(%logits: tensor<4x331xf32>) -> tensor<4xi32> {
+    %minus_inf = stablehlo.constant dense<0xFF800000> : tensor<f32>
+    %past_end = stablehlo.constant dense<331> : tensor<i32>
+    %max = stablehlo.reduce(%logits init: %minus_inf) applies stablehlo.maximum across dimensions = [1] : (tensor<4x331xf32>, tensor<f32>) -> tensor<4xf32>
+    %maxes = stablehlo.broadcast_in_dim %max, dims = [0] : (tensor<4xf32>) -> tensor<4x331xf32>
+    %is_max = stablehlo.compare EQ, %logits, %maxes : (tensor<4x331xf32>, tensor<4x331xf32>) -> tensor<4x331xi1>
+    %index = stablehlo.iota dim = 1 : tensor<4x331xi32>
+    %past_ends = stablehlo.broadcast_in_dim %past_end, dims = [] : (tensor<i32>) -> tensor<4x331xi32>
+    %candidates = stablehlo.select %is_max, %index, %past_ends : tensor<4x331xi1>, tensor<4x331xi32>
+    %lowest = stablehlo.reduce(%candidates init: %past_end) applies stablehlo.minimum across dimensions = [1] : (tensor<4x331xi32>, tensor<i32>) -> tensor<4xi32>
+    return %lowest : tensor<4xi32>
+  }
+
+  // Row by row, each slot's new keys and values at its own position.
+  func.func private @cache_write(
+      %k: tensor<2x4x2x16x64xf32>, %v: tensor<2x4x2x64x16xf32>,
+      %new_k0: tensor<1x4x2x16x1xf32>, %new_k1: tensor<1x4x2x16x1xf32>,
+      %new_v0: tensor<1x4x2x1x16xf32>, %new_v1: tensor<1x4x2x1x16xf32>,
+      %positions: tensor<4xi32>)
+      -> (tensor<2x4x2x16x64xf32>, tensor<2x4x2x64x16xf32>) {
+    %keys = stablehlo.concatenate %new_k0, %new_k1, dim = 0 : (tensor<1x4x2x16x1xf32>, tensor<1x4x2x16x1xf32>) -> tensor<2x4x2x16x1xf32>
+    %values = stablehlo.concatenate %new_v0, %new_v1, dim = 0 : (tensor<1x4x2x1x16xf32>, tensor<1x4x2x1x16xf32>) -> tensor<2x4x2x1x16xf32>
+    %zero = stablehlo.constant dense<0> : tensor<i32>
+    %slot0 = stablehlo.constant dense<0> : tensor<i32>
+    %at0 = stablehlo.slice %positions [0:1] : (tensor<4xi32>) -> tensor<1xi32>
+    %position0 = stablehlo.reshape %at0 : (tensor<1xi32>) -> tensor<i32>
+    %keys0 = stablehlo.slice %keys [0:2, 0:1, 0:2, 0:16, 0:1] : (tensor<2x4x2x16x1xf32>) -> tensor<2x1x2x16x1xf32>
+    %values0 = stablehlo.slice %values [0:2, 0:1, 0:2, 0:1, 0:16] : (tensor<2x4x2x1x16xf32>) -> tensor<2x1x2x1x16xf32>
+    %k_1 = stablehlo.dynamic_update_slice %k, %keys0, %zero, %slot0, %zero, %zero, %position0 : (tensor<2x4x2x16x64xf32>, tensor<2x1x2x16x1xf32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<2x4x2x16x64xf32>
+    %v_1 = stablehlo.dynamic_update_slice %v, %values0, %zero, %slot0, %zero, %position0, %zero : (tensor<2x4x2x64x16xf32>, tensor<2x1x2x1x16xf32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<2x4x2x64x16xf32>
+    %slot1 = stablehlo.constant dense<1> : tensor<i32>
+    %at1 = stablehlo.slice %positions [1:2] : (tensor<4xi32>) -> tensor<1xi32>
+    %position1 = stablehlo.reshape %at1 : (tensor<1xi32>) -> tensor<i32>
+    %keys1 = stablehlo.slice %keys [0:2, 1:2, 0:2, 0:16, 0:1] : (tensor<2x4x2x16x1xf32>) -> tensor<2x1x2x16x1xf32>
+    %values1 = stablehlo.slice %values [0:2, 1:2, 0:2, 0:1, 0:16] : (tensor<2x4x2x1x16xf32>) -> tensor<2x1x2x1x16xf32>
+    %k_2 = stablehlo.dynamic_update_slice %k_1, %keys1, %zero, %slot1, %zero, %zero, %position1 : (tensor<2x4x2x16x64xf32>, tensor<2x1x2x16x1xf32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<2x4x2x16x64xf32>
+    %v_2 = stablehlo.dynamic_update_slice %v_1, %values1, %zero, %slot1, %zero, %position1, %zero : (tensor<2x4x2x64x16xf32>, tensor<2x1x2x1x16xf32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<2x4x2x64x16xf32>
+    %slot2 = stablehlo.constant dense<2> : tensor<i32>
+    %at2 = stablehlo.slice %positions [2:3] : (tensor<4xi32>) -> tensor<1xi32>
+    %position2 = stablehlo.reshape %at2 : (tensor<1xi32>) -> tensor<i32>
+    %keys2 = stablehlo.slice %keys [0:2, 2:3, 0:2, 0:16, 0:1] : (tensor<2x4x2x16x1xf32>) -> tensor<2x1x2x16x1xf32>
+    %values2 = stablehlo.slice %values [0:2, 2:3, 0:2, 0:1, 0:16] : (tensor<2x4x2x1x16xf32>) -> tensor<2x1x2x1x16xf32>
+    %k_3 = stablehlo.dynamic_update_slice %k_2, %keys2, %zero, %slot2, %zero, %zero, %position2 : (tensor<2x4x2x16x64xf32>, tensor<2x1x2x16x1xf32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<2x4x2x16x64xf32>
+    %v_3 = stablehlo.dynamic_update_slice %v_2, %values2, %zero, %slot2, %zero, %position2, %zero : (tensor<2x4x2x64x16xf32>, tensor<2x1x2x1x16xf32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<2x4x2x64x16xf32>
+    %slot3 = stablehlo.constant dense<3> : tensor<i32>
+    %at3 = stablehlo.slice %positions [3:4] : (tensor<4xi32>) -> tensor<1xi32>
+    %position3 = stablehlo.reshape %at3 : (tensor<1xi32>) -> tensor<i32>
+    %keys3 = stablehlo.slice %keys [0:2, 3:4, 0:2, 0:16, 0:1] : (tensor<2x4x2x16x1xf32>) -> tensor<2x1x2x16x1xf32>
+    %values3 = stablehlo.slice %values [0:2, 3:4, 0:2, 0:1, 0:16] : (tensor<2x4x2x1x16xf32>) -> tensor<2x1x2x1x16xf32>
+    %k_4 = stablehlo.dynamic_update_slice %k_3, %keys3, %zero, %slot3, %zero, %zero, %position3 : (tensor<2x4x2x16x64xf32>, tensor<2x1x2x16x1xf32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<2x4x2x16x64xf32>
+    %v_4 = stablehlo.dynamic_update_slice %v_3, %values3, %zero, %slot3, %zero, %position3, %zero : (tensor<2x4x2x64x16xf32>, tensor<2x1x2x1x16xf32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<2x4x2x64x16xf32>
+    return %k_4, %v_4 : tensor<2x4x2x16x64xf32>, tensor<2x4x2x64x16xf32>
+  }
+}
