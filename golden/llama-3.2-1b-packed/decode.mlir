@@ -207,12 +207,15 @@ module @decode {
       %k_cache: tensor<16x8x8x64x2048xbf16>, %v_cache: tensor<16x8x8x2048x64xbf16>)
       -> (tensor<1x2048xf32>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x1x64xbf16>) {
     %qkv_flat_in = stablehlo.convert %x : (tensor<1x2048xf32>) -> tensor<1x2048xbf16>
-    %qkv_flat_tiles = stablehlo.reshape %qkv_flat_in : (tensor<1x2048xbf16>) -> tensor<1x1024x1x2xbf16>
+    %qkv_flat_pad = arith.constant 0.0 : bf16
+    %qkv_flat_room = tensor.empty() : tensor<1x1024x1x2xbf16>
+    %qkv_flat_tiles = linalg.pack %qkv_flat_in padding_value(%qkv_flat_pad : bf16) inner_dims_pos = [0, 1] inner_tiles = [1, 2] into %qkv_flat_room : tensor<1x2048xbf16> -> tensor<1x1024x1x2xbf16>
     %qkv_flat_zero = arith.constant 0.0 : f32
     %qkv_flat_empty = tensor.empty() : tensor<1x192x1x16xf32>
     %qkv_flat_zeros = linalg.fill ins(%qkv_flat_zero : f32) outs(%qkv_flat_empty : tensor<1x192x1x16xf32>) -> tensor<1x192x1x16xf32>
     %qkv_flat_sums = linalg.mmt4d ins(%qkv_flat_tiles, %qkv : tensor<1x1024x1x2xbf16>, tensor<192x1024x16x2xbf16>) outs(%qkv_flat_zeros : tensor<1x192x1x16xf32>) -> tensor<1x192x1x16xf32>
-    %qkv_flat = stablehlo.reshape %qkv_flat_sums : (tensor<1x192x1x16xf32>) -> tensor<1x3072xf32>
+    %qkv_flat_flat = tensor.empty() : tensor<1x3072xf32>
+    %qkv_flat = linalg.unpack %qkv_flat_sums inner_dims_pos = [0, 1] inner_tiles = [1, 16] into %qkv_flat_flat : tensor<1x192x1x16xf32> -> tensor<1x3072xf32>
     %q_flat = stablehlo.slice %qkv_flat [0:1, 0:2048] : (tensor<1x3072xf32>) -> tensor<1x2048xf32>
     %k_flat = stablehlo.slice %qkv_flat [0:1, 2048:2560] : (tensor<1x3072xf32>) -> tensor<1x512xf32>
     %v_flat = stablehlo.slice %qkv_flat [0:1, 2560:3072] : (tensor<1x3072xf32>) -> tensor<1x512xf32>
@@ -271,36 +274,45 @@ module @decode {
     %new_k = stablehlo.reshape %k_heads_bf16 : (tensor<1x8x1x64xbf16>) -> tensor<1x1x8x64x1xbf16>
     %new_v = stablehlo.reshape %v_heads_bf16 : (tensor<1x8x1x64xbf16>) -> tensor<1x1x8x1x64xbf16>
     %y_in = stablehlo.convert %flat_out : (tensor<1x2048xf32>) -> tensor<1x2048xbf16>
-    %y_tiles = stablehlo.reshape %y_in : (tensor<1x2048xbf16>) -> tensor<1x1024x1x2xbf16>
+    %y_pad = arith.constant 0.0 : bf16
+    %y_room = tensor.empty() : tensor<1x1024x1x2xbf16>
+    %y_tiles = linalg.pack %y_in padding_value(%y_pad : bf16) inner_dims_pos = [0, 1] inner_tiles = [1, 2] into %y_room : tensor<1x2048xbf16> -> tensor<1x1024x1x2xbf16>
     %y_zero = arith.constant 0.0 : f32
     %y_empty = tensor.empty() : tensor<1x128x1x16xf32>
     %y_zeros = linalg.fill ins(%y_zero : f32) outs(%y_empty : tensor<1x128x1x16xf32>) -> tensor<1x128x1x16xf32>
     %y_sums = linalg.mmt4d ins(%y_tiles, %o : tensor<1x1024x1x2xbf16>, tensor<128x1024x16x2xbf16>) outs(%y_zeros : tensor<1x128x1x16xf32>) -> tensor<1x128x1x16xf32>
-    %y = stablehlo.reshape %y_sums : (tensor<1x128x1x16xf32>) -> tensor<1x2048xf32>
+    %y_flat = tensor.empty() : tensor<1x2048xf32>
+    %y = linalg.unpack %y_sums inner_dims_pos = [0, 1] inner_tiles = [1, 16] into %y_flat : tensor<1x128x1x16xf32> -> tensor<1x2048xf32>
     return %y, %new_k, %new_v : tensor<1x2048xf32>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x1x64xbf16>
   }
 
   // down(silu(gate(x)) · up(x))
   func.func private @mlp(%x: tensor<1x2048xf32>, %gate_up: tensor<1024x1024x16x2xbf16>, %down: tensor<128x4096x16x2xbf16>) -> tensor<1x2048xf32> {
     %both_in = stablehlo.convert %x : (tensor<1x2048xf32>) -> tensor<1x2048xbf16>
-    %both_tiles = stablehlo.reshape %both_in : (tensor<1x2048xbf16>) -> tensor<1x1024x1x2xbf16>
+    %both_pad = arith.constant 0.0 : bf16
+    %both_room = tensor.empty() : tensor<1x1024x1x2xbf16>
+    %both_tiles = linalg.pack %both_in padding_value(%both_pad : bf16) inner_dims_pos = [0, 1] inner_tiles = [1, 2] into %both_room : tensor<1x2048xbf16> -> tensor<1x1024x1x2xbf16>
     %both_zero = arith.constant 0.0 : f32
     %both_empty = tensor.empty() : tensor<1x1024x1x16xf32>
     %both_zeros = linalg.fill ins(%both_zero : f32) outs(%both_empty : tensor<1x1024x1x16xf32>) -> tensor<1x1024x1x16xf32>
     %both_sums = linalg.mmt4d ins(%both_tiles, %gate_up : tensor<1x1024x1x2xbf16>, tensor<1024x1024x16x2xbf16>) outs(%both_zeros : tensor<1x1024x1x16xf32>) -> tensor<1x1024x1x16xf32>
-    %both = stablehlo.reshape %both_sums : (tensor<1x1024x1x16xf32>) -> tensor<1x16384xf32>
+    %both_flat = tensor.empty() : tensor<1x16384xf32>
+    %both = linalg.unpack %both_sums inner_dims_pos = [0, 1] inner_tiles = [1, 16] into %both_flat : tensor<1x1024x1x16xf32> -> tensor<1x16384xf32>
     %gated = stablehlo.slice %both [0:1, 0:8192] : (tensor<1x16384xf32>) -> tensor<1x8192xf32>
     %raised = stablehlo.slice %both [0:1, 8192:16384] : (tensor<1x16384xf32>) -> tensor<1x8192xf32>
     %sigmoid = stablehlo.logistic %gated : tensor<1x8192xf32>
     %silu = stablehlo.multiply %gated, %sigmoid : tensor<1x8192xf32>
     %inner = stablehlo.multiply %silu, %raised : tensor<1x8192xf32>
     %y_in = stablehlo.convert %inner : (tensor<1x8192xf32>) -> tensor<1x8192xbf16>
-    %y_tiles = stablehlo.reshape %y_in : (tensor<1x8192xbf16>) -> tensor<1x4096x1x2xbf16>
+    %y_pad = arith.constant 0.0 : bf16
+    %y_room = tensor.empty() : tensor<1x4096x1x2xbf16>
+    %y_tiles = linalg.pack %y_in padding_value(%y_pad : bf16) inner_dims_pos = [0, 1] inner_tiles = [1, 2] into %y_room : tensor<1x8192xbf16> -> tensor<1x4096x1x2xbf16>
     %y_zero = arith.constant 0.0 : f32
     %y_empty = tensor.empty() : tensor<1x128x1x16xf32>
     %y_zeros = linalg.fill ins(%y_zero : f32) outs(%y_empty : tensor<1x128x1x16xf32>) -> tensor<1x128x1x16xf32>
     %y_sums = linalg.mmt4d ins(%y_tiles, %down : tensor<1x4096x1x2xbf16>, tensor<128x4096x16x2xbf16>) outs(%y_zeros : tensor<1x128x1x16xf32>) -> tensor<1x128x1x16xf32>
-    %y = stablehlo.reshape %y_sums : (tensor<1x128x1x16xf32>) -> tensor<1x2048xf32>
+    %y_flat = tensor.empty() : tensor<1x2048xf32>
+    %y = linalg.unpack %y_sums inner_dims_pos = [0, 1] inner_tiles = [1, 16] into %y_flat : tensor<1x128x1x16xf32> -> tensor<1x2048xf32>
     return %y : tensor<1x2048xf32>
   }
 
@@ -323,12 +335,15 @@ module @decode {
   // Logits over the vocabulary.
   func.func private @head(%x: tensor<1x2048xf32>, %table: tensor<8016x1024x16x2xbf16>) -> tensor<1x128256xf32> {
     %logits_in = stablehlo.convert %x : (tensor<1x2048xf32>) -> tensor<1x2048xbf16>
-    %logits_tiles = stablehlo.reshape %logits_in : (tensor<1x2048xbf16>) -> tensor<1x1024x1x2xbf16>
+    %logits_pad = arith.constant 0.0 : bf16
+    %logits_room = tensor.empty() : tensor<1x1024x1x2xbf16>
+    %logits_tiles = linalg.pack %logits_in padding_value(%logits_pad : bf16) inner_dims_pos = [0, 1] inner_tiles = [1, 2] into %logits_room : tensor<1x2048xbf16> -> tensor<1x1024x1x2xbf16>
     %logits_zero = arith.constant 0.0 : f32
     %logits_empty = tensor.empty() : tensor<1x8016x1x16xf32>
     %logits_zeros = linalg.fill ins(%logits_zero : f32) outs(%logits_empty : tensor<1x8016x1x16xf32>) -> tensor<1x8016x1x16xf32>
     %logits_sums = linalg.mmt4d ins(%logits_tiles, %table : tensor<1x1024x1x2xbf16>, tensor<8016x1024x16x2xbf16>) outs(%logits_zeros : tensor<1x8016x1x16xf32>) -> tensor<1x8016x1x16xf32>
-    %logits = stablehlo.reshape %logits_sums : (tensor<1x8016x1x16xf32>) -> tensor<1x128256xf32>
+    %logits_flat = tensor.empty() : tensor<1x128256xf32>
+    %logits = linalg.unpack %logits_sums inner_dims_pos = [0, 1] inner_tiles = [1, 16] into %logits_flat : tensor<1x8016x1x16xf32> -> tensor<1x128256xf32>
     return %logits : tensor<1x128256xf32>
   }
 

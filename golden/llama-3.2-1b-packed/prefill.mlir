@@ -364,12 +364,15 @@ module @prefill {
   // Logits over the vocabulary.
   func.func private @head(%x: tensor<1x2048xf32>, %table: tensor<8016x1024x16x2xbf16>) -> tensor<1x128256xf32> {
     %logits_in = stablehlo.convert %x : (tensor<1x2048xf32>) -> tensor<1x2048xbf16>
-    %logits_tiles = stablehlo.reshape %logits_in : (tensor<1x2048xbf16>) -> tensor<1x1024x1x2xbf16>
+    %logits_pad = arith.constant 0.0 : bf16
+    %logits_room = tensor.empty() : tensor<1x1024x1x2xbf16>
+    %logits_tiles = linalg.pack %logits_in padding_value(%logits_pad : bf16) inner_dims_pos = [0, 1] inner_tiles = [1, 2] into %logits_room : tensor<1x2048xbf16> -> tensor<1x1024x1x2xbf16>
     %logits_zero = arith.constant 0.0 : f32
     %logits_empty = tensor.empty() : tensor<1x8016x1x16xf32>
     %logits_zeros = linalg.fill ins(%logits_zero : f32) outs(%logits_empty : tensor<1x8016x1x16xf32>) -> tensor<1x8016x1x16xf32>
     %logits_sums = linalg.mmt4d ins(%logits_tiles, %table : tensor<1x1024x1x2xbf16>, tensor<8016x1024x16x2xbf16>) outs(%logits_zeros : tensor<1x8016x1x16xf32>) -> tensor<1x8016x1x16xf32>
-    %logits = stablehlo.reshape %logits_sums : (tensor<1x8016x1x16xf32>) -> tensor<1x128256xf32>
+    %logits_flat = tensor.empty() : tensor<1x128256xf32>
+    %logits = linalg.unpack %logits_sums inner_dims_pos = [0, 1] inner_tiles = [1, 16] into %logits_flat : tensor<1x8016x1x16xf32> -> tensor<1x128256xf32>
     return %logits : tensor<1x128256xf32>
   }
 

@@ -134,12 +134,15 @@ module @decode {
       %layer: index, %first_slot: index, %cos: tensor<1x2x8xf32>, %sin: tensor<1x2x8xf32>, %cached: tensor<1x64xi1>,
       %k_cache: tensor<2x4x2x16x64xf32>, %v_cache: tensor<2x4x2x64x16xf32>)
       -> (tensor<1x64xf32>, tensor<1x1x2x16x1xf32>, tensor<1x1x2x1x16xf32>) {
-    %qkv_flat_tiles = stablehlo.reshape %x : (tensor<1x64xf32>) -> tensor<1x64x1x1xf32>
+    %qkv_flat_pad = arith.constant 0.0 : f32
+    %qkv_flat_room = tensor.empty() : tensor<1x64x1x1xf32>
+    %qkv_flat_tiles = linalg.pack %x padding_value(%qkv_flat_pad : f32) inner_dims_pos = [0, 1] inner_tiles = [1, 1] into %qkv_flat_room : tensor<1x64xf32> -> tensor<1x64x1x1xf32>
     %qkv_flat_zero = arith.constant 0.0 : f32
     %qkv_flat_empty = tensor.empty() : tensor<1x8x1x16xf32>
     %qkv_flat_zeros = linalg.fill ins(%qkv_flat_zero : f32) outs(%qkv_flat_empty : tensor<1x8x1x16xf32>) -> tensor<1x8x1x16xf32>
     %qkv_flat_sums = linalg.mmt4d ins(%qkv_flat_tiles, %qkv : tensor<1x64x1x1xf32>, tensor<8x64x16x1xf32>) outs(%qkv_flat_zeros : tensor<1x8x1x16xf32>) -> tensor<1x8x1x16xf32>
-    %qkv_flat = stablehlo.reshape %qkv_flat_sums : (tensor<1x8x1x16xf32>) -> tensor<1x128xf32>
+    %qkv_flat_flat = tensor.empty() : tensor<1x128xf32>
+    %qkv_flat = linalg.unpack %qkv_flat_sums inner_dims_pos = [0, 1] inner_tiles = [1, 16] into %qkv_flat_flat : tensor<1x8x1x16xf32> -> tensor<1x128xf32>
     %q_flat = stablehlo.slice %qkv_flat [0:1, 0:64] : (tensor<1x128xf32>) -> tensor<1x64xf32>
     %k_flat = stablehlo.slice %qkv_flat [0:1, 64:96] : (tensor<1x128xf32>) -> tensor<1x32xf32>
     %v_flat = stablehlo.slice %qkv_flat [0:1, 96:128] : (tensor<1x128xf32>) -> tensor<1x32xf32>
@@ -192,34 +195,43 @@ module @decode {
     %flat_out = stablehlo.reshape %heads_out : (tensor<1x2x2x16xf32>) -> tensor<1x64xf32>
     %new_k = stablehlo.reshape %k_heads : (tensor<1x2x1x16xf32>) -> tensor<1x1x2x16x1xf32>
     %new_v = stablehlo.reshape %v_heads : (tensor<1x2x1x16xf32>) -> tensor<1x1x2x1x16xf32>
-    %y_tiles = stablehlo.reshape %flat_out : (tensor<1x64xf32>) -> tensor<1x64x1x1xf32>
+    %y_pad = arith.constant 0.0 : f32
+    %y_room = tensor.empty() : tensor<1x64x1x1xf32>
+    %y_tiles = linalg.pack %flat_out padding_value(%y_pad : f32) inner_dims_pos = [0, 1] inner_tiles = [1, 1] into %y_room : tensor<1x64xf32> -> tensor<1x64x1x1xf32>
     %y_zero = arith.constant 0.0 : f32
     %y_empty = tensor.empty() : tensor<1x4x1x16xf32>
     %y_zeros = linalg.fill ins(%y_zero : f32) outs(%y_empty : tensor<1x4x1x16xf32>) -> tensor<1x4x1x16xf32>
     %y_sums = linalg.mmt4d ins(%y_tiles, %o : tensor<1x64x1x1xf32>, tensor<4x64x16x1xf32>) outs(%y_zeros : tensor<1x4x1x16xf32>) -> tensor<1x4x1x16xf32>
-    %y = stablehlo.reshape %y_sums : (tensor<1x4x1x16xf32>) -> tensor<1x64xf32>
+    %y_flat = tensor.empty() : tensor<1x64xf32>
+    %y = linalg.unpack %y_sums inner_dims_pos = [0, 1] inner_tiles = [1, 16] into %y_flat : tensor<1x4x1x16xf32> -> tensor<1x64xf32>
     return %y, %new_k, %new_v : tensor<1x64xf32>, tensor<1x1x2x16x1xf32>, tensor<1x1x2x1x16xf32>
   }
 
   // down(silu(gate(x)) · up(x))
   func.func private @mlp(%x: tensor<1x64xf32>, %gate_up: tensor<12x64x16x1xf32>, %down: tensor<4x96x16x1xf32>) -> tensor<1x64xf32> {
-    %both_tiles = stablehlo.reshape %x : (tensor<1x64xf32>) -> tensor<1x64x1x1xf32>
+    %both_pad = arith.constant 0.0 : f32
+    %both_room = tensor.empty() : tensor<1x64x1x1xf32>
+    %both_tiles = linalg.pack %x padding_value(%both_pad : f32) inner_dims_pos = [0, 1] inner_tiles = [1, 1] into %both_room : tensor<1x64xf32> -> tensor<1x64x1x1xf32>
     %both_zero = arith.constant 0.0 : f32
     %both_empty = tensor.empty() : tensor<1x12x1x16xf32>
     %both_zeros = linalg.fill ins(%both_zero : f32) outs(%both_empty : tensor<1x12x1x16xf32>) -> tensor<1x12x1x16xf32>
     %both_sums = linalg.mmt4d ins(%both_tiles, %gate_up : tensor<1x64x1x1xf32>, tensor<12x64x16x1xf32>) outs(%both_zeros : tensor<1x12x1x16xf32>) -> tensor<1x12x1x16xf32>
-    %both = stablehlo.reshape %both_sums : (tensor<1x12x1x16xf32>) -> tensor<1x192xf32>
+    %both_flat = tensor.empty() : tensor<1x192xf32>
+    %both = linalg.unpack %both_sums inner_dims_pos = [0, 1] inner_tiles = [1, 16] into %both_flat : tensor<1x12x1x16xf32> -> tensor<1x192xf32>
     %gated = stablehlo.slice %both [0:1, 0:96] : (tensor<1x192xf32>) -> tensor<1x96xf32>
     %raised = stablehlo.slice %both [0:1, 96:192] : (tensor<1x192xf32>) -> tensor<1x96xf32>
     %sigmoid = stablehlo.logistic %gated : tensor<1x96xf32>
     %silu = stablehlo.multiply %gated, %sigmoid : tensor<1x96xf32>
     %inner = stablehlo.multiply %silu, %raised : tensor<1x96xf32>
-    %y_tiles = stablehlo.reshape %inner : (tensor<1x96xf32>) -> tensor<1x96x1x1xf32>
+    %y_pad = arith.constant 0.0 : f32
+    %y_room = tensor.empty() : tensor<1x96x1x1xf32>
+    %y_tiles = linalg.pack %inner padding_value(%y_pad : f32) inner_dims_pos = [0, 1] inner_tiles = [1, 1] into %y_room : tensor<1x96xf32> -> tensor<1x96x1x1xf32>
     %y_zero = arith.constant 0.0 : f32
     %y_empty = tensor.empty() : tensor<1x4x1x16xf32>
     %y_zeros = linalg.fill ins(%y_zero : f32) outs(%y_empty : tensor<1x4x1x16xf32>) -> tensor<1x4x1x16xf32>
     %y_sums = linalg.mmt4d ins(%y_tiles, %down : tensor<1x96x1x1xf32>, tensor<4x96x16x1xf32>) outs(%y_zeros : tensor<1x4x1x16xf32>) -> tensor<1x4x1x16xf32>
-    %y = stablehlo.reshape %y_sums : (tensor<1x4x1x16xf32>) -> tensor<1x64xf32>
+    %y_flat = tensor.empty() : tensor<1x64xf32>
+    %y = linalg.unpack %y_sums inner_dims_pos = [0, 1] inner_tiles = [1, 16] into %y_flat : tensor<1x4x1x16xf32> -> tensor<1x64xf32>
     return %y : tensor<1x64xf32>
   }
 
@@ -241,7 +253,9 @@ module @decode {
 
   // Logits over the vocabulary.
   func.func private @head(%x: tensor<1x64xf32>, %table: tensor<21x64x16x1xf32>) -> tensor<1x331xf32> {
-    %logits_tiles = stablehlo.reshape %x : (tensor<1x64xf32>) -> tensor<1x64x1x1xf32>
+    %logits_pad = arith.constant 0.0 : f32
+    %logits_room = tensor.empty() : tensor<1x64x1x1xf32>
+    %logits_tiles = linalg.pack %x padding_value(%logits_pad : f32) inner_dims_pos = [0, 1] inner_tiles = [1, 1] into %logits_room : tensor<1x64xf32> -> tensor<1x64x1x1xf32>
     %logits_zero = arith.constant 0.0 : f32
     %logits_empty = tensor.empty() : tensor<1x21x1x16xf32>
     %logits_zeros = linalg.fill ins(%logits_zero : f32) outs(%logits_empty : tensor<1x21x1x16xf32>) -> tensor<1x21x1x16xf32>

@@ -282,7 +282,9 @@ module @prefill {
 
   // Logits over the vocabulary.
   func.func private @head(%x: tensor<1x64xf32>, %table: tensor<21x64x16x1xf32>) -> tensor<1x331xf32> {
-    %logits_tiles = stablehlo.reshape %x : (tensor<1x64xf32>) -> tensor<1x64x1x1xf32>
+    %logits_pad = arith.constant 0.0 : f32
+    %logits_room = tensor.empty() : tensor<1x64x1x1xf32>
+    %logits_tiles = linalg.pack %x padding_value(%logits_pad : f32) inner_dims_pos = [0, 1] inner_tiles = [1, 1] into %logits_room : tensor<1x64xf32> -> tensor<1x64x1x1xf32>
     %logits_zero = arith.constant 0.0 : f32
     %logits_empty = tensor.empty() : tensor<1x21x1x16xf32>
     %logits_zeros = linalg.fill ins(%logits_zero : f32) outs(%logits_empty : tensor<1x21x1x16xf32>) -> tensor<1x21x1x16xf32>
