@@ -10,7 +10,7 @@ from typing import Any
 
 import jinja2
 import pytest
-from helpers import GOLDEN, golden_config, invoke, listing, succeed, write_config
+from helpers import GOLDEN, ROOT, golden_config, invoke, listing, succeed, write_config
 from jinja2 import DictLoader
 from tiny import CASES
 
@@ -163,6 +163,12 @@ def test_emission_needs_no_weights(tmp_path: Path) -> None:
     assert out == f"{tmp_path / 'out' / 'decode.mlir'}\n"
     golden = (GOLDEN / "llama-3.2-1b" / "decode.mlir").read_text()
     assert (tmp_path / "out" / "decode.mlir").read_text() == golden
+
+
+def test_the_readme_shows_a_golden() -> None:
+    readme = (ROOT / "README.md").read_text()
+    (excerpt,) = re.findall(r"```mlir\n(.*?)```", readme, re.S)
+    assert excerpt in (GOLDEN / "tiny-llama" / "decode.mlir").read_text()
 
 
 # templates that are broken on purpose
