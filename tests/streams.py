@@ -195,8 +195,9 @@ _HELD = [tokens_from(f"held {slot}", CONTEXT) for slot in range(4)]
 
 def fill(session: Session) -> Session:
     """Put something in every place of a 4-slot cache; needs `prefill_all`. Returns `session`."""
+    chunk = session.graph("prefill_all").chunk
     for slot, tokens in enumerate(_HELD):
-        by_prefill(session, tokens, 32, slot=slot)
+        by_prefill(session, tokens, chunk, slot=slot)
     assert all(np.abs(half).max(axis=-1).min() > 0 for half in cache_of(session))
     return session
 

@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 from streams import by_batched, by_decode, by_prefill, by_ragged, load_reference
 from tokenizers import Tokenizer
-from workshop import TINY, Workshop, open_session
+from workshop import EVERY_POSITION, TINY, Workshop, only, open_session
 
 from intaglio.codegen.bundle import BuildOptions
 from intaglio.codegen.graphs import Precision
-from intaglio.codegen.weights import Layout
 from intaglio.runtime.perplexity import Perplexity, perplexity
 
 TEXT = Path(__file__).with_name("data") / "plain_english.txt"
@@ -32,11 +31,11 @@ SLOTS = TINY.slots
     ],
 )
 def test_every_kind_is_close(
-    workshop: Workshop, name: str, layout: Layout, dtype: str, bound: float
+    workshop: Workshop, name: str, layout: str, dtype: str, bound: float
 ) -> None:
     """Root mean square error over the logits' spread; an exact cache would be far below."""
     reference = load_reference(name)
-    session = workshop.session(name, replace(TINY, precision="fast", layout=layout))
+    session = workshop.session(name, replace(only(*EVERY_POSITION, build=layout), precision="fast"))
     inputs = reference.inputs
     assert session.manifest.cache.k.dtype == session.manifest.cache.v.dtype == dtype
     streams = {

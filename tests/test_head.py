@@ -16,7 +16,7 @@ from streams import (
     load_reference,
 )
 from tiny import ABSENT, CASES, Array, Case, changed, weights_of, write_folder
-from workshop import TINY, Workshop, open_session
+from workshop import EVERY_POSITION, TINY, Workshop, only, open_session
 
 from intaglio.codegen.model import load_model
 from intaglio.runtime.errors import UserError
@@ -24,6 +24,7 @@ from intaglio.runtime.session import Session
 
 TIED, UNTIED = CASES["llama_tied"], CASES["llama_untied"]
 SLOTS = TINY.slots
+LOGITS = only(*EVERY_POSITION)
 
 
 def by_every_kind(session: Session, inputs: list[int]) -> list[Stream]:
@@ -39,7 +40,7 @@ def opened(workshop: Workshop, folder: Path) -> tuple[Session, list[str]]:
     """A session of a model folder, and the lines its loading said."""
     said: list[str] = []
     load_model(folder, said.append)
-    return open_session(workshop.bundle(folder)), said
+    return open_session(workshop.bundle(folder, LOGITS)), said
 
 
 def folder_of(path: Path, case: Case, head: Array | None, tie: object) -> Path:
@@ -66,7 +67,7 @@ def test_minus_the_embedding_gives_its_own_stream(workshop: Workshop) -> None:
     ours, theirs = (r.stream.logits[: r.prompt_length] for r in (minus, tied))
     assert np.abs(ours + theirs).max() < 1e-5
     assert not set(enumerate(minus.continuation)) & set(enumerate(tied.continuation))
-    for found in by_every_kind(workshop.session("llama_minus"), minus.inputs):
+    for found in by_every_kind(workshop.session("llama_minus", LOGITS), minus.inputs):
         check(found, minus.stream, "head = -embed")
 
 

@@ -20,21 +20,24 @@ from streams import (
     other_token,
 )
 from tiny import CASES, CONTEXT, tokens_from
-from workshop import BUILDS, TINY, Workshop, open_session
+from workshop import BUILDS, EVERY_POSITION, TINY, Workshop, only, open_session
 
 from intaglio.runtime.generation import TokenRun
 
 SLOTS = TINY.slots
 # the models whose weights are joined, typed or shaped in another way each
-ROWMAJOR = ("llama_biases", "llama_bf16", "llama_f16", "mistral", "qwen2_tied")
-WINDOWS = ("llama_bf16", "mistral", "qwen2_tied")
+SOME = ("llama_untied", "llama_biases", "llama_bf16", "mistral", "qwen2_tied")
 every_model = pytest.mark.parametrize(
     ("name", "build"),
     [
         *((name, "packed") for name in CASES),
-        *((name, "rowmajor") for name in ROWMAJOR),
-        *((name, "windows") for name in WINDOWS),
+        *((name, "rowmajor") for name in SOME),
+        *((name, "windows") for name in ("llama_bf16", "mistral", "qwen2_tied")),
     ],
+)
+some_models = pytest.mark.parametrize(
+    ("name", "build"),
+    [*((name, "packed") for name in SOME), ("llama_biases", "rowmajor"), ("qwen2_tied", "windows")],
 )
 
 
@@ -47,12 +50,12 @@ every_model = pytest.mark.parametrize(
 @every_model
 def test_prefill_all(workshop: Workshop, name: str, build: str, part: int) -> None:
     reference = load_reference(name)
-    session = workshop.session(name, BUILDS[build])
+    session = workshop.session(name, only(*EVERY_POSITION, build=build))
     check(by_prefill(session, reference.inputs, part, slot=2), reference.stream, f"parts of {part}")
 
 
 @pytest.mark.parametrize("part", [1, 7, 32])
-@every_model
+@some_models
 def test_prefill(workshop: Workshop, name: str, build: str, part: int) -> None:
     reference = load_reference(name)
     session = workshop.session(name, BUILDS[build])
@@ -65,14 +68,14 @@ def test_prefill(workshop: Workshop, name: str, build: str, part: int) -> None:
 @pytest.mark.parametrize("name", ["llama_untied", "qwen2_tied"])
 def test_prefill_with_an_odd_chunk(workshop: Workshop, name: str) -> None:
     reference = load_reference(name)
-    session = workshop.session(name, replace(TINY, kinds=("prefill_all",), chunk=7, slots=1))
+    session = workshop.session(name, replace(only("prefill_all", chunk=7), slots=1))
     check(by_prefill(session, reference.inputs, 7), reference.stream, "chunk 7")
 
 
 @every_model
 def test_decode(workshop: Workshop, name: str, build: str) -> None:
     reference = load_reference(name)
-    session = workshop.session(name, BUILDS[build])
+    session = workshop.session(name, only(*EVERY_POSITION, build=build))
     check(by_decode(session, reference.inputs), reference.stream, "decode")
 
 
@@ -80,7 +83,7 @@ def test_decode(workshop: Workshop, name: str, build: str) -> None:
 def test_batched(workshop: Workshop, name: str, build: str) -> None:
     """The reference in half of the rows; what the others hold must be their own decode's."""
     reference = load_reference(name)
-    session = workshop.session(name, BUILDS[build])
+    session = workshop.session(name, only(*EVERY_POSITION, build=build))
     strangers = [tokens_from(f"row {row}", CONTEXT) for row in range(SLOTS)]
     alone = [by_decode(session, stranger) for stranger in strangers]
     for mine in ([0, 3], [1, 2]):
@@ -92,14 +95,14 @@ def test_batched(workshop: Workshop, name: str, build: str) -> None:
 @every_model
 def test_ragged(workshop: Workshop, name: str, build: str) -> None:
     reference = load_reference(name)
-    session = workshop.session(name, BUILDS[build])
+    session = workshop.session(name, only(*EVERY_POSITION, build=build))
     streams = by_ragged(session, [reference.inputs] * SLOTS, joins=[9, 0, 4, 30])
     for row, found in enumerate(streams):
         check(found, reference.stream, f"row {row}")
 
 
 @pytest.mark.parametrize("graph", ["decode", "batched", "ragged"])
-@every_model
+@some_models
 def test_greedy_tokens(workshop: Workshop, name: str, build: str, graph: str) -> None:
     """The runtime's own loop, from the prompt to the context's last slot."""
     reference = load_reference(name)

@@ -37,9 +37,14 @@ BUILDS = {
 }
 
 
-def only(*kinds: str) -> BuildOptions:
-    """`TINY` with fewer graphs."""
-    return replace(TINY, kinds=kinds)
+# the kinds that give logits at every position, which is what most tests look at; `prefill`, the
+# slowest to compile, is `prefill_all` with a smaller head
+EVERY_POSITION = ("prefill_all", "decode", "batched", "ragged")
+
+
+def only(*kinds: str, build: str = "packed", chunk: int = 32) -> BuildOptions:
+    """A build with fewer graphs."""
+    return replace(BUILDS[build], kinds=kinds, chunk=chunk)
 
 
 # a template's file and the text in it that is replaced: (file, old, new)
