@@ -170,6 +170,13 @@ class Manifest:
     def weight_bytes(self) -> int:
         return sum(weight.nbytes for weight in self.weights)
 
+    def step_name(self, kind: str, batch: int) -> str:
+        """The step of a kind that takes `batch` rows. Raises `UserError` if there is none."""
+        for graph in self.graphs:
+            if (graph.kind, graph.batch) == (kind, batch):
+                return graph.step
+        raise UserError(f"the bundle has no {kind} graph of {batch} rows: compile with --batch")
+
 
 def is_bundle(folder: Path) -> bool:
     """Whether the folder holds a manifest; False for what cannot be a path, too."""
