@@ -18,7 +18,6 @@ import click
 
 from intaglio.runtime.bench import BenchRow, bench, read_bandwidth
 from intaglio.runtime.errors import UserError
-from intaglio.runtime.host import usable_cores
 from intaglio.runtime.manifest import Manifest, is_bundle
 from intaglio.runtime.sampling import SamplingParams
 from intaglio.runtime.session import Session
@@ -80,7 +79,7 @@ def bench_command(
     plot: str | None,
     build: dict[str, Any],
     weights: str | None,
-    threads: int | None,
+    threads: int,
 ) -> None:
     """Tokens a second of MODEL, a model or a bundle, in llama-bench's terms.
 
@@ -105,7 +104,7 @@ def bench_command(
         threads=threads,
         random=dummy_weights,
     )
-    bandwidth = read_bandwidth(threads or usable_cores())
+    bandwidth = read_bandwidth(threads)
     header = _header(model, session.manifest, threads, bandwidth)
     say(header)
     measure = partial(
@@ -148,14 +147,14 @@ def _steps(
     return prefill + (stepped if generate else [])
 
 
-def _header(model: str, manifest: Manifest, threads: int | None, bandwidth: float) -> str:
+def _header(model: str, manifest: Manifest, threads: int, bandwidth: float) -> str:
     layout = manifest.weights[0].layout
     versions = (
         f"IREE {version('iree-base-runtime')}, Python {platform.python_version()}, "
         f"intaglio {_own_version()}"
     )
     return (
-        f"{_cpu_name()}, {threads or usable_cores()} threads, {bandwidth / 1e9:.1f} GB/s · "
+        f"{_cpu_name()}, {threads} threads, {bandwidth / 1e9:.1f} GB/s · "
         f"{versions} · {model}, {manifest.weight_bytes / 1e6:.0f} MB, "
         f"{manifest.cache.precision}, {layout}, context {manifest.cache.context}"
     )

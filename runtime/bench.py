@@ -78,9 +78,9 @@ def bench(
         chunks = -(-prompt // session.graph("prefill").chunk)
         tokens = [index % manifest.model.vocab_size for index in range(prompt)]
         run = {f"pp{prompt}": lambda: prefill_prompt(session, tokens).token}
-        read = chunks * _weights_read(manifest)
+        weights = chunks * _weights_read(manifest)
         for test, times in _take_turns(run, repetitions):
-            yield _row(test, 1, prompt, chunks, read, times, bandwidth)
+            yield _row(test, 1, prompt, chunks, weights, times, bandwidth)
     positions = range(depth, depth + generate)
     a_position = manifest.cache.nbytes / manifest.cache.slots / manifest.cache.context
     for batch in batches if generate else ():

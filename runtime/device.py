@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import UserError
-from .host import usable_cores
+from .host import usable_threads
 from .manifest import TensorSpec, WeightSpec
 
 ELEMENT_TYPES = {
@@ -31,7 +31,7 @@ class Device:
 
     def __init__(self, driver: str, threads: int | None = None) -> None:
         if driver == "local-task":
-            _set_threads(threads or usable_cores())
+            _set_threads(usable_threads(threads))
         self.driver = driver
         self.instance = rt.VmInstance()
         self.hal = _open(driver)

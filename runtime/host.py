@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
+from collections.abc import Collection
 from functools import cache
 from pathlib import Path
+
+from .cgroups import cpu_quota
 
 _CPUINFO = Path("/proc/cpuinfo")
 # of /proc/cpuinfo's flags, those that compiled code depends on (the rest are the kernel's)
@@ -13,14 +17,32 @@ _X86_FEATURE = re.compile(r"ss?se\w*|avx\w*|fma|bmi[12]|f16c|movbe|abm|popcnt|am
 
 
 def usable_cores() -> int:
-    """Physical cores this process may run on: its cpuset's, a hyperthread pair counted once."""
-    every_cpu = range(os.cpu_count() or 1)
-    allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else every_cpu
+    """Physical cores this process may use: its cpuset's, a hyperthread pair counted once, and no
+    more than a container's CPU quota keeps busy."""
     cores = set()
-    for cpu in allowed:
+    for cpu in _allowed_cpus():
         siblings = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
         cores.add(siblings.read_text().strip() if siblings.exists() else str(cpu))
-    return max(len(cores), 1)
+    return _within_quota(len(cores))
+
+
+def usable_threads(wanted: int | None) -> int:
+    """How many threads to run: by default one a usable core; `wanted` if there are so many CPUs.
+
+    More would not run at once, and each step waits for all of them.
+    """
+    return usable_cores() if wanted is None else min(wanted, _within_quota(len(_allowed_cpus())))
+
+
+def _allowed_cpus() -> Collection[int]:
+    if hasattr(os, "sched_getaffinity"):
+        return os.sched_getaffinity(0)
+    return range(os.cpu_count() or 1)
+
+
+def _within_quota(cpus: int) -> int:
+    quota = cpu_quota()
+    return max(cpus if quota is None else min(cpus, math.ceil(quota)), 1)
 
 
 @cache

@@ -135,6 +135,7 @@ def _likeliest(scores: NDArray[np.floating], count: int) -> NDArray[np.int64]:
     Seen as a table, only a column whose maximum is among the count largest maxima can hold one:
     with few wanted of many, a single pass over the scores and nothing of their size allocated.
     """
+    places: NDArray[np.int64]
     columns = scores.size // _TABLE_ROWS
     if count < columns:
         tabled = _TABLE_ROWS * columns
