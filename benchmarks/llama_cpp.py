@@ -33,11 +33,6 @@ class LlamaCpp:
     python: Path
     threads: int
 
-    @property
-    def version(self) -> str:
-        """Name and version of the sdist it was built from."""
-        return self._tree().parent.parent.name
-
     def prepare(self) -> None:
         """Fetch and build what is not there yet. Raises `CalledProcessError`."""
         if not any(self.work.glob("llama_cpp_python-*/vendor")):
@@ -83,6 +78,11 @@ class LlamaCpp:
 
     def _tree(self) -> Path:
         return next(self.work.glob("llama_cpp_python-*/vendor/llama.cpp"))
+
+
+def version_in(work: Path) -> str:
+    """Name and version of the sdist that was built there."""
+    return next((sdist.parent.name for sdist in work.glob("llama_cpp_python-*/vendor")), "no sdist")
 
 
 def _bench_rates(output: str) -> dict[str, float]:

@@ -10,14 +10,13 @@ machine for longer than a round disturbs both its sides. What is fetched and bui
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 from pathlib import Path
 
-from llama_cpp import LlamaCpp
-from processes import call, stage
+from processes import stage
 from report import markdown, plot
 from table import GROUPS, Measured, Setting, rows_of
+
+from intaglio.runtime.host import usable_cores
 
 _HERE = Path(__file__).resolve().parent
 
@@ -26,8 +25,7 @@ def main() -> None:
     chosen = _arguments()
     work = chosen.work.resolve()
     work.mkdir(parents=True, exist_ok=True)
-    python = chosen.peer_python or _peer_python(work)
-    setting = Setting(work, python, LlamaCpp(work, python, chosen.threads), chosen.threads)
+    setting = Setting(work, chosen.threads, chosen.peer_python)
     groups = [GROUPS[name] for name in chosen.rows]
     stage("preparing")
     sides = {group.name: group.sides(setting) for group in groups}
@@ -38,7 +36,7 @@ def main() -> None:
                 stage(f"round {turn + 1}/{chosen.rounds}: {group.name}, {side}")
                 measured.add(group.name, side, run(chosen.prefix.split()))
     rows = [row for group in groups for row in rows_of(group, measured)]
-    text = markdown(rows, setting, chosen.rounds)
+    text = markdown(rows, work, chosen.threads, chosen.rounds)
     print(text)
     if chosen.output:
         chosen.output.write_text(text + "\n")
@@ -54,7 +52,7 @@ def _arguments() -> argparse.Namespace:
     add("--rows", default=",".join(GROUPS), help=f"Of {', '.join(GROUPS)}; default all.")
     add("-r", "--rounds", type=int, default=5, help="How often each figure is measured.")
     add("--quick", action="store_true", help="One round, without the 1B model.")
-    add("-t", "--threads", type=int, default=os.cpu_count())
+    add("-t", "--threads", type=int, default=usable_cores())
     add("--work", type=Path, default=_HERE.parent / "build" / "peers", help="Peers are kept here.")
     add("--peer-python", type=Path, help="With requirements.txt; default: a venv made in --work.")
     add("--prefix", default="", help="Put before each measured command, as 'taskset -c 0,1'.")
@@ -68,19 +66,6 @@ def _arguments() -> argparse.Namespace:
         chosen.rounds = 1
         chosen.rows = [name for name in chosen.rows if name != "1b"]
     return chosen
-
-
-def _peer_python(work: Path) -> Path:
-    """The Python of a venv with the peers' requirements."""
-    python = work / "venv" / "bin" / "python"
-    done = work / "venv" / "installed"
-    if not done.is_file():
-        stage("installing torch and transformers")
-        call([sys.executable, "-m", "venv", str(work / "venv")])
-        requirements = str(_HERE / "requirements.txt")
-        call([str(python), "-m", "pip", "install", "-q", "-r", requirements])
-        done.touch()
-    return python
 
 
 if __name__ == "__main__":

@@ -7,15 +7,16 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from table import Row, Setting
+from llama_cpp import version_in
+from table import Row
 
 
-def markdown(rows: Sequence[Row], setting: Setting, rounds: int) -> str:
+def markdown(rows: Sequence[Row], work: Path, threads: int, rounds: int) -> str:
     """The table, and a line that names what was measured."""
     lines = [
-        f"{_cpu_name()}, {setting.threads} threads; intaglio {version('intaglio')}, "
-        f"IREE {version('iree-base-runtime')}; {setting.llama.version}; medians of {rounds}, "
-        "(least – most).",
+        f"{_cpu_name()}, {threads} threads; intaglio {version('intaglio')}, "
+        f"IREE {version('iree-base-runtime')}; llama.cpp of {version_in(work)}; "
+        f"median of {rounds} rounds (least – most).",
         "",
         "| what | intaglio | peer | ratio | at least |",
         "| --- | ---: | ---: | ---: | --- |",
@@ -51,14 +52,14 @@ def plot(rows: Sequence[Row], path: Path) -> None:
     values = [row.value for row in ratios]
     low = [row.value - row.spread[0] for row in ratios]
     high = [row.spread[1] - row.value for row in ratios]
-    axes.barh(places, values, xerr=[low, high], color="#4c78a8", capsize=3, height=0.6)
-    axes.scatter(
-        [row.goal.target for row in ratios], places, marker="|", s=200, color="black", zorder=3
-    )
-    axes.set_yticks(places, [f"{row.goal.what} ({row.goal.peer})" for row in ratios])
+    axes.barh(places, values, xerr=[low, high], color="tab:blue", capsize=3, height=0.6)
+    targets = [row.goal.target for row in ratios]
+    axes.scatter(targets, places, marker="|", s=250, color="tab:red", zorder=3, label="to reach")
+    axes.set_yticks(places, [f"{row.goal.what} / {row.goal.peer}" for row in ratios])
     axes.invert_yaxis()
     axes.axvline(1, color="gray", linewidth=0.8)
-    axes.set_xlabel("times the peer's tokens/s; | what it should reach")
+    axes.set_xlabel("times the peer's tokens/s (median; least to most)")
+    axes.legend(frameon=False, loc="lower right")
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path)
 

@@ -32,23 +32,24 @@ def draw(
     for label, line in _lines(rows).items():
         batches = [row.batch for row in line]
         rates, spread = [row.tokens_per_s for row in line], [row.sd for row in line]
-        left.errorbar(batches, rates, spread, marker="o", capsize=3, label=label)
+        style = "--" if label.endswith("sampled") else "-"
+        left.errorbar(batches, rates, spread, marker="o", ls=style, capsize=3, label=label)
     left.set_xscale("log", base=2)
     left.set_xticks(sorted({row.batch for row in rows}))
     left.xaxis.set_major_formatter("{x:.0f}")
-    left.set(xlabel="rows at once", ylabel="tokens/s, all rows", title="Generation")
+    left.set(xlabel="rows", ylabel="tokens/s, all rows together", title="Generation")
     left.legend(frameon=False)
     times = [row.ms_per_step for row in over_position.values()]
     spread = [row.ms_per_step * row.sd / row.tokens_per_s for row in over_position.values()]
     right.errorbar(list(over_position), times, spread, marker="o", capsize=3)
     batch = next(iter(over_position.values())).batch
     counted = "1 row" if batch == 1 else f"{batch} rows"
-    right.set(xlabel="position", ylabel="ms/step", title=f"A step of {counted}")
+    right.set(xlabel="position", ylabel="ms/step", title=f"Time of a step, {counted}")
     for axes in (left, right):
         axes.set_ylim(bottom=0)
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
-    figure.text(0.01, 0.01, title, fontsize=6, color="dimgray", wrap=True)
+    figure.supxlabel(title, fontsize=6.5, color="dimgray")
     try:
         figure.savefig(path)
     except OSError as error:

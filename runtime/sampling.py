@@ -135,7 +135,6 @@ def _likeliest(scores: NDArray[np.floating], count: int) -> NDArray[np.int64]:
     Seen as a table, only a column whose maximum is among the count largest maxima can hold one:
     with few wanted of many, a single pass over the scores and nothing of their size allocated.
     """
-    places: NDArray[np.int64]
     columns = scores.size // _TABLE_ROWS
     if count < columns:
         tabled = _TABLE_ROWS * columns
@@ -146,7 +145,8 @@ def _likeliest(scores: NDArray[np.floating], count: int) -> NDArray[np.int64]:
     else:
         places = np.arange(scores.size)
     likely = scores[places]
-    return places[likely >= np.partition(likely, -count)[-count]]
+    found: NDArray[np.int64] = places[likely >= np.partition(likely, -count)[-count]]
+    return found
 
 
 def _nucleus(probs: NDArray[np.float64], top_p: float) -> NDArray[np.int64]:
