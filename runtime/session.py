@@ -93,7 +93,10 @@ class Session:
     def clear(self) -> None:
         """A cache of zeros."""
         cache = self.manifest.cache
-        self._k, self._v = self._device.zeros(cache.k), self._device.zeros(cache.v)
+        self._k, k_memory = self._device.zeros(cache.k)
+        self._v, v_memory = self._device.zeros(cache.v)
+        # last: what was there before is freed only now that no view of it is left
+        self._cache_memory = (k_memory, v_memory)
 
     def graph(self, name: str) -> GraphFacts:
         """The facts of a loaded step, of its largest window. Raises `KeyError` if not loaded."""
