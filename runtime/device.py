@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import UserError
-from .host import usable_threads
+from .host import narrowed_cpus, usable_threads
 from .manifest import TensorSpec, WeightSpec
 
 ELEMENT_TYPES = {
@@ -110,7 +110,11 @@ def _aligned_zeros(nbytes: int) -> npt.NDArray[np.uint8]:
 @cache
 def _set_threads(count: int) -> None:
     # process-wide in IREE: the first device's count is everybody's
-    rt.flags.parse_flags(f"--task_topology_group_count={count}")
+    if cpus := narrowed_cpus(count):
+        # workers that are only counted run on any CPU, whatever taskset gave this process
+        rt.flags.parse_flags(f"--task_topology_cpu_ids={','.join(map(str, cpus))}")
+    else:
+        rt.flags.parse_flags(f"--task_topology_group_count={count}")
 
 
 @cache

@@ -19,19 +19,37 @@ _X86_FEATURE = re.compile(r"ss?se\w*|avx\w*|fma|bmi[12]|f16c|movbe|abm|popcnt|am
 def usable_cores() -> int:
     """Physical cores this process may use: its cpuset's, a hyperthread pair counted once, and no
     more than a container's CPU quota keeps busy."""
-    cores = set()
-    for cpu in _allowed_cpus():
-        siblings = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
-        cores.add(siblings.read_text().strip() if siblings.exists() else str(cpu))
-    return _within_quota(len(cores))
+    return _within_quota(len(_by_core()))
 
 
 def usable_threads(wanted: int | None) -> int:
     """How many threads to run: by default one a usable core; `wanted` if there are so many CPUs.
 
-    More would not run at once, and each step waits for all of them.
+    More could not run at once.
     """
     return usable_cores() if wanted is None else min(wanted, _within_quota(len(_allowed_cpus())))
+
+
+def narrowed_cpus(count: int) -> list[int]:
+    """The first `count` CPUs of a cpuset narrower than the machine, a core each as far as they go.
+
+    Empty where every CPU may be used. At most as many as are allowed.
+    """
+    cores = _by_core()
+    allowed = sorted((place, cpu) for core in cores for place, cpu in enumerate(core))
+    if len(allowed) == os.cpu_count():
+        return []
+    return [cpu for _, cpu in allowed][:count]
+
+
+def _by_core() -> list[list[int]]:
+    """The CPUs this process may run on, those of one physical core together."""
+    cores: dict[str, list[int]] = {}
+    for cpu in sorted(_allowed_cpus()):
+        siblings = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
+        core = siblings.read_text().strip() if siblings.exists() else str(cpu)
+        cores.setdefault(core, []).append(cpu)
+    return list(cores.values())
 
 
 def _allowed_cpus() -> Collection[int]:

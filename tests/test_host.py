@@ -100,6 +100,16 @@ def test_threads_within_the_quota(
     assert host.usable_threads(1) == 1
 
 
+def test_a_narrower_cpuset_a_core_each_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host, "_by_core", lambda: [[4, 12], [5, 13]])
+    monkeypatch.setattr(os, "cpu_count", lambda: 16)
+    assert host.narrowed_cpus(1) == [4]
+    assert host.narrowed_cpus(3) == [4, 5, 12]
+    assert host.narrowed_cpus(9) == [4, 5, 12, 13]
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    assert host.narrowed_cpus(2) == []
+
+
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no cpusets on this system")
 def test_one_cpu_of_a_larger_machine(workshop: Workshop) -> None:
     reference = load_reference("llama_untied")
@@ -110,15 +120,21 @@ def test_one_cpu_of_a_larger_machine(workshop: Workshop) -> None:
 import os
 os.sched_setaffinity(0, {{min(os.sched_getaffinity(0))}})
 from intaglio.cli import main
-main(["generate", {str(bundle)!r}, "--tokens", {prompt!r}, "-n", "4", "--ignore-eos", "--json",
-      "--threads", "{wanted}"])
+try:
+    main(["generate", {str(bundle)!r}, "--tokens", {prompt!r}, "-n", "4", "--ignore-eos", "--json",
+          "--threads", "{wanted}"])
+finally:
+    tasks = map(int, os.listdir("/proc/self/task"))
+    print(max(len(os.sched_getaffinity(task)) for task in tasks))
 """
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr == f"--threads {wanted}: only 1 can run at once here: using 1\n"
-    assert json.loads(done.stdout)["tokens"] == reference.continuation[:4]
+    report, most_cpus = done.stdout.splitlines()
+    assert json.loads(report)["tokens"] == reference.continuation[:4]
+    assert most_cpus == "1"  # no worker got out of the cpuset
 
 
 def test_no_threads_are_refused(tmp_path: Path) -> None:
