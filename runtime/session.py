@@ -93,18 +93,14 @@ class Session:
     def clear(self) -> None:
         """A cache of zeros."""
         cache = self.manifest.cache
-        self._k, self._v = self._device.zeros(cache.k), self._device.zeros(cache.v)
+        self._k, k_memory = self._device.zeros(cache.k)
+        self._v, v_memory = self._device.zeros(cache.v)
+        # last: what was there before is freed only now that no view of it is left
+        self._cache_memory = (k_memory, v_memory)
 
     def graph(self, name: str) -> GraphFacts:
         """The facts of a loaded step, of its largest window. Raises `KeyError` if not loaded."""
         return self._graphs[name][-1].facts
-
-    def step_name(self, kind: str, batch: int) -> str:
-        """The loaded step of a kind that takes `batch` rows. Raises `UserError` if none does."""
-        for name, graphs in self._graphs.items():
-            if graphs[0].facts.kind == kind and graphs[0].facts.batch == batch:
-                return name
-        raise UserError(f"the bundle has no {kind} graph of {batch} rows: compile with --batch")
 
     def prefill(
         self, tokens: Sequence[int], *, slot: int = 0, start: int = 0, graph: str = "prefill"
