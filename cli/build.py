@@ -79,7 +79,7 @@ def compile_command(
         kinds=ALL_KINDS if all_logits else KINDS,
         batches=() if batch is None else tuple(parse_ids(batch, "--batch")),
         with_weights=with_weights,
-        windows=options.WINDOWS,
+        **options.SMALLER,
     )
     with compile_progress() as progress:
         manifest = build_bundle(loaded, Path(output), chosen, progress)

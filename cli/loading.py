@@ -19,9 +19,10 @@ from intaglio.runtime.session import Session
 from intaglio.runtime.weights import find_weights
 
 from . import options
-from .options import WINDOWS
 from .progress import compile_progress, print_commands, say
 
+# tokens a call when all their logits are kept
+_CHUNK_OF_ALL = 64
 # rows of a batched or ragged graph when a single sequence is generated with one
 _ROWS = 4
 
@@ -120,7 +121,9 @@ def _bundle_of(
     if loaded.checkpoint is None and needs_weights:
         raise UserError(f"{loaded.folder}: no weights there to run: model.safetensors is missing")
     slots = 1 if "batched" not in kinds and "ragged" not in kinds else _ROWS
-    defaults = {"slots": slots, "windows": WINDOWS}
+    defaults: dict[str, Any] = {"slots": slots, **options.SMALLER}
+    if "prefill_all" in kinds:  # whose logits take chunk × vocabulary
+        defaults["chunk"] = _CHUNK_OF_ALL
     chosen = options.to_build_options({**defaults, **build}, kinds=kinds)
     _check_positions(chosen.graphs(loaded.config)[0].cache.context, positions)
     with compile_progress() as progress:
@@ -140,7 +143,7 @@ def check_fixed(manifest: Manifest, build: dict[str, Any]) -> None:
     fixed = {
         "context": manifest.cache.context,
         "slots": manifest.cache.slots,
-        "chunk": next(iter(chunks), None),
+        "chunk": max(chunks, default=None),
         "precision": manifest.cache.precision,
         "target": manifest.target.name,
         "arch": manifest.target.arch,

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-# Each step is compiled for these prefixes of the context, too: a short sequence costs less.
-WINDOWS = (512,)
+# What is compiled beside the largest sizes, so that what is short costs less: prefill for these
+# chunks, and where a cache is not in blocks, each step for these prefixes of the context.
+SMALLER: dict[str, tuple[int, ...]] = {"small_chunks": (16, 64), "windows": (512,)}
 
 _BUILD = {
     "context": click.option(
@@ -38,7 +39,7 @@ _BUILD = {
         "--chunk",
         type=int,
         metavar="N",
-        help="Tokens a prefill call takes at most.  [default: 64]",
+        help="Tokens a prefill call takes at most.  [default: 256]",
     ),
     "precision": click.option(
         "--precision",

@@ -36,7 +36,7 @@ from .weights import Layout
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 _DEFAULT_CONTEXT = 2048
-_DEFAULT_CHUNK = 64
+_DEFAULT_CHUNK = 256
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,8 @@ class BuildOptions:
     slots: int = 8
     batches: tuple[int, ...] = ()
     chunk: int | None = None
+    # prefill is compiled for these, too, where they are smaller
+    small_chunks: tuple[int, ...] = ()
     windows: tuple[int, ...] = ()
     # positions a block of a packed layout's cache holds: at a head size of 64 in 16 bits, 8 KB of
     # keys, so that a step's write touches two pages and products fill the vectors
@@ -67,9 +69,11 @@ class BuildOptions:
         operands = "f32"
         if self.precision == "fast":
             operands = matmul_dtype(target.check_arch(self.arch), layout, config.dtype)
+        chunk = self.chunk if self.chunk is not None else min(_DEFAULT_CHUNK, context)
         plan = GraphPlan(
             CacheShape(context, self.slots, self.precision, self.block if layout == "packed" else None),
-            self.chunk if self.chunk is not None else min(_DEFAULT_CHUNK, context),
+            chunk,
+            tuple(size for size in self.small_chunks if size < chunk),
             self.batches,
             # a blocked cache is read as far as it is filled: it needs no windows
             tuple(w for w in self.windows if w < context and layout == "rowmajor"),

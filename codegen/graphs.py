@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Literal
 
 from intaglio.runtime.errors import UserError
@@ -59,7 +60,8 @@ class GraphSpec:
     """One graph: its kind, how many tokens it takes a slot (`chunk`) and how many slots (`batch`).
 
     `decode` is batch 1, chunk 1; `batched` and `ragged` chunk 1; `prefill` batch 1. `window`: how
-    many cached positions it reads, for steps that need no more.
+    many cached positions it reads, for steps that need no more. `is_partial`: its chunk is less
+    than the largest, for prompts that are short or whose end is.
     """
 
     kind: str
@@ -69,6 +71,7 @@ class GraphSpec:
     cache: CacheShape
     layout: Layout = "rowmajor"
     matmul_dtype: str = "f32"
+    is_partial: bool = False
 
     @property
     def tile(self) -> str:
@@ -81,12 +84,12 @@ class GraphSpec:
 
     @property
     def name(self) -> str:
-        """The kind, with its batch and window where they are less than the cache's."""
+        """The kind, with its batch, chunk and window where they are less than the largest."""
         partial_batch = self.kind in ("batched", "ragged") and self.batch != self.cache.slots
         batch = f"_b{self.batch}" if partial_batch else ""
-        return f"{self.kind}{batch}" + (
-            f"_w{self.window}" if self.window != self.cache.context else ""
-        )
+        chunk = f"_c{self.chunk}" if self.is_partial else ""
+        window = f"_w{self.window}" if self.window != self.cache.context else ""
+        return f"{self.kind}{batch}{chunk}{window}"
 
     @property
     def rows(self) -> int:
@@ -120,11 +123,12 @@ class GraphPlan:
     """The graphs of a bundle: each kind for each size.
 
     `batches` (empty: the cache's slots) are for batched and ragged, `windows` (empty: the context)
-    for every kind.
+    for every kind, `small_chunks` for prefill besides `chunk`, which is the largest.
     """
 
     cache: CacheShape
     chunk: int
+    small_chunks: tuple[int, ...] = ()
     batches: tuple[int, ...] = ()
     windows: tuple[int, ...] = ()
     layout: Layout = "rowmajor"
@@ -133,19 +137,25 @@ class GraphPlan:
     def graphs(self, config: ModelConfig, kinds: Sequence[str]) -> list[GraphSpec]:
         """One `GraphSpec` for each. Raises `UserError` where sizes do not fit the model."""
         check_sizes(config, self.cache, self.chunk)
-        sizes = [size for kind in kinds for size in self._sizes(kind)]
-        return [GraphSpec(*size, self.cache, self.layout, self.matmul_dtype) for size in sizes]
+        return [graph for kind in kinds for graph in self._of_kind(kind)]
 
-    def _sizes(self, kind: str) -> Iterator[tuple[str, int, int, int]]:
-        """(kind, batch, chunk, window), the smallest window first."""
+    def _of_kind(self, kind: str) -> Iterator[GraphSpec]:
+        """The smallest chunk and window first."""
         slots, context = self.cache.slots, self.cache.context
         batches = dict.fromkeys(self.batches or (slots,))
         for batch in batches if kind in ("batched", "ragged") else (1,):
             if not 1 <= batch <= slots:
                 raise UserError(f"--batch {batch}: must be from 1 to --slots, {slots}")
-            for window in sorted({*self.windows, context}):
-                chunk = self.chunk if kind.startswith("prefill") else 1
-                yield kind, batch, chunk, window
+            for chunk, window in product(self._chunks(kind), sorted({*self.windows, context})):
+                yield GraphSpec(
+                    *(kind, batch, chunk, window, self.cache, self.layout, self.matmul_dtype),
+                    is_partial=1 < chunk < self.chunk,
+                )
+
+    def _chunks(self, kind: str) -> list[int]:
+        if kind == "prefill":
+            return sorted({*self.small_chunks, self.chunk})
+        return [self.chunk if kind == "prefill_all" else 1]
 
 
 def check_sizes(config: ModelConfig, cache: CacheShape, chunk: int) -> None:

@@ -75,7 +75,7 @@ def bench(
     """
     manifest = session.manifest
     if prompt:
-        chunks = -(-prompt // session.graph("prefill").chunk)
+        chunks = _prefill_calls(session, prompt)
         tokens = [index % manifest.model.vocab_size for index in range(prompt)]
         run = {f"pp{prompt}": lambda: prefill_prompt(session, tokens).token}
         weights = chunks * _weights_read(manifest)
@@ -94,6 +94,14 @@ def bench(
         read = _weights_read(manifest) + batch * (depth + generate / 2) * a_position
         for test, times in _take_turns(runs, repetitions):
             yield _row(test, batch, batch * generate, generate, read * generate, times, bandwidth)
+
+
+def _prefill_calls(session: Session, count: int) -> int:
+    calls = 0
+    while count:
+        count -= session.prefill_length(count)
+        calls += 1
+    return calls
 
 
 def _suffix(kind: str, batch: int, depth: int) -> str:

@@ -149,10 +149,11 @@ def check_prompt(manifest: Manifest, prompt: Sequence[int]) -> None:
 
 def prefill_prompt(session: Session, prompt: Sequence[int], slot: int = 0, start: int = 0) -> Row:
     """Run `prompt` from position `start` through prefill chunks; the row of its last token."""
-    chunk = session.graph("prefill").chunk
-    for begin in range(0, len(prompt), chunk):
-        part = prompt[begin : begin + chunk]
-        step = session.prefill(part, slot=slot, start=start + begin)
+    done = 0
+    while done < len(prompt):
+        part = prompt[done : done + session.prefill_length(len(prompt) - done)]
+        step = session.prefill(part, slot=slot, start=start + done)
+        done += len(part)
     return Row(step)
 
 

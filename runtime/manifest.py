@@ -95,8 +95,8 @@ class CacheFacts:
 class GraphFacts:
     """One compiled graph. `arguments` and `results` are those beside weights, k and v.
 
-    `window`: how many cached positions it reads. A step is compiled for several; all but the one
-    for the whole context end in `_w<window>`.
+    `window`: how many cached positions it reads; `chunk`: how many tokens it takes at once. A
+    step is compiled for several; all but the largest say so, as in `prefill_c16_w512`.
     """
 
     name: str
@@ -113,8 +113,8 @@ class GraphFacts:
 
     @property
     def step(self) -> str:
-        """The name without the window: what a caller asks for."""
-        return self.name.removesuffix(f"_w{self.window}")
+        """The name without chunk and window: what a caller asks for."""
+        return self.name.removesuffix(f"_w{self.window}").removesuffix(f"_c{self.chunk}")
 
 
 @dataclass(frozen=True)

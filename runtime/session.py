@@ -64,7 +64,7 @@ class Session:
         graphs: Sequence[str] | None = None,
         threads: int | None = None,
     ) -> None:
-        """Load `graphs` (steps' names, each for all its windows; default all), map the weights
+        """Load `graphs` (steps' names, each for all its sizes; default all), map the weights
         and clear the cache.
 
         Raises `UserError` if a weight does not match, a graph is missing or IREE refuses one.
@@ -79,7 +79,7 @@ class Session:
                     f"{bundle}: has no graph {name}, only {', '.join(held)}: compile it again"
                 )
         self._graphs: dict[str, list[_Graph]] = {name: [] for name in graphs or held}
-        for facts in sorted(manifest.graphs, key=lambda facts: facts.window):
+        for facts in sorted(manifest.graphs, key=lambda facts: (facts.chunk, facts.window)):
             if facts.step in self._graphs:
                 loaded = self._device.load(bundle / facts.vmfb, facts.kind)
                 self._graphs[facts.step].append(_Graph(facts, *loaded))
@@ -99,7 +99,7 @@ class Session:
         self._cache_memory = (k_memory, v_memory)
 
     def graph(self, name: str) -> GraphFacts:
-        """The facts of a loaded step, of its largest window. Raises `KeyError` if not loaded."""
+        """The facts of a loaded step, of its largest size. Raises `KeyError` if not loaded."""
         return self._graphs[name][-1].facts
 
     def prefill(
@@ -110,25 +110,36 @@ class Session:
         Attends to the `start` positions cached before them. Raises `ValueError` for sizes that
         do not fit; token ids are the caller's to check.
         """
-        facts = self.graph(graph)
-        length = len(tokens)
-        if not 1 <= length <= facts.chunk:
-            raise ValueError(f"prefill takes 1 to {facts.chunk} tokens, not {length}")
+        length, most = len(tokens), self.graph(graph).chunk
+        if not 1 <= length <= most:
+            raise ValueError(f"prefill takes 1 to {most} tokens, not {length}")
         self._check_position(start + length - 1)
         if not 0 <= slot < self.manifest.cache.slots:
             raise ValueError(f"slot {slot} is not one of {self.manifest.cache.slots}")
-        padded = [*tokens, *[0] * (facts.chunk - length)]
-        return self._call(graph, start, padded, slot, start, length)
+        held = self._smallest(graph, start, length)
+        padded = [*tokens, *[0] * (held.facts.chunk - length)]
+        return self._call(held, padded, slot, start, length)
+
+    def prefill_length(self, count: int, graph: str = "prefill") -> int:
+        """How many of `count` tokens to give to the next prefill call.
+
+        All, if the smallest chunk that holds them would be more than half full; else as many as
+        fill one, or all if there is none so small.
+        """
+        chunks = sorted({held.facts.chunk for held in self._graphs[graph]})
+        holding = min((chunk for chunk in chunks if chunk >= count), default=None)
+        filled = max((chunk for chunk in chunks if chunk <= count), default=count)
+        return count if holding is not None and 2 * count > holding else filled
 
     def decode(self, token: int, position: int) -> Step:
         """One token of slot 0 at `position`."""
         self._check_position(position)
-        return self._call("decode", position, token, position)
+        return self._call(self._smallest("decode", position), token, position)
 
     def batched(self, tokens: Sequence[int], position: int, *, graph: str = "batched") -> Step:
         """One token of each of slots 0..B-1, all at `position`."""
         self._check_position(position)
-        return self._call(graph, position, tokens, position)
+        return self._call(self._smallest(graph, position), tokens, position)
 
     def ragged(
         self, tokens: Sequence[int], positions: Sequence[int], *, graph: str = "ragged"
@@ -136,16 +147,22 @@ class Session:
         """One token of each of slots 0..B-1, row by row at its own position."""
         for position in positions:
             self._check_position(position)
-        return self._call(graph, max(positions), tokens, positions)
+        return self._call(self._smallest(graph, max(positions)), tokens, positions)
 
     def _check_position(self, position: int) -> None:
         context = self.manifest.cache.context
         if not 0 <= position < context:
             raise ValueError(f"position {position} is outside the context of {context}")
 
-    def _call(self, name: str, past: int, *values: int | Sequence[int]) -> Step:
-        """Call the step's graph with the smallest window that covers `past` cached positions."""
-        graph = next(graph for graph in self._graphs[name] if past <= graph.facts.window)
+    def _smallest(self, name: str, past: int, length: int = 1) -> _Graph:
+        """The step's smallest graph that takes `length` tokens after `past` cached positions."""
+        return next(
+            graph
+            for graph in self._graphs[name]
+            if length <= graph.facts.chunk and past <= graph.facts.window
+        )
+
+    def _call(self, graph: _Graph, *values: int | Sequence[int]) -> Step:
         arguments = rt.VmVariantList(len(self._weights) + len(values) + 2)
         for _, view in self._weights:
             arguments.push_ref(view)

@@ -254,7 +254,6 @@ module @decode {
         ins(%q_lanes, %k_past : tensor<8x4x64xf32>, tensor<8x?x64x64xbf16>) outs(%scores_none : tensor<8x4x?x64xf32>) {
     ^bb0(%query: f32, %key: bf16, %sum: f32):
       %key_f32 = arith.extf %key : bf16 to f32
-
       %product = arith.mulf %query, %key_f32 : f32
       %next = arith.addf %sum, %product : f32
       linalg.yield %next : f32
@@ -321,7 +320,6 @@ module @decode {
         ins(%weights, %v_past : tensor<8x4x?x64xf32>, tensor<8x?x64x64xbf16>) outs(%partial_none : tensor<8x?x4x64xf32>) {
     ^bb0(%weight: f32, %value: bf16, %sum_in: f32):
       %value_f32 = arith.extf %value : bf16 to f32
-
       %product = arith.mulf %weight, %value_f32 : f32
       %next = arith.addf %sum_in, %product : f32
       linalg.yield %next : f32
@@ -440,14 +438,12 @@ module @decode {
     %values = stablehlo.concatenate %new_v0, %new_v1, %new_v2, %new_v3, %new_v4, %new_v5, %new_v6, %new_v7, %new_v8, %new_v9, %new_v10, %new_v11, %new_v12, %new_v13, %new_v14, %new_v15, dim = 0 : (tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>) -> tensor<16x1x8x1x64xbf16>
     %zero = stablehlo.constant dense<0> : tensor<i32>
     %block_size = stablehlo.constant dense<64> : tensor<i32>
-
     %block_out = stablehlo.divide %position, %block_size : tensor<i32>
     %within_out = stablehlo.remainder %position, %block_size : tensor<i32>
     %k_row_out = stablehlo.reshape %keys : (tensor<16x1x8x64x1xbf16>) -> tensor<16x1x8x1x64x1xbf16>
     %v_row_out = stablehlo.reshape %values : (tensor<16x1x8x1x64xbf16>) -> tensor<16x1x8x1x1x64xbf16>
     %k_out = stablehlo.dynamic_update_slice %k, %k_row_out, %zero, %zero, %zero, %block_out, %zero, %within_out : (tensor<16x8x8x32x64x64xbf16>, tensor<16x1x8x1x64x1xbf16>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<16x8x8x32x64x64xbf16>
     %v_out = stablehlo.dynamic_update_slice %v, %v_row_out, %zero, %zero, %zero, %block_out, %within_out, %zero : (tensor<16x8x8x32x64x64xbf16>, tensor<16x1x8x1x1x64xbf16>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<16x8x8x32x64x64xbf16>
-
     return %k_out, %v_out : tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>
   }
 }

@@ -271,7 +271,6 @@ module @ragged {
         ins(%q_lanes, %k_past : tensor<64x4x64xf32>, tensor<64x?x64x64xbf16>) outs(%scores_none : tensor<64x4x?x64xf32>) {
     ^bb0(%query: f32, %key: bf16, %sum: f32):
       %key_f32 = arith.extf %key : bf16 to f32
-
       %product = arith.mulf %query, %key_f32 : f32
       %next = arith.addf %sum, %product : f32
       linalg.yield %next : f32
@@ -338,7 +337,6 @@ module @ragged {
         ins(%weights, %v_past : tensor<64x4x?x64xf32>, tensor<64x?x64x64xbf16>) outs(%partial_none : tensor<64x?x4x64xf32>) {
     ^bb0(%weight: f32, %value: bf16, %sum_in: f32):
       %value_f32 = arith.extf %value : bf16 to f32
-
       %product = arith.mulf %weight, %value_f32 : f32
       %next = arith.addf %sum_in, %product : f32
       linalg.yield %next : f32
@@ -457,7 +455,6 @@ module @ragged {
     %values = stablehlo.concatenate %new_v0, %new_v1, %new_v2, %new_v3, %new_v4, %new_v5, %new_v6, %new_v7, %new_v8, %new_v9, %new_v10, %new_v11, %new_v12, %new_v13, %new_v14, %new_v15, dim = 0 : (tensor<1x8x8x1x64xbf16>, tensor<1x8x8x1x64xbf16>, tensor<1x8x8x1x64xbf16>, tensor<1x8x8x1x64xbf16>, tensor<1x8x8x1x64xbf16>, tensor<1x8x8x1x64xbf16>, tensor<1x8x8x1x64xbf16>, tensor<1x8x8x1x64xbf16>, tensor<1x8x8x1x64xbf16>, tensor<1x8x8x1x64xbf16>, tensor<1x8x8x1x64xbf16>, tensor<1x8x8x1x64xbf16>, tensor<1x8x8x1x64xbf16>, tensor<1x8x8x1x64xbf16>, tensor<1x8x8x1x64xbf16>, tensor<1x8x8x1x64xbf16>) -> tensor<16x8x8x1x64xbf16>
     %zero = stablehlo.constant dense<0> : tensor<i32>
     %block_size = stablehlo.constant dense<64> : tensor<i32>
-
     %slot0 = stablehlo.constant dense<0> : tensor<i32>
     %at0 = stablehlo.slice %positions [0:1] : (tensor<8xi32>) -> tensor<1xi32>
     %position0 = stablehlo.reshape %at0 : (tensor<1xi32>) -> tensor<i32>
@@ -469,7 +466,6 @@ module @ragged {
     %v_row_1 = stablehlo.reshape %values0 : (tensor<16x1x8x1x64xbf16>) -> tensor<16x1x8x1x1x64xbf16>
     %k_1 = stablehlo.dynamic_update_slice %k, %k_row_1, %zero, %slot0, %zero, %block_1, %zero, %within_1 : (tensor<16x8x8x32x64x64xbf16>, tensor<16x1x8x1x64x1xbf16>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<16x8x8x32x64x64xbf16>
     %v_1 = stablehlo.dynamic_update_slice %v, %v_row_1, %zero, %slot0, %zero, %block_1, %within_1, %zero : (tensor<16x8x8x32x64x64xbf16>, tensor<16x1x8x1x1x64xbf16>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<16x8x8x32x64x64xbf16>
-
     %slot1 = stablehlo.constant dense<1> : tensor<i32>
     %at1 = stablehlo.slice %positions [1:2] : (tensor<8xi32>) -> tensor<1xi32>
     %position1 = stablehlo.reshape %at1 : (tensor<1xi32>) -> tensor<i32>
@@ -481,7 +477,6 @@ module @ragged {
     %v_row_2 = stablehlo.reshape %values1 : (tensor<16x1x8x1x64xbf16>) -> tensor<16x1x8x1x1x64xbf16>
     %k_2 = stablehlo.dynamic_update_slice %k_1, %k_row_2, %zero, %slot1, %zero, %block_2, %zero, %within_2 : (tensor<16x8x8x32x64x64xbf16>, tensor<16x1x8x1x64x1xbf16>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<16x8x8x32x64x64xbf16>
     %v_2 = stablehlo.dynamic_update_slice %v_1, %v_row_2, %zero, %slot1, %zero, %block_2, %within_2, %zero : (tensor<16x8x8x32x64x64xbf16>, tensor<16x1x8x1x1x64xbf16>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<16x8x8x32x64x64xbf16>
-
     %slot2 = stablehlo.constant dense<2> : tensor<i32>
     %at2 = stablehlo.slice %positions [2:3] : (tensor<8xi32>) -> tensor<1xi32>
     %position2 = stablehlo.reshape %at2 : (tensor<1xi32>) -> tensor<i32>
@@ -493,7 +488,6 @@ module @ragged {
     %v_row_3 = stablehlo.reshape %values2 : (tensor<16x1x8x1x64xbf16>) -> tensor<16x1x8x1x1x64xbf16>
     %k_3 = stablehlo.dynamic_update_slice %k_2, %k_row_3, %zero, %slot2, %zero, %block_3, %zero, %within_3 : (tensor<16x8x8x32x64x64xbf16>, tensor<16x1x8x1x64x1xbf16>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<16x8x8x32x64x64xbf16>
     %v_3 = stablehlo.dynamic_update_slice %v_2, %v_row_3, %zero, %slot2, %zero, %block_3, %within_3, %zero : (tensor<16x8x8x32x64x64xbf16>, tensor<16x1x8x1x1x64xbf16>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<16x8x8x32x64x64xbf16>
-
     %slot3 = stablehlo.constant dense<3> : tensor<i32>
     %at3 = stablehlo.slice %positions [3:4] : (tensor<8xi32>) -> tensor<1xi32>
     %position3 = stablehlo.reshape %at3 : (tensor<1xi32>) -> tensor<i32>
@@ -505,7 +499,6 @@ module @ragged {
     %v_row_4 = stablehlo.reshape %values3 : (tensor<16x1x8x1x64xbf16>) -> tensor<16x1x8x1x1x64xbf16>
     %k_4 = stablehlo.dynamic_update_slice %k_3, %k_row_4, %zero, %slot3, %zero, %block_4, %zero, %within_4 : (tensor<16x8x8x32x64x64xbf16>, tensor<16x1x8x1x64x1xbf16>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<16x8x8x32x64x64xbf16>
     %v_4 = stablehlo.dynamic_update_slice %v_3, %v_row_4, %zero, %slot3, %zero, %block_4, %within_4, %zero : (tensor<16x8x8x32x64x64xbf16>, tensor<16x1x8x1x1x64xbf16>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<16x8x8x32x64x64xbf16>
-
     %slot4 = stablehlo.constant dense<4> : tensor<i32>
     %at4 = stablehlo.slice %positions [4:5] : (tensor<8xi32>) -> tensor<1xi32>
     %position4 = stablehlo.reshape %at4 : (tensor<1xi32>) -> tensor<i32>
@@ -517,7 +510,6 @@ module @ragged {
     %v_row_5 = stablehlo.reshape %values4 : (tensor<16x1x8x1x64xbf16>) -> tensor<16x1x8x1x1x64xbf16>
     %k_5 = stablehlo.dynamic_update_slice %k_4, %k_row_5, %zero, %slot4, %zero, %block_5, %zero, %within_5 : (tensor<16x8x8x32x64x64xbf16>, tensor<16x1x8x1x64x1xbf16>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<16x8x8x32x64x64xbf16>
     %v_5 = stablehlo.dynamic_update_slice %v_4, %v_row_5, %zero, %slot4, %zero, %block_5, %within_5, %zero : (tensor<16x8x8x32x64x64xbf16>, tensor<16x1x8x1x1x64xbf16>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<16x8x8x32x64x64xbf16>
-
     %slot5 = stablehlo.constant dense<5> : tensor<i32>
     %at5 = stablehlo.slice %positions [5:6] : (tensor<8xi32>) -> tensor<1xi32>
     %position5 = stablehlo.reshape %at5 : (tensor<1xi32>) -> tensor<i32>
@@ -529,7 +521,6 @@ module @ragged {
     %v_row_6 = stablehlo.reshape %values5 : (tensor<16x1x8x1x64xbf16>) -> tensor<16x1x8x1x1x64xbf16>
     %k_6 = stablehlo.dynamic_update_slice %k_5, %k_row_6, %zero, %slot5, %zero, %block_6, %zero, %within_6 : (tensor<16x8x8x32x64x64xbf16>, tensor<16x1x8x1x64x1xbf16>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<16x8x8x32x64x64xbf16>
     %v_6 = stablehlo.dynamic_update_slice %v_5, %v_row_6, %zero, %slot5, %zero, %block_6, %within_6, %zero : (tensor<16x8x8x32x64x64xbf16>, tensor<16x1x8x1x1x64xbf16>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<16x8x8x32x64x64xbf16>
-
     %slot6 = stablehlo.constant dense<6> : tensor<i32>
     %at6 = stablehlo.slice %positions [6:7] : (tensor<8xi32>) -> tensor<1xi32>
     %position6 = stablehlo.reshape %at6 : (tensor<1xi32>) -> tensor<i32>
@@ -541,7 +532,6 @@ module @ragged {
     %v_row_7 = stablehlo.reshape %values6 : (tensor<16x1x8x1x64xbf16>) -> tensor<16x1x8x1x1x64xbf16>
     %k_7 = stablehlo.dynamic_update_slice %k_6, %k_row_7, %zero, %slot6, %zero, %block_7, %zero, %within_7 : (tensor<16x8x8x32x64x64xbf16>, tensor<16x1x8x1x64x1xbf16>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<16x8x8x32x64x64xbf16>
     %v_7 = stablehlo.dynamic_update_slice %v_6, %v_row_7, %zero, %slot6, %zero, %block_7, %within_7, %zero : (tensor<16x8x8x32x64x64xbf16>, tensor<16x1x8x1x1x64xbf16>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<16x8x8x32x64x64xbf16>
-
     %slot7 = stablehlo.constant dense<7> : tensor<i32>
     %at7 = stablehlo.slice %positions [7:8] : (tensor<8xi32>) -> tensor<1xi32>
     %position7 = stablehlo.reshape %at7 : (tensor<1xi32>) -> tensor<i32>
@@ -553,7 +543,6 @@ module @ragged {
     %v_row_8 = stablehlo.reshape %values7 : (tensor<16x1x8x1x64xbf16>) -> tensor<16x1x8x1x1x64xbf16>
     %k_8 = stablehlo.dynamic_update_slice %k_7, %k_row_8, %zero, %slot7, %zero, %block_8, %zero, %within_8 : (tensor<16x8x8x32x64x64xbf16>, tensor<16x1x8x1x64x1xbf16>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<16x8x8x32x64x64xbf16>
     %v_8 = stablehlo.dynamic_update_slice %v_7, %v_row_8, %zero, %slot7, %zero, %block_8, %within_8, %zero : (tensor<16x8x8x32x64x64xbf16>, tensor<16x1x8x1x1x64xbf16>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<16x8x8x32x64x64xbf16>
-
     return %k_8, %v_8 : tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>
   }
 }

@@ -174,7 +174,6 @@ module @batched {
         iterator_types = ["parallel", "parallel", "parallel", "parallel", "reduction"]}
         ins(%q_lanes, %k_past : tensor<8x2x16xf32>, tensor<8x?x16x64xf32>) outs(%scores_none : tensor<8x2x?x64xf32>) {
     ^bb0(%query: f32, %key: f32, %sum: f32):
-
       %product = arith.mulf %query, %key : f32
       %next = arith.addf %sum, %product : f32
       linalg.yield %next : f32
@@ -240,7 +239,6 @@ module @batched {
         iterator_types = ["parallel", "parallel", "parallel", "parallel", "reduction"]}
         ins(%weights, %v_past : tensor<8x2x?x64xf32>, tensor<8x?x64x16xf32>) outs(%partial_none : tensor<8x?x2x16xf32>) {
     ^bb0(%weight: f32, %value: f32, %sum_in: f32):
-
       %product = arith.mulf %weight, %value : f32
       %next = arith.addf %sum_in, %product : f32
       linalg.yield %next : f32
@@ -355,14 +353,12 @@ module @batched {
     %values = stablehlo.concatenate %new_v0, %new_v1, dim = 0 : (tensor<1x4x2x1x16xf32>, tensor<1x4x2x1x16xf32>) -> tensor<2x4x2x1x16xf32>
     %zero = stablehlo.constant dense<0> : tensor<i32>
     %block_size = stablehlo.constant dense<64> : tensor<i32>
-
     %block_out = stablehlo.divide %position, %block_size : tensor<i32>
     %within_out = stablehlo.remainder %position, %block_size : tensor<i32>
     %k_row_out = stablehlo.reshape %keys : (tensor<2x4x2x16x1xf32>) -> tensor<2x4x2x1x16x1xf32>
     %v_row_out = stablehlo.reshape %values : (tensor<2x4x2x1x16xf32>) -> tensor<2x4x2x1x1x16xf32>
     %k_out = stablehlo.dynamic_update_slice %k, %k_row_out, %zero, %zero, %zero, %block_out, %zero, %within_out : (tensor<2x4x2x2x16x64xf32>, tensor<2x4x2x1x16x1xf32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<2x4x2x2x16x64xf32>
     %v_out = stablehlo.dynamic_update_slice %v, %v_row_out, %zero, %zero, %zero, %block_out, %within_out, %zero : (tensor<2x4x2x2x64x16xf32>, tensor<2x4x2x1x1x16xf32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<2x4x2x2x64x16xf32>
-
     return %k_out, %v_out : tensor<2x4x2x2x16x64xf32>, tensor<2x4x2x2x64x16xf32>
   }
 }

@@ -201,7 +201,6 @@ module @prefill {
         iterator_types = ["parallel", "parallel", "parallel", "parallel", "reduction"]}
         ins(%q_lanes, %k_past : tensor<2x32x16xf32>, tensor<2x?x16x64xf32>) outs(%scores_none : tensor<2x32x?x64xf32>) {
     ^bb0(%query: f32, %key: f32, %sum: f32):
-
       %product = arith.mulf %query, %key : f32
       %next = arith.addf %sum, %product : f32
       linalg.yield %next : f32
@@ -251,7 +250,9 @@ module @prefill {
     %own_below = stablehlo.subtract %own, %maxes : tensor<2x32x16xf32>
     %own_weights = stablehlo.exponential %own_below : tensor<2x32x16xf32>
     %own_sum = stablehlo.reduce(%own_weights init: %own_none) applies stablehlo.add across dimensions = [2] : (tensor<2x32x16xf32>, tensor<f32>) -> tensor<2x32xf32>
-    %own_out = stablehlo.dot_general %own_weights, %v_new, batching_dims = [0] x [0], contracting_dims = [2] x [1] : (tensor<2x32x16xf32>, tensor<2x16x16xf32>) -> tensor<2x32x16xf32>
+    %own_product = stablehlo.dot_general %own_weights, %v_new, batching_dims = [0] x [0], contracting_dims = [2] x [1] : (tensor<2x32x16xf32>, tensor<2x16x16xf32>) -> tensor<2x32x16xf32>
+    // fused with the sum over blocks, this product would take three times as long
+    %own_out = util.optimization_barrier %own_product : tensor<2x32x16xf32>
     %sum = linalg.generic {
         indexing_maps = [affine_map<(b, g, n, j) -> (b, g, n, j)>, affine_map<(b, g, n, j) -> (b, g)>],
         iterator_types = ["parallel", "parallel", "reduction", "reduction"]}
@@ -269,7 +270,6 @@ module @prefill {
         iterator_types = ["parallel", "parallel", "parallel", "parallel", "reduction"]}
         ins(%weights, %v_past : tensor<2x32x?x64xf32>, tensor<2x?x64x16xf32>) outs(%partial_none : tensor<2x?x32x16xf32>) {
     ^bb0(%weight: f32, %value: f32, %sum_in: f32):
-
       %product = arith.mulf %weight, %value : f32
       %next = arith.addf %sum_in, %product : f32
       linalg.yield %next : f32
@@ -388,7 +388,6 @@ module @prefill {
     %values = stablehlo.concatenate %new_v0, %new_v1, dim = 0 : (tensor<1x1x2x16x16xf32>, tensor<1x1x2x16x16xf32>) -> tensor<2x1x2x16x16xf32>
     %zero = stablehlo.constant dense<0> : tensor<i32>
     %block_size = stablehlo.constant dense<64> : tensor<i32>
-
     %latest = stablehlo.constant dense<0> : tensor<i32>
     %room = stablehlo.constant dense<128> : tensor<i32>
     %filler = stablehlo.constant dense<0.0> : tensor<f32>

@@ -183,7 +183,6 @@ module @ragged {
         iterator_types = ["parallel", "parallel", "parallel", "parallel", "reduction"]}
         ins(%q_lanes, %k_past : tensor<8x2x16xf32>, tensor<8x?x16x64xf32>) outs(%scores_none : tensor<8x2x?x64xf32>) {
     ^bb0(%query: f32, %key: f32, %sum: f32):
-
       %product = arith.mulf %query, %key : f32
       %next = arith.addf %sum, %product : f32
       linalg.yield %next : f32
@@ -249,7 +248,6 @@ module @ragged {
         iterator_types = ["parallel", "parallel", "parallel", "parallel", "reduction"]}
         ins(%weights, %v_past : tensor<8x2x?x64xf32>, tensor<8x?x64x16xf32>) outs(%partial_none : tensor<8x?x2x16xf32>) {
     ^bb0(%weight: f32, %value: f32, %sum_in: f32):
-
       %product = arith.mulf %weight, %value : f32
       %next = arith.addf %sum_in, %product : f32
       linalg.yield %next : f32
@@ -364,7 +362,6 @@ module @ragged {
     %values = stablehlo.concatenate %new_v0, %new_v1, dim = 0 : (tensor<1x4x2x1x16xf32>, tensor<1x4x2x1x16xf32>) -> tensor<2x4x2x1x16xf32>
     %zero = stablehlo.constant dense<0> : tensor<i32>
     %block_size = stablehlo.constant dense<64> : tensor<i32>
-
     %slot0 = stablehlo.constant dense<0> : tensor<i32>
     %at0 = stablehlo.slice %positions [0:1] : (tensor<4xi32>) -> tensor<1xi32>
     %position0 = stablehlo.reshape %at0 : (tensor<1xi32>) -> tensor<i32>
@@ -376,7 +373,6 @@ module @ragged {
     %v_row_1 = stablehlo.reshape %values0 : (tensor<2x1x2x1x16xf32>) -> tensor<2x1x2x1x1x16xf32>
     %k_1 = stablehlo.dynamic_update_slice %k, %k_row_1, %zero, %slot0, %zero, %block_1, %zero, %within_1 : (tensor<2x4x2x2x16x64xf32>, tensor<2x1x2x1x16x1xf32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<2x4x2x2x16x64xf32>
     %v_1 = stablehlo.dynamic_update_slice %v, %v_row_1, %zero, %slot0, %zero, %block_1, %within_1, %zero : (tensor<2x4x2x2x64x16xf32>, tensor<2x1x2x1x1x16xf32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<2x4x2x2x64x16xf32>
-
     %slot1 = stablehlo.constant dense<1> : tensor<i32>
     %at1 = stablehlo.slice %positions [1:2] : (tensor<4xi32>) -> tensor<1xi32>
     %position1 = stablehlo.reshape %at1 : (tensor<1xi32>) -> tensor<i32>
@@ -388,7 +384,6 @@ module @ragged {
     %v_row_2 = stablehlo.reshape %values1 : (tensor<2x1x2x1x16xf32>) -> tensor<2x1x2x1x1x16xf32>
     %k_2 = stablehlo.dynamic_update_slice %k_1, %k_row_2, %zero, %slot1, %zero, %block_2, %zero, %within_2 : (tensor<2x4x2x2x16x64xf32>, tensor<2x1x2x1x16x1xf32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<2x4x2x2x16x64xf32>
     %v_2 = stablehlo.dynamic_update_slice %v_1, %v_row_2, %zero, %slot1, %zero, %block_2, %within_2, %zero : (tensor<2x4x2x2x64x16xf32>, tensor<2x1x2x1x1x16xf32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<2x4x2x2x64x16xf32>
-
     %slot2 = stablehlo.constant dense<2> : tensor<i32>
     %at2 = stablehlo.slice %positions [2:3] : (tensor<4xi32>) -> tensor<1xi32>
     %position2 = stablehlo.reshape %at2 : (tensor<1xi32>) -> tensor<i32>
@@ -400,7 +395,6 @@ module @ragged {
     %v_row_3 = stablehlo.reshape %values2 : (tensor<2x1x2x1x16xf32>) -> tensor<2x1x2x1x1x16xf32>
     %k_3 = stablehlo.dynamic_update_slice %k_2, %k_row_3, %zero, %slot2, %zero, %block_3, %zero, %within_3 : (tensor<2x4x2x2x16x64xf32>, tensor<2x1x2x1x16x1xf32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<2x4x2x2x16x64xf32>
     %v_3 = stablehlo.dynamic_update_slice %v_2, %v_row_3, %zero, %slot2, %zero, %block_3, %within_3, %zero : (tensor<2x4x2x2x64x16xf32>, tensor<2x1x2x1x1x16xf32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<2x4x2x2x64x16xf32>
-
     %slot3 = stablehlo.constant dense<3> : tensor<i32>
     %at3 = stablehlo.slice %positions [3:4] : (tensor<4xi32>) -> tensor<1xi32>
     %position3 = stablehlo.reshape %at3 : (tensor<1xi32>) -> tensor<i32>
@@ -412,7 +406,6 @@ module @ragged {
     %v_row_4 = stablehlo.reshape %values3 : (tensor<2x1x2x1x16xf32>) -> tensor<2x1x2x1x1x16xf32>
     %k_4 = stablehlo.dynamic_update_slice %k_3, %k_row_4, %zero, %slot3, %zero, %block_4, %zero, %within_4 : (tensor<2x4x2x2x16x64xf32>, tensor<2x1x2x1x16x1xf32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<2x4x2x2x16x64xf32>
     %v_4 = stablehlo.dynamic_update_slice %v_3, %v_row_4, %zero, %slot3, %zero, %block_4, %within_4, %zero : (tensor<2x4x2x2x64x16xf32>, tensor<2x1x2x1x1x16xf32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<2x4x2x2x64x16xf32>
-
     return %k_4, %v_4 : tensor<2x4x2x2x16x64xf32>, tensor<2x4x2x2x64x16xf32>
   }
 }

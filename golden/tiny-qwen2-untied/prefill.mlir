@@ -278,7 +278,6 @@ module @prefill {
     %keys = stablehlo.concatenate %new_k0, %new_k1, dim = 0 : (tensor<1x1x2x16x16xf32>, tensor<1x1x2x16x16xf32>) -> tensor<2x1x2x16x16xf32>
     %values = stablehlo.concatenate %new_v0, %new_v1, dim = 0 : (tensor<1x1x2x16x16xf32>, tensor<1x1x2x16x16xf32>) -> tensor<2x1x2x16x16xf32>
     %zero = stablehlo.constant dense<0> : tensor<i32>
-
     %latest = stablehlo.constant dense<48> : tensor<i32>
     %chunk = stablehlo.constant dense<16> : tensor<i32>
     %filler = stablehlo.constant dense<0.0> : tensor<f32>
@@ -315,7 +314,6 @@ module @prefill {
 
     %k_out = stablehlo.dynamic_update_slice %k, %key_update, %zero, %slot, %zero, %zero, %block : (tensor<2x4x2x16x64xf32>, tensor<2x1x2x16x16xf32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<2x4x2x16x64xf32>
     %v_out = stablehlo.dynamic_update_slice %v, %value_update, %zero, %slot, %zero, %block, %zero : (tensor<2x4x2x64x16xf32>, tensor<2x1x2x16x16xf32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<2x4x2x64x16xf32>
-
     return %k_out, %v_out : tensor<2x4x2x16x64xf32>, tensor<2x4x2x64x16xf32>
   }
 }
