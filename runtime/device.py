@@ -91,7 +91,10 @@ class Device:
 
         Neither may be in use by a call, nor the view outlived.
         """
-        return view.map().asarray(list(spec.shape), _BITS[ITEM_SIZES[spec.dtype]])
+        array: npt.NDArray[Any] = view.map().asarray(
+            list(spec.shape), _BITS[ITEM_SIZES[spec.dtype]]
+        )
+        return array
 
     def read(self, view: Any, spec: TensorSpec) -> npt.NDArray[Any]:
         """A copy of a result's values, on the host."""

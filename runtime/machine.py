@@ -25,7 +25,8 @@ class StepRow:
         if self._logits is not None:
             return self._logits
         logits = self._step.logits
-        return logits.reshape(-1, logits.shape[-1])[self._index]
+        row: Logits = logits.reshape(-1, logits.shape[-1])[self._index]
+        return row
 
 
 class SessionMachine:
@@ -58,9 +59,7 @@ class SessionMachine:
     def prefill(self, tokens: Sequence[int], slot: int, start: int) -> StepRow:
         return StepRow(self._session.prefill(tokens, slot=slot, start=start), 0)
 
-    def prefill_all(
-        self, tokens: Sequence[int], slot: int, start: int
-    ) -> tuple[StepRow, Logits]:
+    def prefill_all(self, tokens: Sequence[int], slot: int, start: int) -> tuple[StepRow, Logits]:
         step = self._session.prefill(tokens, slot=slot, start=start, graph="prefill_all")
         logits = step.logits[: len(tokens)]
         return StepRow(step, 0, logits[-1]), logits

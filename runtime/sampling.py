@@ -1,8 +1,7 @@
-"""Choosing the next token on the host: penalties and bias, temperature, top-k, top-p, min-p, in that
-order.
+"""Choosing the next token on the host: penalties and bias, temperature, top-k, top-p, min-p.
 
-The definitions are those of transformers' logits processors, and OpenAI's for bias, presence and
-frequency.
+In that order. The definitions are those of transformers' logits processors, and OpenAI's for bias,
+presence and frequency.
 """
 
 from __future__ import annotations

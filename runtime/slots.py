@@ -126,4 +126,5 @@ class Slots(Generic[T]):
 
 def _common(held: Sequence[int], prompt: Sequence[int]) -> int:
     """How many tokens both begin with."""
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(held, prompt)))
+    pairs = zip(held, prompt, strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import queue
 import sys
 import threading
@@ -54,7 +55,7 @@ class Worker:
         """Queue the choices of one request; its first event is `Accepted` or `Refused`."""
         ticket = Ticket(jobs)
         for index, job in enumerate(jobs):
-            job.on_event = lambda event, index=index: self._told.append((ticket, index, event))
+            job.on_event = functools.partial(self._tell, ticket, index)
         self._commands.put(lambda: self._accept(ticket))
         return ticket
 
@@ -72,12 +73,15 @@ class Worker:
         self._commands.put(None)
         self._thread.join()
 
+    def _tell(self, ticket: Ticket, index: int, event: Event | Accepted | Refused) -> None:
+        self._told.append((ticket, index, event))
+
     def _accept(self, ticket: Ticket) -> None:
         try:
             self._scheduler.submit(ticket.jobs)
-            self._told.append((ticket, 0, Accepted()))
+            self._tell(ticket, 0, Accepted())
         except QueueFull:
-            self._told.append((ticket, 0, Refused()))
+            self._tell(ticket, 0, Refused())
 
     def _run(self) -> None:
         while True:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, TypeVar
 
-import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -17,8 +15,6 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-
-from intaglio.runtime.errors import UserError
 
 from .errors import ApiError, json_response
 from .fields import (
@@ -33,7 +29,7 @@ from .guard import Guard, OnEnd, read_body
 from .prompts import chat_tokens, encode_text
 from .state import Served, State
 
-R = TypeVar("R", ChatRequest, CompletionRequest, TokenizeRequest, DetokenizeRequest)
+R = TypeVar("R", bound=ChatRequest | CompletionRequest | TokenizeRequest | DetokenizeRequest)
 # the page is whole in itself, and may talk to nobody else
 _PAGE_HEADERS = {
     "Content-Security-Policy": (

@@ -44,7 +44,8 @@ class _Options(Struct, kw_only=True, forbid_unknown_fields=True):
     ] = 0
     min_p: Annotated[float, Meta(ge=0, le=1, description="a number from 0 to 1")] = 0.0
     seed: (
-        Annotated[int, Meta(ge=-(2**63), le=2**63 - 1, description="a whole number of 64 bits")] | None
+        Annotated[int, Meta(ge=-(2**63), le=2**63 - 1, description="a whole number of 64 bits")]
+        | None
     ) = None
     stop: (
         Annotated[str, Meta(min_length=1)]
@@ -155,7 +156,10 @@ def _check_unsupported(name: str, value: Any) -> None:
     if name not in _UNSUPPORTED:
         shown = name if len(name) <= 40 else name[:40] + "…"
         raise ApiError(
-            400, f"there is no field {shown!r} here: leave it out", param=shown, code="unknown_field"
+            400,
+            f"there is no field {shown!r} here: leave it out",
+            param=shown,
+            code="unknown_field",
         )
     harmless = _UNSUPPORTED[name]
     if harmless is None or value != harmless:

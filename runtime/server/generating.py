@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from typing import Any
 
 import msgspec
@@ -13,11 +12,11 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from intaglio.runtime.completion import Completion, Failed, Finished, Piece
-from intaglio.runtime.worker import Refused, Ticket
+from intaglio.runtime.worker import Refused
 
 from .errors import ApiError, json_response
 from .fields import ChatRequest, CompletionRequest
-from .prompts import chat_jobs, completion_jobs
+from .prompts import jobs_of
 from .replies import Choice, Reply, usage
 from .state import Served, State
 
@@ -29,9 +28,8 @@ async def generate(
 ) -> Response:
     """Answer a checked request. Raises `ApiError` where it cannot be begun."""
     served = state.ready()
-    make = chat_jobs if isinstance(asked, ChatRequest) else completion_jobs
-    jobs: list[Completion] = await asyncio.get_running_loop().run_in_executor(
-        state.texts, make, asked, served.codec, served.limits
+    jobs = await asyncio.get_running_loop().run_in_executor(
+        state.texts, jobs_of, asked, served.codec, served.limits
     )
     # what the log line tells
     request.state.jobs = jobs

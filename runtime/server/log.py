@@ -9,6 +9,7 @@ from typing import Any
 
 from starlette.types import Scope
 
+
 def record_of(scope: Scope, status: int, seconds: float) -> dict[str, Any]:
     """What the log tells of a request: times in seconds."""
     client = scope.get("client")

@@ -13,7 +13,6 @@ from prometheus_client import (
     ProcessCollector,
     generate_latest,
 )
-
 from starlette.types import Scope
 
 from intaglio.runtime.scheduler import StepReport
@@ -49,9 +48,7 @@ class Metrics:
         self.prompt = counter("prompt_tokens", "Prompt tokens, cached ones included.")
         self.cached = counter("prompt_tokens_cached", "Prompt tokens found in the cache.")
         self.generated = counter("generation_tokens", "Tokens generated.")
-        self.first = histogram(
-            "time_to_first_token_seconds", "From a request's arrival.", _SECONDS
-        )
+        self.first = histogram("time_to_first_token_seconds", "From a request's arrival.", _SECONDS)
         self.between = histogram(
             "inter_token_latency_seconds", "Between two tokens of a sequence.", _STEP_SECONDS
         )

@@ -1,4 +1,4 @@
-"""From a checked request to the choices it asks for: prompts as tokens, and what to do with them."""
+"""From a checked request to the choices it asks for: their prompts as tokens, their rules."""
 
 from __future__ import annotations
 
@@ -31,8 +31,19 @@ class ModelLimits:
     can_score_prompts: bool
 
 
-def chat_jobs(request: ChatRequest, codec: TextCodec, limits: ModelLimits) -> list[Completion]:
-    """The choices of a chat request. Slow: the template runs in a process of its own."""
+def jobs_of(
+    request: ChatRequest | CompletionRequest, codec: TextCodec, limits: ModelLimits
+) -> list[Completion]:
+    """The choices a request asks for. Slow: long texts, and a template in another process.
+
+    Raises `ApiError`, 400, for what the model cannot do.
+    """
+    if isinstance(request, ChatRequest):
+        return _chat_jobs(request, codec, limits)
+    return _completion_jobs(request, codec, limits)
+
+
+def _chat_jobs(request: ChatRequest, codec: TextCodec, limits: ModelLimits) -> list[Completion]:
     if request.top_logprobs is not None and not request.logprobs:
         raise _invalid("top_logprobs", "top_logprobs needs logprobs: true")
     prompt = chat_tokens(request.messages, codec)
@@ -49,10 +60,10 @@ def chat_jobs(request: ChatRequest, codec: TextCodec, limits: ModelLimits) -> li
     ]
 
 
-def completion_jobs(
+def _completion_jobs(
     request: CompletionRequest, codec: TextCodec, limits: ModelLimits
 ) -> list[Completion]:
-    """The choices of a completion request: `n` of each prompt, in the prompts' order."""
+    # n of each prompt, in the prompts' order
     prompts = [_tokens(prompt, codec) for prompt in _split(request.prompt)]
     if len(prompts) * request.n > _CHOICES:
         raise _invalid("prompt", f"prompt: more than {_CHOICES} choices, prompts times n")
@@ -177,9 +188,7 @@ def _job(
         scores_prompt=scores_prompt,
     )
     try:
-        return Completion(
-            prompt, params, codec, eos=limits.eos, group=group, continues=continues
-        )
+        return Completion(prompt, params, codec, eos=limits.eos, group=group, continues=continues)
     except UserError as error:
         raise _invalid("logit_bias", str(error)) from None
 

@@ -163,6 +163,4 @@ def _listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=512)
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise UserError(
-            f"--host {host} --port {port}: cannot be listened at: {reason}"
-        ) from None
+        raise UserError(f"--host {host} --port {port}: cannot be listened at: {reason}") from None

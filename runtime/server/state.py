@@ -36,7 +36,8 @@ class Served:
 class State:
     """Everything that changes while the server runs; only the event loop's thread changes it.
 
-    `hurried`: those under way are not waited for any more. `texts`: threads for templates and tokenizers, so that no long text holds the loop up.
+    `hurried`: those under way are not waited for any more. `texts`: threads for templates and
+    tokenizers, so that no long text holds the loop up.
     """
 
     served: Served | None = None
@@ -78,4 +79,3 @@ class State:
             if not self.tickets:
                 break
             await asyncio.sleep(0.02)
-
