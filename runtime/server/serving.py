@@ -86,7 +86,7 @@ class Server:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Answer meanwhile, in a thread: 503 until `serve`. Not after the block."""
+        """Answer meanwhile, in a thread: 503 until a model is served. Not after the block."""
         self._thread.start()
         try:
             yield
@@ -98,9 +98,8 @@ class Server:
     def serve(self, engine: Engine, name: str, on_ready: Callable[[], None]) -> None:
         """Serve the model as `name` until SIGINT or SIGTERM, and then what is under way.
 
-        A second signal does not wait for it. Raises `UserError` for a bundle that cannot serve.
+        A second signal does not wait for it. Main thread only; raises as `serving` does.
         """
-        worker = self._open(engine, name)
         stop = threading.Event()
 
         def on_signal(*_: object) -> None:
@@ -109,16 +108,28 @@ class Server:
 
         before = {number: signal.signal(number, on_signal) for number in _SIGNALS}
         try:
-            on_ready()
-            while not stop.wait(1.0) and self._thread.is_alive():
-                pass
+            with self.serving(engine, name):
+                on_ready()
+                while not stop.wait(1.0) and self._thread.is_alive():
+                    pass
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    @contextmanager
+    def serving(self, engine: Engine, name: str) -> Iterator[None]:
+        """Serve the model during the block; at its end wait for what is under way.
+
+        Raises `UserError` for a bundle that cannot serve.
+        """
+        worker = self._open(engine, name)
+        try:
+            yield
+        finally:
             if self._loop is not None and self._thread.is_alive():
                 draining = self._state.drain(self._settings.grace_s)
                 asyncio.run_coroutine_threadsafe(draining, self._loop).result()
-        finally:
             worker.stop()
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     def _open(self, engine: Engine, name: str) -> Worker:
         settings, session = self._settings, engine.session

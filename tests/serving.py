@@ -1,0 +1,116 @@
+"""A server for tests: a tiny model that answers in bytes, over real sockets, and a client for it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from helpers import write_tokenizer
+from tiny import CASES, weights_of, write_folder
+from workshop import Workshop
+
+from intaglio.codegen.bundle import BuildOptions
+from intaglio.runtime.engine import Engine
+from intaglio.runtime.server.serving import Server, ServeSettings
+
+TEMPLATE = "{% for m in messages %}{{ m.role[0] }}:{{ m.content }};{% endfor %}a:"
+SERVED = BuildOptions(
+    kinds=("prefill", "prefill_all", "decode", "ragged"),
+    context=128,
+    slots=4,
+    batches=(2, 4),
+    chunk=16,
+    precision="exact",
+)
+CHAT, COMPLETIONS = "/v1/chat/completions", "/v1/completions"
+MODEL = "tiny"
+
+
+def served_bundle(workshop: Workshop, folder: Path, options: BuildOptions = SERVED) -> Path:
+    """A bundle with a tokenizer of bytes and a chat template. It never ends by itself."""
+    case = CASES["llama_untied"]
+    config = {**case.config, "eos_token_id": None}
+    model = write_folder(folder / "model", config, weights_of(case))
+    return workshop.bundle(write_tokenizer(model, TEMPLATE), options)
+
+
+@dataclass
+class Served:
+    """A running server: its engine, for what it would say alone, and its address."""
+
+    engine: Engine
+    url: str
+
+    @property
+    def address(self) -> tuple[str, int]:
+        parts = urlsplit(self.url)
+        assert parts.hostname and parts.port
+        return parts.hostname, parts.port
+
+    def ask(
+        self,
+        path: str,
+        body: Any = None,
+        *,
+        method: str | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> Answer:
+        """One request on a connection of its own; `body` as JSON unless it is bytes."""
+        connection = http.client.HTTPConnection(*self.address, timeout=60)
+        data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
+        try:
+            connection.request(
+                method or ("GET" if body is None else "POST"), path, data, headers or {}
+            )
+            response = connection.getresponse()
+            return Answer(response.status, dict(response.headers), response.read())
+        finally:
+            connection.close()
+
+    def stream(self, path: str, body: dict[str, Any]) -> list[dict[str, Any]]:
+        """The chunks of a streamed answer, which must end as it should."""
+        answer = self.ask(path, {**body, "stream": True})
+        assert answer.status == 200, answer.body
+        events = answer.body.decode().split("\n\n")
+        assert events[-2:] == ["data: [DONE]", ""]
+        return [json.loads(event.removeprefix("data: ")) for event in events[:-2]]
+
+    def connect(self) -> socket.socket:
+        return socket.create_connection(self.address, timeout=60)
+
+
+@dataclass
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def error(self) -> dict[str, Any]:
+        """The error, which must have OpenAI's shape."""
+        assert self.status >= 400, self.body
+        error = self.json["error"]
+        assert set(self.json) == {"error"}
+        assert set(error) == {"message", "type", "param", "code"}
+        assert isinstance(error["message"], str) and "\n" not in error["message"]
+        return dict(error)
+
+
+@contextmanager
+def serve(bundle: Path, **settings: Any) -> Iterator[Served]:
+    """Serve a bundle at a free port during the block."""
+    engine = Engine.load(bundle)
+    server = Server(replace(ServeSettings(port=0, grace_s=5), **settings))
+    with server.listening(), server.serving(engine, MODEL):
+        yield Served(Engine.load(bundle), server.address)
