@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -29,6 +30,8 @@ SERVED = BuildOptions(
     chunk=16,
     precision="exact",
 )
+# answers that take a while: a context of 8192
+LONG = replace(SERVED, context=1 << 13, kinds=("prefill", "decode", "ragged"))
 CHAT, COMPLETIONS = "/v1/chat/completions", "/v1/completions"
 MODEL = "tiny"
 
@@ -36,7 +39,8 @@ MODEL = "tiny"
 def served_bundle(workshop: Workshop, folder: Path, options: BuildOptions = SERVED) -> Path:
     """A bundle with a tokenizer of bytes and a chat template. It never ends by itself."""
     case = CASES["llama_untied"]
-    config = {**case.config, "eos_token_id": None}
+    longest = max(options.context or 0, 128)
+    config = {**case.config, "eos_token_id": None, "max_position_embeddings": longest}
     model = write_folder(folder / "model", config, weights_of(case))
     return workshop.bundle(write_tokenizer(model, TEMPLATE), options)
 
@@ -84,6 +88,30 @@ class Served:
 
     def connect(self) -> socket.socket:
         return socket.create_connection(self.address, timeout=60)
+
+    def start(self, body: dict[str, Any], path: str = COMPLETIONS) -> socket.socket:
+        """Send a request on a raw connection; the answer is the caller's to read."""
+        data = json.dumps(body).encode()
+        raw = self.connect()
+        raw.sendall(_head(path, len(data)) + data)
+        return raw
+
+    def metric(self, name: str) -> float:
+        """One value of /metrics."""
+        lines = self.ask("/metrics").body.decode().splitlines()
+        return float(next(line.rsplit(" ", 1)[1] for line in lines if line.startswith(f"{name} ")))
+
+    def wait_until_running(self, count: int) -> None:
+        """Until so many sequences are in slots."""
+        end = time.monotonic() + 20
+        while self.metric("intaglio:num_requests_running") != count:
+            assert time.monotonic() < end, f"never {count} running"
+            time.sleep(0.005)
+
+
+def _head(path: str, length: int) -> bytes:
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n"
+    return head.encode()
 
 
 @dataclass
