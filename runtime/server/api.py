@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any, TypeVar
 
 from starlette.applications import Starlette
@@ -26,22 +25,11 @@ from .fields import (
 )
 from .generating import generate
 from .guard import Guard, OnEnd, read_body
+from .page import load_page
 from .prompts import chat_tokens, encode_text
 from .state import Served, State
 
 R = TypeVar("R", bound=ChatRequest | CompletionRequest | TokenizeRequest | DetokenizeRequest)
-# the page is whole in itself, and may talk to nobody else
-_PAGE_HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
-        "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; "
-        "frame-ancestors 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-}
-
-
 @dataclass(frozen=True)
 class ApiSettings:
     """`key`: what clients must show, if anything. `origin`: whose pages may call, by CORS."""
@@ -57,6 +45,7 @@ class Api:
 
     def __init__(self, state: State, settings: ApiSettings) -> None:
         self._state, self._settings = state, settings
+        self._page_bytes, self._page_headers = load_page()
 
     def app(self) -> Starlette:
         """The ASGI app."""
@@ -91,8 +80,7 @@ class Api:
         return Starlette(routes=routes, middleware=middleware, exception_handlers=handlers)
 
     async def _page(self, request: Request) -> Response:
-        page = files(__package__).joinpath("page.html").read_bytes()
-        return Response(page, headers=_PAGE_HEADERS, media_type="text/html; charset=utf-8")
+        return Response(self._page_bytes, headers=self._page_headers, media_type="text/html")
 
     async def _health(self, request: Request) -> Response:
         self._state.ready()
