@@ -64,7 +64,7 @@ def test_everything_is_in_it(wheel: Path) -> None:
         f"intaglio/{path.relative_to(ROOT)}"
         for room in ROOMS
         for path in (ROOT / room).rglob("*")
-        if path.suffix in (".py", ".j2")
+        if path.suffix in (".py", ".j2", ".html")
     }
     assert held == expected
     assert sum(name.endswith(".j2") for name in held) >= 15

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from intaglio.runtime.completion import Completion, CompletionParams
@@ -43,32 +43,34 @@ def jobs_of(
     return _completion_jobs(request, codec, limits)
 
 
-def _chat_jobs(request: ChatRequest, codec: TextCodec, limits: ModelLimits) -> list[Completion]:
+def _chat_jobs(
+    request: ChatRequest, codec: TextCodec, limits: ModelLimits
+) -> list[Completion]:
     if request.top_logprobs is not None and not request.logprobs:
         raise _invalid("top_logprobs", "top_logprobs needs logprobs: true")
-    prompt = chat_tokens(request.messages, codec)
-    most = request.max_completion_tokens
-    if most is None:
-        most = request.max_tokens
+    most = request.max_tokens
+    if request.max_completion_tokens is not None:
+        most = request.max_completion_tokens
     if most == 0:
         raise _invalid("max_tokens", "max_tokens: must be a whole number, 1 or more")
-    top = (request.top_logprobs or 0) if request.logprobs else None
-    group = object()
-    return [
-        _job(request, prompt, "messages", codec, limits, group, choice, most, top)
-        for choice in range(request.n)
-    ]
+    make = _Maker(
+        request,
+        codec,
+        limits,
+        source="messages",
+        max_tokens=limits.context if most is None else most,
+        top_logprobs=(request.top_logprobs or 0) if request.logprobs else None,
+    )
+    return make.choices(chat_tokens(request.messages, codec))
 
 
 def _completion_jobs(
     request: CompletionRequest, codec: TextCodec, limits: ModelLimits
 ) -> list[Completion]:
-    # n of each prompt, in the prompts' order
     prompts = [_tokens(prompt, codec) for prompt in _split(request.prompt)]
     if len(prompts) * request.n > _CHOICES:
         raise _invalid("prompt", f"prompt: more than {_CHOICES} choices, prompts times n")
-    most = _DEFAULT_TOKENS if request.max_tokens is None else request.max_tokens
-    if most == 0 and not request.echo:
+    if request.max_tokens == 0 and not request.echo:
         raise _invalid("max_tokens", "max_tokens: must be a whole number, 1 or more (0 with echo)")
     scores_prompt = request.echo and request.logprobs is not None
     if scores_prompt and not limits.can_score_prompts:
@@ -77,24 +79,16 @@ def _completion_jobs(
             "compile it again with --all-logits"
         )
         raise _invalid("echo", message)
-    group = object()
-    return [
-        _job(
-            request,
-            prompt,
-            "prompt",
-            codec,
-            limits,
-            group,
-            choice,
-            most,
-            request.logprobs,
-            scores_prompt=scores_prompt,
-            continues=True,
-        )
-        for prompt in prompts
-        for choice in range(request.n)
-    ]
+    make = _Maker(
+        request,
+        codec,
+        limits,
+        source="prompt",
+        max_tokens=_DEFAULT_TOKENS if request.max_tokens is None else request.max_tokens,
+        top_logprobs=request.logprobs,
+        scores_prompt=scores_prompt,
+    )
+    return [job for prompt in prompts for job in make.choices(prompt)]
 
 
 def chat_tokens(messages: Sequence[Message], codec: TextCodec) -> list[int]:
@@ -161,36 +155,50 @@ def _tokens(prompt: str | list[int], codec: TextCodec) -> list[int]:
     return encode_text(prompt, codec) if isinstance(prompt, str) else prompt
 
 
-def _job(
-    request: ChatRequest | CompletionRequest,
-    prompt: list[int],
-    field: str,
-    codec: TextCodec,
-    limits: ModelLimits,
-    group: object,
-    choice: int,
-    most: int | None,
-    top_logprobs: int | None,
-    *,
-    scores_prompt: bool = False,
-    continues: bool = False,
-) -> Completion:
-    _check_prompt(prompt, field, limits)
-    # the last token's keys and values are never needed
-    room = limits.context - len(prompt) + 1
-    stop = [request.stop] if isinstance(request.stop, str) else request.stop or []
-    params = CompletionParams(
-        max_tokens=room if most is None else min(most, room),
-        sampling=_sampling(request, choice),
-        stop=stop,
-        ignore_eos=request.ignore_eos,
-        top_logprobs=top_logprobs,
-        scores_prompt=scores_prompt,
-    )
-    try:
-        return Completion(prompt, params, codec, eos=limits.eos, group=group, continues=continues)
-    except UserError as error:
-        raise _invalid("logit_bias", str(error)) from None
+@dataclass(frozen=True)
+class _Maker:
+    """Makes the choices of one request; `source` is the field its prompts come from."""
+
+    request: ChatRequest | CompletionRequest
+    codec: TextCodec
+    limits: ModelLimits
+    source: str
+    max_tokens: int
+    top_logprobs: int | None
+    scores_prompt: bool = False
+    # for the queue, all that a request asks for is one
+    group: object = field(default_factory=object)
+
+    def choices(self, prompt: list[int]) -> list[Completion]:
+        """`n` of a prompt. Raises `ApiError` for one that the model cannot take."""
+        request, limits = self.request, self.limits
+        _check_prompt(prompt, self.source, limits)
+        stop = [request.stop] if isinstance(request.stop, str) else request.stop or []
+        params = CompletionParams(
+            # the last token's keys and values are never needed
+            max_tokens=min(self.max_tokens, limits.context - len(prompt) + 1),
+            stop=stop,
+            ignore_eos=request.ignore_eos,
+            top_logprobs=self.top_logprobs,
+            scores_prompt=self.scores_prompt,
+        )
+        return [
+            self._job(prompt, replace(params, sampling=_sampling(request, choice)))
+            for choice in range(request.n)
+        ]
+
+    def _job(self, prompt: list[int], params: CompletionParams) -> Completion:
+        try:
+            return Completion(
+                prompt,
+                params,
+                self.codec,
+                eos=self.limits.eos,
+                group=self.group,
+                continues=isinstance(self.request, CompletionRequest),
+            )
+        except UserError as error:
+            raise _invalid("logit_bias", str(error)) from None
 
 
 def _check_prompt(prompt: Sequence[int], field: str, limits: ModelLimits) -> None:
