@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-WORDS = "river stone lamp winter bread harbour clock garden letter mountain silver bridge".split()
+WORDS = ("river", "stone", "lamp", "winter", "bread", "harbour", "clock", "garden", "letter")
 HEALTH_EVERY_S = 0.05
 
 

@@ -63,7 +63,7 @@ class CompletionParams:
 class Completion:
     """A `Job` that makes text. What happens is told to `on_event`, in the engine's thread.
 
-    Raises `UserError` for a bias on a token that is none, or an empty stop string.
+    Biases must be on tokens of the vocabulary. Raises `UserError` for an empty stop string.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Completion:
         continues: bool = False,
     ) -> None:
         """`continues`: the text goes on where the prompt ended, instead of starting anew."""
-        self.prompt, self.params, self.group = list(prompt), params, group
+        self.prompt, self.params, self.group = prompt, params, group
         self.scores_prompt = params.scores_prompt
         self.on_event: Callable[[Event], None] = lambda event: None
         self.cached = 0
@@ -91,12 +91,14 @@ class Completion:
         for token in prompt[-_BEFORE:] if continues else ():
             self._text.push(token)
         self._stops = StopStrings(params.stop)
-        self._sampler = Sampler(params.sampling, codec.vocab_size)
-        self._sampler.observe(prompt)
+        self._sampler: Sampler | None = None
         self._scores: list[TokenScore] = []
 
     def begin(self, cached: int) -> None:
         self.cached, self.began = cached, time.perf_counter()
+        # now, and not before: it holds an array of the vocabulary's size
+        self._sampler = Sampler(self.params.sampling, self._codec.vocab_size)
+        self._sampler.observe(self.prompt)
 
     def score(self, start: int, logits: Logits) -> None:
         """Scores of the prompt's tokens, each from the logits before it."""
@@ -107,31 +109,35 @@ class Completion:
         self.on_event(Piece("", scores))
 
     def take(self, row: Row) -> int | None:
-        if self.params.max_tokens == 0:
-            self.on_event(Finished("length"))
-            return None
-        try:
-            token = self._choose(row)
-            reason = self._read(token)
-        except UserError as error:
-            self.on_event(Failed(str(error)))
-            return None
-        if reason is None:
-            return token
-        self.on_event(Finished(reason))
+        end: Finished | Failed = Finished("length")
+        if self.params.max_tokens > 0:
+            try:
+                token = self._choose(row)
+                reason = self._read(token)
+                if reason is None:
+                    return token
+                end = Finished(reason)
+            except UserError as error:
+                end = Failed(str(error))
+        self._end(end)
         return None
 
     def fail(self, message: str) -> None:
         """It cannot go on, for no fault of its own."""
-        self.on_event(Failed(message))
+        self._end(Failed(message))
+
+    def _end(self, event: Finished | Failed) -> None:
+        self._sampler = None
+        self.on_event(event)
 
     def _choose(self, row: Row) -> int:
-        params = self.params
+        params, sampler = self.params, self._sampler
+        assert sampler is not None, "chosen before it began"
         if params.sampling.is_plain_greedy:
             token = row.token
         else:
             try:
-                token = self._sampler.sample(row.logits)
+                token = sampler.sample(row.logits)
             except RuntimeError as error:
                 raise UserError(str(error)) from None
         # the device's argmax of logits that are NaN
@@ -139,7 +145,7 @@ class Completion:
             raise UserError("the model's logits are NaN: its weights are damaged")
         if params.top_logprobs is not None:
             self._scores.append(score_token(row.logits, token, params.top_logprobs))
-        self._sampler.observe([token], generated=True)
+        sampler.observe([token], generated=True)
         self.generated += 1
         self.token_times.append(time.perf_counter())
         return token

@@ -1,4 +1,4 @@
-"""A server for tests: a tiny model that answers in bytes, over real sockets, and a client for it."""
+"""A server for tests: a tiny model that answers in bytes over real sockets, and its client."""
 
 from __future__ import annotations
 

@@ -49,9 +49,7 @@ class FakeMachine:
         self.cache[slot, start : start + len(tokens)] = tokens
         return self._row(slot, start + len(tokens))
 
-    def prefill_all(
-        self, tokens: Sequence[int], slot: int, start: int
-    ) -> tuple[FakeRow, Logits]:
+    def prefill_all(self, tokens: Sequence[int], slot: int, start: int) -> tuple[FakeRow, Logits]:
         row = self.prefill(tokens, slot, start)
         return row, np.array([[start + i] for i in range(len(tokens))], np.float32)
 

@@ -80,9 +80,7 @@ def test_completions_of_every_kind_of_prompt(served: Served, client: openai.Open
         (tokens[0], expected[:1]),
         (tokens, expected),
     ):
-        answer = client.completions.create(
-            model=MODEL, prompt=prompt, max_tokens=8, temperature=0
-        )
+        answer = client.completions.create(model=MODEL, prompt=prompt, max_tokens=8, temperature=0)
         assert [choice.text for choice in answer.choices] == wanted
         assert [choice.index for choice in answer.choices] == list(range(len(wanted)))
         assert answer.usage is not None
@@ -107,7 +105,10 @@ def test_a_streamed_completion_of_several(served: Served) -> None:
 def test_a_seed_gives_the_same_text_and_each_choice_another(served: Served) -> None:
     asked = {"messages": MESSAGES, "max_tokens": 12, "temperature": 1.5, "seed": 7}
     first, again = (
-        [choice["message"]["content"] for choice in served.ask(CHAT, {**asked, "n": 3}).json["choices"]]
+        [
+            choice["message"]["content"]
+            for choice in served.ask(CHAT, {**asked, "n": 3}).json["choices"]
+        ]
         for _ in range(2)
     )
     assert first == again and len(set(first)) == 3

@@ -57,9 +57,7 @@ def test_every_batch_size_gives_the_same_bits(workshop: Workshop, name: str) -> 
         assert np.array_equal(np.stack(found), np.stack(rows["pair"]))
 
 
-def test_fast_runs_one_row_by_decode(
-    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_fast_runs_one_row_by_decode(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
     session = workshop.session("llama_untied", SIZES)
     fast = replace(session.manifest.cache, precision="fast")
     monkeypatch.setattr(session, "manifest", replace(session.manifest, cache=fast))
@@ -73,7 +71,9 @@ def test_a_bundle_that_lacks_a_graph(workshop: Workshop) -> None:
 
 
 @pytest.mark.parametrize("sampling", [{"temperature": 0}, {"temperature": 1.3, "seed": 11}])
-def test_among_others_as_alone(workshop: Workshop, tmp_path: Path, sampling: dict[str, Any]) -> None:
+def test_among_others_as_alone(
+    workshop: Workshop, tmp_path: Path, sampling: dict[str, Any]
+) -> None:
     """Staggered, of mixed lengths, more than slots; each prompt new to the cache."""
     bundle = served_bundle(workshop, tmp_path, SERVED)
     prompts = [tokens_from(f"among {n}", 1 + 13 * n % 90) for n in range(24)]
@@ -95,8 +95,6 @@ def test_among_others_as_alone(workshop: Workshop, tmp_path: Path, sampling: dic
         for number, prompt in enumerate(prompts):
             params = SamplingParams(**sampling)
             served.engine.session.clear()
-            run = TokenRun(
-                served.engine.session, prompt, counts[number], params, graph="ragged_b2"
-            )
+            run = TokenRun(served.engine.session, prompt, counts[number], params, graph="ragged_b2")
             texts = [served.engine.codec.piece(token) for token in run]  # type: ignore[union-attr]
             assert found[number]["logprobs"]["tokens"] == texts, number

@@ -120,7 +120,9 @@ def test_a_slow_reader_holds_nobody_up(served: Served) -> None:
     raw = served.connect()
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     data = json.dumps({**ENDLESS, "max_tokens": 3000, "stream": True}).encode()
-    raw.sendall(b"POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(data))
+    raw.sendall(
+        b"POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(data)
+    )
     raw.sendall(data)
     served.wait_until_running(1)
     start = time.monotonic()

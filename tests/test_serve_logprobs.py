@@ -28,7 +28,9 @@ def log_softmax(logits: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
 def every_score(served: Served, tokens: list[int]) -> npt.NDArray[np.float64]:
     """`[n, V]` after each token, a token at a time by the engine's session."""
     session = served.engine.session
-    steps = [session.ragged([token, 0], [i, 0], graph="ragged_b2") for i, token in enumerate(tokens)]
+    steps = [
+        session.ragged([token, 0], [i, 0], graph="ragged_b2") for i, token in enumerate(tokens)
+    ]
     return log_softmax(np.stack([step.logits[0] for step in steps]))
 
 
@@ -91,7 +93,12 @@ def test_scores_of_a_chat(served: Served) -> None:
     messages: Any = [{"role": "user", "content": "score"}]
     with openai.OpenAI(base_url=f"{served.url}/v1", api_key="x", max_retries=0) as client:
         answer = client.chat.completions.create(
-            model=MODEL, messages=messages, max_tokens=9, temperature=0, logprobs=True, top_logprobs=4
+            model=MODEL,
+            messages=messages,
+            max_tokens=9,
+            temperature=0,
+            logprobs=True,
+            top_logprobs=4,
         )
         chunks = client.chat.completions.create(
             model=MODEL,
@@ -124,7 +131,14 @@ def test_scores_of_a_chat(served: Served) -> None:
 
 
 def test_sampled_tokens_are_scored_before_the_sampling_rules(served: Served) -> None:
-    asked = {"prompt": "x", "max_tokens": 12, "temperature": 2, "seed": 3, "logprobs": 0, "top_k": 3}
+    asked = {
+        "prompt": "x",
+        "max_tokens": 12,
+        "temperature": 2,
+        "seed": 3,
+        "logprobs": 0,
+        "top_k": 3,
+    }
     (choice,) = served.ask(COMPLETIONS, asked).json["choices"]
     assert all(value <= 0 for value in choice["logprobs"]["token_logprobs"])
     assert len({round(v, 6) for v in choice["logprobs"]["token_logprobs"]}) > 3

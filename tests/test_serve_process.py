@@ -68,9 +68,13 @@ def test_the_printed_curl_line_works(bundle: Path) -> None:
         assert process.stdout is not None
         line = process.stdout.readline()
         assert line.startswith(f"curl {served.url}{CHAT} ")
-        shell = line.replace("curl ", "curl -s --max-time 60 ").replace('"messages"', '"max_tokens": 3, "messages"')
+        shell = line.replace("curl ", "curl -s --max-time 60 ").replace(
+            '"messages"', '"max_tokens": 3, "messages"'
+        )
         env = {**os.environ, "INTAGLIO_API_KEY": KEY}
-        done = subprocess.run(shell, shell=True, env=env, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            shell, shell=True, env=env, capture_output=True, text=True, check=True
+        )
         assert '"finish_reason":"length"' in done.stdout
         process.send_signal(signal.SIGTERM)
         code, stderr = end(process)
@@ -172,7 +176,12 @@ def test_the_key(bundle: Path) -> None:
         guarded = [
             *(("GET", "/v1/models"), ("GET", "/v1/models/x"), ("GET", "/metrics")),
             *(("POST", CHAT), ("POST", COMPLETIONS), ("POST", "/tokenize")),
-            *(("POST", "/detokenize"), ("GET", "/nowhere"), ("GET", "//health"), ("GET", "/health/")),
+            *(
+                ("POST", "/detokenize"),
+                ("GET", "/nowhere"),
+                ("GET", "//health"),
+                ("GET", "/health/"),
+            ),
         ]
         for method, path in guarded:
             for headers in (
@@ -217,7 +226,13 @@ def test_it_listens_to_this_machine_alone(bundle: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/v1/models/../../etc/passwd", "//etc/passwd"]
+    "path",
+    [
+        "/../../etc/passwd",
+        "/%2e%2e/%2e%2e/etc/passwd",
+        "/v1/models/../../etc/passwd",
+        "//etc/passwd",
+    ],
 )
 def test_no_path_reads_a_file(bundle: Path, path: str) -> None:
     with serving(bundle, "--port", "0") as (_, served):
@@ -225,9 +240,7 @@ def test_no_path_reads_a_file(bundle: Path, path: str) -> None:
         assert answer.status == 404 and b"root:" not in answer.body
 
 
-def test_health_says_503_while_the_model_is_loaded(
-    bundle: Path, tmp_path: Path
-) -> None:
+def test_health_says_503_while_the_model_is_loaded(bundle: Path, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     args = command("serve", bundle, "--port", str(port))

@@ -1,4 +1,4 @@
-"""Ragged serving is reference-exact: SmolLM2's answers among 31 others are those of its own runs."""
+"""Ragged serving is exact: SmolLM2's answers among 31 others are those of its own runs."""
 
 from __future__ import annotations
 
@@ -34,9 +34,7 @@ def requests(engine: Engine) -> list[tuple[list[int], int]]:
     """Prompts of 3 to 150 tokens, all of plain English, and how many tokens to make of each."""
     text = (ROOT / "tests" / "data" / "plain_english.txt").read_text()
     tokens = engine.encode(text)
-    return [
-        (tokens[17 * n : 17 * n + 3 + 37 * n % 148], 4 + 11 * n % 29) for n in range(REQUESTS)
-    ]
+    return [(tokens[17 * n : 17 * n + 3 + 37 * n % 148], 4 + 11 * n % 29) for n in range(REQUESTS)]
 
 
 @pytest.mark.parametrize("slots", [4, 8])

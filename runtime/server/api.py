@@ -30,6 +30,8 @@ from .prompts import chat_tokens, encode_text
 from .state import Served, State
 
 R = TypeVar("R", bound=ChatRequest | CompletionRequest | TokenizeRequest | DetokenizeRequest)
+
+
 @dataclass(frozen=True)
 class ApiSettings:
     """`key`: what clients must show, if anything. `origin`: whose pages may call, by CORS."""

@@ -54,6 +54,9 @@ class Guard:
             await error.response()(scope, receive, sending)
         except ClientDisconnect:
             status = GONE
+        except Exception:
+            status = 500
+            raise
         finally:
             status = GONE if scope["state"].get("left") else status
             self._on_end(scope, status, time.perf_counter() - start)

@@ -43,9 +43,7 @@ def jobs_of(
     return _completion_jobs(request, codec, limits)
 
 
-def _chat_jobs(
-    request: ChatRequest, codec: TextCodec, limits: ModelLimits
-) -> list[Completion]:
+def _chat_jobs(request: ChatRequest, codec: TextCodec, limits: ModelLimits) -> list[Completion]:
     if request.top_logprobs is not None and not request.logprobs:
         raise _invalid("top_logprobs", "top_logprobs needs logprobs: true")
     most = request.max_tokens
@@ -93,6 +91,8 @@ def _completion_jobs(
 
 def chat_tokens(messages: Sequence[Message], codec: TextCodec) -> list[int]:
     """Token ids of messages, as the model's chat template lays them out."""
+    if not codec.has_chat_template:
+        raise _invalid("messages", "messages: this model has no chat template: use /v1/completions")
     plain = []
     for index, message in enumerate(messages):
         where = f"messages[{index}]"
@@ -183,22 +183,19 @@ class _Maker:
             scores_prompt=self.scores_prompt,
         )
         return [
-            self._job(prompt, replace(params, sampling=_sampling(request, choice)))
+            self._job(prompt, replace(params, sampling=_sampling(request, choice, limits)))
             for choice in range(request.n)
         ]
 
     def _job(self, prompt: list[int], params: CompletionParams) -> Completion:
-        try:
-            return Completion(
-                prompt,
-                params,
-                self.codec,
-                eos=self.limits.eos,
-                group=self.group,
-                continues=isinstance(self.request, CompletionRequest),
-            )
-        except UserError as error:
-            raise _invalid("logit_bias", str(error)) from None
+        return Completion(
+            prompt,
+            params,
+            self.codec,
+            eos=self.limits.eos,
+            group=self.group,
+            continues=isinstance(self.request, CompletionRequest),
+        )
 
 
 def _check_prompt(prompt: Sequence[int], field: str, limits: ModelLimits) -> None:
@@ -217,7 +214,9 @@ def _check_prompt(prompt: Sequence[int], field: str, limits: ModelLimits) -> Non
             raise _invalid(field, f"{field}: token ids must be from 0 to {most}")
 
 
-def _sampling(request: ChatRequest | CompletionRequest, choice: int) -> SamplingParams:
+def _sampling(
+    request: ChatRequest | CompletionRequest, choice: int, limits: ModelLimits
+) -> SamplingParams:
     """A choice's own: of a seeded request each has another seed, the first the given one."""
     seed = None if request.seed is None else (request.seed + choice) % 2**64
     return SamplingParams(
@@ -228,15 +227,18 @@ def _sampling(request: ChatRequest | CompletionRequest, choice: int) -> Sampling
         repetition_penalty=request.repetition_penalty,
         presence_penalty=request.presence_penalty,
         frequency_penalty=request.frequency_penalty,
-        logit_bias=_bias(request.logit_bias),
+        logit_bias=_bias(request.logit_bias, limits),
         seed=seed,
     )
 
 
-def _bias(given: dict[str, float]) -> dict[int, float]:
+def _bias(given: dict[str, float], limits: ModelLimits) -> dict[int, float]:
+    most = limits.vocab_size - 1
     for key in given:
-        if not (key.isascii() and key.isdecimal() and len(key) < 10):
-            raise _invalid("logit_bias", f"logit_bias: {key[:40]!r} is not a token id")
+        if not (key.isascii() and key.isdecimal() and len(key) < 10 and int(key) <= most):
+            raise _invalid(
+                "logit_bias", f"logit_bias: {key[:40]!r} is no token id from 0 to {most}"
+            )
     return {int(key): bias for key, bias in given.items()}
 
 

@@ -135,6 +135,7 @@ class Server:
         settings, session = self._settings, engine.session
         if engine.codec is None:
             raise UserError(f"{name}: has no tokenizer.json: serve needs text")
+        _ = engine.codec.has_chat_template  # one that cannot be read is told now
         machine = SessionMachine(session)
         metrics = Metrics(machine.slots)
         budget = settings.prefill_budget or machine.chunk
