@@ -36,13 +36,18 @@ CHAT, COMPLETIONS = "/v1/chat/completions", "/v1/completions"
 MODEL = "tiny"
 
 
-def served_bundle(workshop: Workshop, folder: Path, options: BuildOptions = SERVED) -> Path:
+def served_bundle(
+    workshop: Workshop,
+    folder: Path,
+    options: BuildOptions = SERVED,
+    template: str | None = TEMPLATE,
+) -> Path:
     """A bundle with a tokenizer of bytes and a chat template. It never ends by itself."""
     case = CASES["llama_untied"]
     longest = max(options.context or 0, 128)
     config = {**case.config, "eos_token_id": None, "max_position_embeddings": longest}
     model = write_folder(folder / "model", config, weights_of(case))
-    return workshop.bundle(write_tokenizer(model, TEMPLATE), options)
+    return workshop.bundle(write_tokenizer(model, template), options)
 
 
 @dataclass

@@ -73,11 +73,11 @@ class _Answer(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         send_all = self._stream if self._asked.stream else self._gather
         with self._state.under_way(self._ticket):
-            if not await unless_gone(receive, send_all(send)):
+            if not await unless_gone(receive, send_all(scope, receive, send)):
                 scope["state"]["left"] = True
         scope["state"]["failed"] = self._failed
 
-    async def _gather(self, send: Send) -> None:
+    async def _gather(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             async for index, event in self._events():
                 if isinstance(event, Piece):
@@ -87,9 +87,9 @@ class _Answer(Response):
             response = json_response(self._reply.whole(self._choices, self._usage()))
         except ApiError as error:
             response = error.response()
-        await response({"type": "http"}, _nothing, send)
+        await response(scope, receive, send)
 
-    async def _stream(self, send: Send) -> None:
+    async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
         response = Response(None, 200, _EVENT_STREAM, "text/event-stream")
         headers = [pair for pair in response.raw_headers if pair[0] != b"content-length"]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -155,7 +155,3 @@ async def unless_gone(receive: Receive, work: Awaitable[None]) -> bool:
 async def _left(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-async def _nothing() -> Any:
-    raise AssertionError("a response that is only sent")
