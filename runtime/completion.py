@@ -153,7 +153,6 @@ class Completion:
     def _read(self, token: int) -> FinishReason | None:
         """Pass the token's text on; why the sequence ends with it, if it does."""
         if token in self._eos:
-            self._scores = self._scores[:-1]
             self._flush()
             return "stop"
         text, stopped = self._stops.push(self._text.push(token))

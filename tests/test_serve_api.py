@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import openai
 import pytest
+from helpers import ROOT
 from serving import CHAT, COMPLETIONS, MODEL, Served, serve, served_bundle
 from workshop import Workshop
 
@@ -23,6 +25,19 @@ def served(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Iter
 def client(served: Served) -> Iterator[openai.OpenAI]:
     with openai.OpenAI(base_url=f"{served.url}/v1", api_key="none", max_retries=0) as made:
         yield made
+
+
+def test_the_readme_example(served: Served, capsys: pytest.CaptureFixture[str]) -> None:
+    _, example = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    for there, here in (
+        ("http://127.0.0.1:8000", served.url),
+        ('model="smollm2-135m-instruct"', f'model="{MODEL}", max_tokens=20, temperature=0'),
+    ):
+        assert there in example
+        example = example.replace(there, here)
+    exec(example + "client.close()\n", {})
+    asked = [{"role": "user", "content": "Why is the sky blue?"}]
+    assert capsys.readouterr().out == alone(served, asked, 20)
 
 
 MESSAGES: Any = [{"role": "user", "content": "hello"}]
