@@ -164,22 +164,25 @@ class Scheduler:
         return StepReport(prefilled, *self._advance())
 
     def _prefill(self) -> int:
-        """Parts of the oldest prompts, as many as the budget holds. Returns how many tokens."""
-        left = self._budget
-        while self._prompts:
+        """Parts of the oldest prompts, as many as the budget holds. Returns how many tokens.
+
+        A short part takes as long as a whole one, and counts as one.
+        """
+        done = 0
+        for _ in range(self._budget // self._part):
+            if not self._prompts:
+                break
             live = self._prompts[0]
             if live.fed is None:
                 live.fed = self._begin(live)
             part = live.job.prompt[live.fed : live.fed + self._part]
-            if len(part) > left:
-                break
             row = self._prefill_part(live, part, live.fed)
-            left -= len(part)
+            done += len(part)
             live.fed += len(part)
             if live.fed == len(live.job.prompt):
                 self._prompts.popleft()
                 self._take(live, row)
-        return self._budget - left
+        return done
 
     def _begin(self, live: _Live) -> int:
         # the last token is always computed: its logits are wanted

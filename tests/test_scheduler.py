@@ -251,6 +251,17 @@ def test_a_running_stream_waits_for_one_part_of_a_prompt_at_most() -> None:
     assert "pp" not in kinds and kinds.count("p") == 1 + 5
 
 
+def test_short_prompts_do_not_pile_up_before_a_step() -> None:
+    scheduler, machine = scheduler_of(4, budget=4)
+    scheduler.submit([FakeJob([1], 30)])
+    scheduler.step()
+    machine.log.clear()
+    scheduler.submit([FakeJob([0], 3), FakeJob([1], 3), FakeJob([0], 3)])
+    for _ in range(3):
+        scheduler.step()
+    assert [kind for kind, _ in machine.log] == ["prefill", "step"] * 3
+
+
 def test_the_budget_holds_several_parts() -> None:
     scheduler, machine = scheduler_of(2, budget=9)
     scheduler.submit([FakeJob([0] * 20, 1)])

@@ -126,6 +126,19 @@ def served_metric(served: Served, running: int) -> None:
         time.sleep(0.01)
 
 
+def test_a_script_that_got_in_would_not_run(page: Page) -> None:
+    page.evaluate(
+        """() => {
+            const script = document.createElement("script");
+            script.textContent = "window.hacked = 1";
+            document.body.append(script);
+            document.body.insertAdjacentHTML("beforeend", "<img src=x onerror='window.hacked = 1'>");
+        }"""
+    )
+    page.wait_for_timeout(100)
+    assert page.evaluate("window.hacked") is None
+
+
 def test_it_is_used_by_keyboard_alone(page: Page) -> None:
     page.get_by_label("Temperature").focus()
     reached = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -260,6 +261,27 @@ def test_health_says_503_while_the_model_is_loaded(bundle: Path, tmp_path: Path)
     assert set(statuses) == {503, 200}
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_it_compiles(
+    workshop: Workshop, tmp_path: Path, number: signal.Signals
+) -> None:
+    served_bundle(workshop, tmp_path)
+    process = subprocess.Popen(
+        command("serve", tmp_path / "model", "--port", "0", "--context", "128"),
+        env={**os.environ, "INTAGLIO_CACHE": str(tmp_path / "cache")},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith("compiling ")
+        process.send_signal(number)
+        code, stderr = end(process)
+    finally:
+        process.kill()
+    assert (code, stderr.splitlines()[-1]) == (130, "intaglio: error: interrupted")
+
+
 def test_mistakes_are_one_line(bundle: Path, workshop: Workshop) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
@@ -305,4 +327,11 @@ def test_a_model_is_compiled_first(workshop: Workshop, tmp_path: Path) -> None:
             assert answer.json["choices"][0]["text"] == text
             assert served.ask("/v1/models").json["data"][0]["id"] == "model"
             process.send_signal(signal.SIGTERM)
-            assert end(process)[0] == 0
+            code, stderr = end(process)
+    assert code == 0
+    generated, listed = (json.loads(line) for line in stderr.splitlines() if line[0] == "{")
+    assert (generated["status"], generated["path"]) == (200, COMPLETIONS)
+    assert (generated["prompt_tokens"], generated["generated_tokens"]) == (1, 9)
+    assert generated["id"] == answer.json["id"] == answer.headers["x-request-id"]
+    assert 0 <= generated["queued"] <= generated["first_token"] <= generated["seconds"]
+    assert listed["path"] == "/v1/models" and "prompt_tokens" not in listed

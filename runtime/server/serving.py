@@ -110,8 +110,9 @@ class Server:
         try:
             with self.serving(engine, name):
                 on_ready()
-                while not stop.wait(1.0) and self._thread.is_alive():
-                    pass
+                while not stop.wait(1.0):
+                    if not self._thread.is_alive():
+                        raise RuntimeError("the event loop's thread ended: its error is above")
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
