@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
 from helpers import write_tokenizer
 from tiny import CASES, weights_of, write_folder
 from workshop import Workshop
 
 from intaglio.codegen.bundle import BuildOptions
 from intaglio.runtime.engine import Engine
+from intaglio.runtime.server import serving
 from intaglio.runtime.server.serving import Server, ServeSettings
 
 TEMPLATE = "{% for m in messages %}{{ m.role[0] }}:{{ m.content }};{% endfor %}a:"
@@ -144,6 +146,9 @@ class Answer:
 def serve(bundle: Path, **settings: Any) -> Iterator[Served]:
     """Serve a bundle at a free port during the block."""
     engine = Engine.load(bundle)
-    server = Server(replace(ServeSettings(port=0, grace_s=5), **settings))
+    with pytest.MonkeyPatch.context() as patch:
+        # it would be printed wherever the tests are by then
+        patch.setattr(serving, "log_line", lambda record: None)
+        server = Server(replace(ServeSettings(port=0, grace_s=5), **settings))
     with server.listening(), server.serving(engine, MODEL):
         yield Served(Engine.load(bundle), server.address)

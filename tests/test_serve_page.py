@@ -132,7 +132,8 @@ def test_a_script_that_got_in_would_not_run(page: Page) -> None:
             const script = document.createElement("script");
             script.textContent = "window.hacked = 1";
             document.body.append(script);
-            document.body.insertAdjacentHTML("beforeend", "<img src=x onerror='window.hacked = 1'>");
+            const image = "<img src=x onerror='window.hacked = 1'>";
+            document.body.insertAdjacentHTML("beforeend", image);
         }"""
     )
     page.wait_for_timeout(100)
