@@ -1,4 +1,4 @@
-# demo, test, lint, oracle, bench: the only commands to learn.
+# demo, test, lint, oracle, bench, peers: the only commands to learn.
 PYTHON ?= python3
 VENV := .venv
 ORACLE := .venv-oracle
@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 2
 DEMO := build/smollm2-135m-instruct
 
-.PHONY: demo test bench oracle references golden lint audit lock clean
+.PHONY: demo test bench peers oracle references golden lint audit lock clean
 
 demo: $(VENV)/installed
 	$(BIN)/intaglio pull smollm2-135m-instruct
@@ -19,6 +19,10 @@ test: $(VENV)/installed-test
 
 bench: $(VENV)/installed
 	$(BIN)/intaglio bench smollm2-135m-instruct
+
+# llama.cpp and transformers beside it; needs cmake and a C++ compiler, ROWS=decode for less
+peers: $(VENV)/installed-plot
+	$(BIN)/python benchmarks/peers.py $(if $(ROWS),--rows $(ROWS)) --plot build/peers/peers.png
 
 oracle: $(ORACLE)/installed
 	$(ORACLE)/bin/python -m pytest -m oracle

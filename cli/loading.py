@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,23 +86,30 @@ def load_for_serving(
 
 def load_session(
     model: str,
-    kinds: tuple[str, ...],
+    steps: Sequence[tuple[str, int]],
     build: dict[str, Any],
     *,
+    positions: int,
     weights: str | None = None,
     threads: int | None = None,
     random: bool = False,
 ) -> Session:
-    """Every graph of `kinds`, all batches, without a tokenizer. `random`: weights made up."""
-    bundle = _bundle_of(model, kinds, build, needs_weights=not random)
+    """The graph of each (kind, batch) of `steps`, without a tokenizer. `random`: weights made up.
+
+    Raises `UserError`, before anything is compiled or read, if the context is less than
+    `positions` or a bundle lacks one of the graphs.
+    """
+    kinds = tuple(dict.fromkeys(kind for kind, _ in steps))
+    bundle = _bundle_of(model, kinds, build, needs_weights=not random, positions=positions)
     manifest = Manifest.load(bundle)
-    names = dict.fromkeys(graph.step for graph in manifest.graphs if graph.kind in kinds)
+    _check_positions(manifest.cache.context, positions)
+    names = list(dict.fromkeys(manifest.step_name(kind, batch) for kind, batch in steps))
     checkpoint: Checkpoint
     if random:
         checkpoint = RandomWeights(manifest.weights)
     else:
         checkpoint = find_weights(bundle, manifest, Path(weights) if weights else None)
-    return Session(bundle, manifest, checkpoint, graphs=list(names), threads=threads)
+    return Session(bundle, manifest, checkpoint, graphs=names, threads=threads)
 
 
 def graph_name(manifest: Manifest, kind: str) -> str:
@@ -120,9 +128,13 @@ def peak_rss_bytes() -> int:
 
 
 def _bundle_of(
-    model: str, kinds: tuple[str, ...], build: dict[str, Any], needs_weights: bool = True
+    model: str,
+    kinds: tuple[str, ...],
+    build: dict[str, Any],
+    needs_weights: bool = True,
+    positions: int = 0,
 ) -> Path:
-    """The bundle that `model` is, or one built of it under the cache folder."""
+    """The bundle that `model` is, or one built of it, with `positions`, under the cache folder."""
     if is_bundle(Path(model)):
         check_fixed(Manifest.load(Path(model)), build)
         return Path(model)
@@ -136,8 +148,16 @@ def _bundle_of(
     slots = 1 if "batched" not in kinds and "ragged" not in kinds else _ROWS
     defaults = {"slots": slots, "windows": WINDOWS}
     chosen = options.to_build_options({**defaults, **build}, kinds=kinds)
+    _check_positions(chosen.graphs(loaded.config)[0].cache.context, positions)
     with compile_progress() as progress:
         return cached_bundle(loaded, chosen, progress)
+
+
+def _check_positions(context: int, positions: int) -> None:
+    if positions > context:
+        raise UserError(
+            f"{positions} positions are more than the context, {context}: use --context"
+        )
 
 
 def check_fixed(manifest: Manifest, build: dict[str, Any]) -> None:

@@ -7,6 +7,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from intaglio.runtime.errors import UserError
+from intaglio.runtime.host import usable_threads
+
+from .progress import say
+
 if TYPE_CHECKING:
     from intaglio.codegen.bundle import BuildOptions
 
@@ -64,8 +69,23 @@ weights = click.option(
     metavar="DIR",
     help="Folder to take the weights from, instead of the bundle or its checkpoint.",
 )
+
+
+def _usable(context: click.Context, option: click.Parameter, count: int | None) -> int:
+    if count is not None and count < 1:
+        raise UserError(f"threads is {count}: must be 1 or more")
+    usable = usable_threads(count)
+    if count is not None and usable < count:
+        say(f"--threads {count}: only {usable} can run at once here: using {usable}")
+    return usable
+
+
 threads = click.option(
-    "--threads", type=int, metavar="N", help="CPU threads.  [default: the physical cores]"
+    "--threads",
+    type=int,
+    metavar="N",
+    callback=_usable,
+    help="CPU threads.  [default: the physical cores]",
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 verbose = click.option("-v", "--verbose", is_flag=True, help="Print the compile commands.")

@@ -49,6 +49,9 @@ class BuildOptions:
     batches: tuple[int, ...] = ()
     chunk: int | None = None
     windows: tuple[int, ...] = ()
+    # positions a block of a packed layout's cache holds: at a head size of 64 in 16 bits, 8 KB of
+    # keys, so that a step's write touches two pages and products fill the vectors
+    block: int = 64
     precision: Precision = "fast"
     target: str = "cpu"
     arch: str | None = None
@@ -65,10 +68,11 @@ class BuildOptions:
         if self.precision == "fast":
             operands = matmul_dtype(target.check_arch(self.arch), layout, config.dtype)
         plan = GraphPlan(
-            CacheShape(context, self.slots, self.precision),
+            CacheShape(context, self.slots, self.precision, self.block if layout == "packed" else None),
             self.chunk if self.chunk is not None else min(_DEFAULT_CHUNK, context),
             self.batches,
-            tuple(window for window in self.windows if window < context),
+            # a blocked cache is read as far as it is filled: it needs no windows
+            tuple(w for w in self.windows if w < context and layout == "rowmajor"),
             layout,
             operands,
         )

@@ -54,6 +54,7 @@ class GraphView:
         self.rms_norm_eps = config.rms_norm_eps
         self.attention_scale = config.head_dim**-0.5
         self.context, self.window = graph.cache.context, graph.window
+        self.block, self.blocks = graph.cache.block, graph.cache.blocks
         self.slots = graph.cache.slots
         self.lanes, self.new, self.rows = graph.batch, graph.chunk, graph.rows
         self.group = config.num_heads // config.num_kv_heads
@@ -119,6 +120,19 @@ class GraphView:
         """How many tiles cover a size."""
         return -(-size // tile)
 
+    # -- how the cache lies
+
+    @property
+    def attention_template(self) -> str:
+        return f"attention{'_blocked' if self.block else ''}.mlir.j2"
+
+    @property
+    def cache_write_chunk_template(self) -> str:
+        return f"cache_write_chunk{'_blocked' if self.block else ''}.mlir.j2"
+
+    def row_names(self, name: str) -> list[str]:
+        return [f"{name}{row}" for row in range(self.rows)]
+
     # -- results
 
     @property
@@ -165,7 +179,10 @@ class GraphView:
 
     @property
     def _shared(self) -> dict[str, str]:
-        shared = {"%cos": self.angle, "%sin": self.angle, "%cached": self.cached_mask}
+        cached = {"%cached": self.cached_mask}
+        if self.block:
+            cached = {"%past": self.pasts, "%blocks": "index"}
+        shared = {"%cos": self.angle, "%sin": self.angle, **cached}
         if self.new > 1:
             shared["%causal"] = self.causal_mask
         return shared
@@ -195,6 +212,16 @@ class GraphView:
     @property
     def cached_mask(self) -> str:
         return tensor_type(self.lanes, self.window, "i1")
+
+    @property
+    def pasts(self) -> str:
+        """How many positions are cached before a step, for each slot and kv head."""
+        return tensor_type(self.lanes * self.num_kv_heads, "i32")
+
+    @property
+    def chunk_blocks(self) -> int:
+        """Blocks that a chunk's positions can lie in, from wherever it starts."""
+        return min(self.blocks, -(-(self.new - 1) // self.block) + 1)
 
     @property
     def causal_mask(self) -> str:

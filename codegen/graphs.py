@@ -19,12 +19,20 @@ Precision = Literal["exact", "fast"]
 class CacheShape:
     """The key and value cache that all graphs of a bundle share.
 
-    k is `[layers, slots, kv_heads, head_dim, context]`, v `[…, context, head_dim]`.
+    k is `[layers, slots, kv_heads, head_dim, context]`, v `[…, context, head_dim]`. With `block`
+    the positions lie in blocks of that many, and a step reads as many blocks as it needs:
+    k `[layers, slots, kv_heads, blocks, head_dim, block]`, v `[…, blocks, block, head_dim]`.
     """
 
     context: int
     slots: int
     precision: Precision
+    block: int | None = None
+
+    @property
+    def blocks(self) -> int:
+        """How many blocks hold the context; two at least, as IREE cannot distribute over one."""
+        return max(2, -(-self.context // self.block)) if self.block else 1
 
     def dtype(self, config: ModelConfig) -> str:
         """f32 for `exact`; for `fast` the weights' 16-bit type, bf16 where they are f32."""
@@ -35,6 +43,11 @@ class CacheShape:
     def tensors(self, config: ModelConfig) -> list[TensorSpec]:
         outer = (config.num_layers, self.slots, config.num_kv_heads)
         dtype = self.dtype(config)
+        if self.block:
+            return [
+                TensorSpec("k", (*outer, self.blocks, config.head_dim, self.block), dtype),
+                TensorSpec("v", (*outer, self.blocks, self.block, config.head_dim), dtype),
+            ]
         return [
             TensorSpec("k", (*outer, config.head_dim, self.context), dtype),
             TensorSpec("v", (*outer, self.context, config.head_dim), dtype),

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
 from .generation import prefill_prompt
+from .manifest import Manifest
+from .sampling import Sampler, SamplingParams
 from .session import Session, Step
 
-_STREAM_BYTES = 1 << 28
+# read by all threads together: more than the largest shared cache, so that it comes from memory
+_STREAM_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -35,14 +38,19 @@ class BenchRow:
 
 
 def read_bandwidth(threads: int) -> float:
-    """Bytes a second that `threads` read from memory together: the best of five passes."""
-    blocks = [np.ones(_STREAM_BYTES // 8, np.int64) for _ in range(threads)]
+    """Bytes a second that `threads` read from memory together: the best of five passes.
+
+    A sum of int64: numpy's keeps several vectors in flight, which its maximum does not, and so
+    reads a tenth more; a loop in C with prefetches tuned for the machine reads 5 % more still.
+    """
+    blocks = [np.ones(_STREAM_BYTES // 8 // threads, np.int64) for _ in range(threads)]
     best = 0.0
     with ThreadPoolExecutor(threads) as pool:
         for _ in range(5):
             start = time.perf_counter()
-            list(pool.map(np.max, blocks))
-            best = max(best, threads * _STREAM_BYTES / (time.perf_counter() - start))
+            list(pool.map(np.sum, blocks))
+            seconds = time.perf_counter() - start
+            best = max(best, sum(block.nbytes for block in blocks) / seconds)
     return best
 
 
@@ -52,49 +60,98 @@ def bench(
     prompt: int,
     generate: int,
     batches: Sequence[int],
+    kinds: Sequence[str] = ("ragged",),
+    sampling: SamplingParams | None = None,
     repetitions: int,
     depth: int = 0,
     bandwidth: float,
 ) -> Iterator[BenchRow]:
     """Rows as they are measured: the prompt, then generation at each batch, from position `depth`.
 
-    Batch 1 is `decode`, more are `ragged`. Every test is run once more first, to warm up.
+    Batch 1 is `decode`, more are each of `kinds`. With `sampling`, each test is there a second
+    time with its tokens chosen so on the host. The tests of one batch take turns, so that what
+    disturbs the machine disturbs all; each is run once more first, to warm up.
+    Raises `UserError` if the session has no graph of that batch.
     """
-    facts = session.manifest
+    manifest = session.manifest
     if prompt:
         chunks = -(-prompt // session.graph("prefill").chunk)
-        tokens = [index % facts.model.vocab_size for index in range(prompt)]
-        times = _repeat(lambda: prefill_prompt(session, tokens).token, repetitions)
-        yield _row(f"pp{prompt}", 1, prompt, chunks, facts.weight_bytes * chunks, times, bandwidth)
-    a_position = facts.cache.nbytes / facts.cache.slots / facts.cache.context
+        tokens = [index % manifest.model.vocab_size for index in range(prompt)]
+        run = {f"pp{prompt}": lambda: prefill_prompt(session, tokens).token}
+        weights = chunks * _weights_read(manifest)
+        for test, times in _take_turns(run, repetitions):
+            yield _row(test, 1, prompt, chunks, weights, times, bandwidth)
+    positions = range(depth, depth + generate)
+    a_position = manifest.cache.nbytes / manifest.cache.slots / manifest.cache.context
     for batch in batches if generate else ():
-        step = _stepper(session, batch)
+        runs = {}
+        for kind in kinds if batch > 1 else ("decode",):
+            name = f"tg{generate}{_suffix(kind, batch, depth)}"
+            step = _stepper(session, kind, batch)
+            runs[name] = _greedy(step, positions)
+            if sampling is not None:
+                runs[f"{name} sampled"] = _sampled(session, step, batch, sampling, positions)
+        read = _weights_read(manifest) + batch * (depth + generate / 2) * a_position
+        for test, times in _take_turns(runs, repetitions):
+            yield _row(test, batch, batch * generate, generate, read * generate, times, bandwidth)
 
-        def run(step: Callable[[int], Step] = step) -> object:
-            # the tokens are read, as a greedy loop must before its next step
-            return [step(position).tokens for position in range(depth, depth + generate)]
 
-        read = facts.weight_bytes + batch * (depth + generate / 2) * a_position
-        name = f"tg{generate}" + (f"@b{batch}" if batch > 1 else "")
-        name += f"@d{depth}" if depth else ""
-        times = _repeat(run, repetitions)
-        yield _row(name, batch, batch * generate, generate, read * generate, times, bandwidth)
+def _suffix(kind: str, batch: int, depth: int) -> str:
+    rows = f"@b{batch}" if batch > 1 else ""
+    start = f"@d{depth}" if depth else ""
+    return rows + start + (" batched" if kind == "batched" else "")
 
 
-def _stepper(session: Session, batch: int) -> Callable[[int], Step]:
-    if batch == 1:
+def _weights_read(manifest: Manifest) -> int:
+    """Bytes of weights that a step reads: of an embedding that is not the head, only some rows."""
+    embed = 0 if manifest.model.tie_word_embeddings else manifest.weights[0].nbytes
+    return manifest.weight_bytes - embed
+
+
+_AtPosition = Callable[[int], Step]
+
+
+def _stepper(session: Session, kind: str, batch: int) -> _AtPosition:
+    if kind == "decode":
         return lambda position: session.decode(1, position)
-    name = session.step_name("ragged", batch)
+    name = session.manifest.step_name(kind, batch)
+    if kind == "batched":
+        return lambda position: session.batched([1] * batch, position, graph=name)
     return lambda position: session.ragged([1] * batch, [position] * batch, graph=name)
 
 
-def _repeat(run: Callable[[], object], repetitions: int) -> list[float]:
-    times = []
+def _greedy(step: _AtPosition, positions: range) -> Callable[[], object]:
+    # the tokens are read, as a greedy loop must before its next step
+    return lambda: [step(position).tokens for position in positions]
+
+
+def _sampled(
+    session: Session, step: _AtPosition, batch: int, params: SamplingParams, positions: range
+) -> Callable[[], object]:
+    vocab_size = session.manifest.model.vocab_size
+    samplers = [Sampler(params, vocab_size) for _ in range(batch)]
+
+    def run() -> None:
+        for position in positions:
+            logits = step(position).logits.reshape(batch, vocab_size)
+            for sampler, row in zip(samplers, logits, strict=True):
+                sampler.observe([sampler.sample(row)])
+
+    return run
+
+
+def _take_turns(
+    runs: Mapping[str, Callable[[], object]], repetitions: int
+) -> Iterator[tuple[str, list[float]]]:
+    """Each run's name and the seconds of its repetitions, without the first, which warms up."""
+    times: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(repetitions + 1):
-        start = time.perf_counter()
-        run()
-        times.append(time.perf_counter() - start)
-    return times[1:]
+        for name, run in runs.items():
+            start = time.perf_counter()
+            run()
+            times[name].append(time.perf_counter() - start)
+    for name, seconds in times.items():
+        yield name, seconds[1:]
 
 
 def _row(

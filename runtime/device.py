@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import UserError
-from .host import usable_cores
+from .host import narrowed_cpus, usable_threads
 from .manifest import ITEM_SIZES, TensorSpec, WeightSpec
 
 ELEMENT_TYPES = {
@@ -32,7 +32,7 @@ class Device:
 
     def __init__(self, driver: str, threads: int | None = None) -> None:
         if driver == "local-task":
-            _set_threads(threads or usable_cores())
+            _set_threads(usable_threads(threads))
         self.driver = driver
         self.instance = rt.VmInstance()
         self.hal = _open(driver)
@@ -71,20 +71,26 @@ class Device:
         spec = TensorSpec(weight.name, weight.stored_shape, weight.dtype)
         if not self._is_host or data.ctypes.data % _ALIGNMENT:
             return self.put(spec, data)
-        buffer = self.hal.allocator.import_host_allocation(data, self._memory, _USAGE)
-        return rt.HalBufferView(buffer, list(spec.shape), ELEMENT_TYPES[spec.dtype])
+        return self._import(spec, data)
 
-    def zeros(self, spec: TensorSpec) -> Any:
-        """A buffer view of zeros: a cache. Raises `UserError` where there is no memory for it."""
+    def zeros(self, spec: TensorSpec) -> tuple[Any, object]:
+        """A buffer view of zeros, a cache, and what must be kept alive as long as it is used.
+
+        On the host its pages are the system's own zeros until they are written: nothing is filled,
+        and slots that are not used take no memory. Raises `UserError` where there is none.
+        """
         try:
+            if self._is_host:
+                memory = _aligned_zeros(spec.nbytes)
+                return self._import(spec, memory), memory
             buffer = self.hal.allocator.allocate_buffer(self._memory, _USAGE, spec.nbytes)
-        except (RuntimeError, TypeError):  # the latter for more than 2⁶² bytes
+        except (RuntimeError, TypeError, MemoryError, ValueError):
             raise UserError(
                 f"no memory for the cache: {spec.name} takes {spec.nbytes / 1e6:,.0f} MB: "
                 "use a smaller --context or fewer --slots"
             ) from None
         buffer.fill_zero(0, spec.nbytes)
-        return rt.HalBufferView(buffer, list(spec.shape), ELEMENT_TYPES[spec.dtype])
+        return rt.HalBufferView(buffer, list(spec.shape), ELEMENT_TYPES[spec.dtype]), None
 
     def bits(self, view: Any, spec: TensorSpec) -> npt.NDArray[Any]:
         """The buffer itself as unsigned integers of `spec`'s shape, where the host can write it.
@@ -101,11 +107,25 @@ class Device:
         dtype = np.dtype(NUMPY_DTYPES[spec.dtype])
         return np.array(view.map().asarray(list(spec.shape), dtype))
 
+    def _import(self, spec: TensorSpec, data: npt.NDArray[np.uint8]) -> Any:
+        buffer = self.hal.allocator.import_host_allocation(data, self._memory, _USAGE)
+        return rt.HalBufferView(buffer, list(spec.shape), ELEMENT_TYPES[spec.dtype])
+
+
+def _aligned_zeros(nbytes: int) -> npt.NDArray[np.uint8]:
+    room = np.zeros(nbytes + _ALIGNMENT, np.uint8)
+    start = -room.ctypes.data % _ALIGNMENT
+    return room[start : start + nbytes]
+
 
 @cache
 def _set_threads(count: int) -> None:
     # process-wide in IREE: the first device's count is everybody's
-    rt.flags.parse_flags(f"--task_topology_group_count={count}")
+    if cpus := narrowed_cpus(count):
+        # workers that are only counted run on any CPU, whatever taskset gave this process
+        rt.flags.parse_flags(f"--task_topology_cpu_ids={','.join(map(str, cpus))}")
+    else:
+        rt.flags.parse_flags(f"--task_topology_group_count={count}")
 
 
 @cache

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
+from collections.abc import Collection
 from functools import cache
 from pathlib import Path
+
+from .cgroups import cpu_quota
 
 _CPUINFO = Path("/proc/cpuinfo")
 # of /proc/cpuinfo's flags, those that compiled code depends on (the rest are the kernel's)
@@ -13,14 +17,50 @@ _X86_FEATURE = re.compile(r"ss?se\w*|avx\w*|fma|bmi[12]|f16c|movbe|abm|popcnt|am
 
 
 def usable_cores() -> int:
-    """Physical cores this process may run on: its cpuset's, a hyperthread pair counted once."""
-    every_cpu = range(os.cpu_count() or 1)
-    allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else every_cpu
-    cores = set()
-    for cpu in allowed:
+    """Physical cores this process may use: its cpuset's, a hyperthread pair counted once, and no
+    more than a container's CPU quota keeps busy."""
+    return _within_quota(len(_by_core()))
+
+
+def usable_threads(wanted: int | None) -> int:
+    """How many threads to run: by default one a usable core; `wanted` if there are so many CPUs.
+
+    More could not run at once.
+    """
+    return usable_cores() if wanted is None else min(wanted, _within_quota(len(_allowed_cpus())))
+
+
+def narrowed_cpus(count: int) -> list[int]:
+    """The first `count` CPUs of a cpuset narrower than the machine, a core each as far as they go.
+
+    Empty where every CPU may be used. At most as many as are allowed.
+    """
+    cores = _by_core()
+    allowed = sorted((place, cpu) for core in cores for place, cpu in enumerate(core))
+    if len(allowed) == os.cpu_count():
+        return []
+    return [cpu for _, cpu in allowed][:count]
+
+
+def _by_core() -> list[list[int]]:
+    """The CPUs this process may run on, those of one physical core together."""
+    cores: dict[str, list[int]] = {}
+    for cpu in sorted(_allowed_cpus()):
         siblings = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
-        cores.add(siblings.read_text().strip() if siblings.exists() else str(cpu))
-    return max(len(cores), 1)
+        core = siblings.read_text().strip() if siblings.exists() else str(cpu)
+        cores.setdefault(core, []).append(cpu)
+    return list(cores.values())
+
+
+def _allowed_cpus() -> Collection[int]:
+    if hasattr(os, "sched_getaffinity"):
+        return os.sched_getaffinity(0)
+    return range(os.cpu_count() or 1)
+
+
+def _within_quota(cpus: int) -> int:
+    quota = cpu_quota()
+    return max(cpus if quota is None else min(cpus, math.ceil(quota)), 1)
 
 
 @cache

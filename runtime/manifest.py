@@ -8,6 +8,7 @@ import math
 import os
 import types
 from dataclasses import asdict, dataclass, fields, is_dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -170,6 +171,13 @@ class Manifest:
     def weight_bytes(self) -> int:
         return sum(weight.nbytes for weight in self.weights)
 
+    def step_name(self, kind: str, batch: int) -> str:
+        """The step of a kind that takes `batch` rows. Raises `UserError` if there is none."""
+        for graph in self.graphs:
+            if (graph.kind, graph.batch) == (kind, batch):
+                return graph.step
+        raise UserError(f"the bundle has no {kind} graph of {batch} rows: compile with --batch")
+
 
 def is_bundle(folder: Path) -> bool:
     """Whether the folder holds a manifest; False for what cannot be a path, too."""
@@ -234,17 +242,20 @@ def _check_file(bundle: Path, graph: GraphFacts) -> None:
         raise UserError(f"{path}: sha256 is not the manifest's: truncated or changed; recompile")
 
 
+_hints_of = cache(get_type_hints)
+
+
 def _build(cls: Any, value: Any, where: str) -> Any:
     """A dataclass of this module from JSON, every field's type checked."""
     if is_dataclass(cls):
         if not isinstance(value, dict):
             raise UserError(f"{where}: expected an object")
-        hints = get_type_hints(cls)
+        build: Any = cls
+        hints = _hints_of(build)
         known = {field.name for field in fields(cls)}
         if known != set(value):
             odd = sorted(known ^ set(value))[0]
             raise UserError(f"{where}: field {odd!r} is missing or unknown: compile again")
-        build: Any = cls
         return build(**{n: _build(hints[n], v, f"{where}: {n}") for n, v in value.items()})
     if get_origin(cls) is tuple:
         if not isinstance(value, list):

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from intaglio.runtime.errors import UserError
 
+_TABLE_ROWS = 64
+
 
 @dataclass(frozen=True)
 class SamplingParams:
@@ -151,12 +153,12 @@ class Sampler:
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """The tokens that may be drawn and their weights (the likeliest weighs 1), both [n]."""
         params = self.params
-        ids = np.arange(scores.size)
         # Temperature keeps the order, so top-k may go first and leave less to exponentiate.
         if 0 < params.top_k < scores.size:
-            place = scores.size - params.top_k
-            ids = np.flatnonzero(scores >= np.partition(scores, place)[place])
+            ids = _likeliest(scores, params.top_k)
             scores = scores[ids]
+        else:
+            ids = np.arange(scores.size)
         with np.errstate(over="ignore"):  # a tiny temperature makes -inf, which weighs 0
             weights = np.exp((scores.astype(np.float64) - scores.max()) / params.temperature)
         if params.top_p < 1:
@@ -166,6 +168,26 @@ class Sampler:
             likely = weights >= params.min_p
             ids, weights = ids[likely], weights[likely]
         return ids, weights
+
+
+def _likeliest(scores: NDArray[np.floating], count: int) -> NDArray[np.int64]:
+    """Places in scores [n], rising, of the count largest and of what ties with the last of them.
+
+    Seen as a table, only a column whose maximum is among the count largest maxima can hold one:
+    with few wanted of many, a single pass over the scores and nothing of their size allocated.
+    """
+    columns = scores.size // _TABLE_ROWS
+    if count < columns:
+        tabled = _TABLE_ROWS * columns
+        maxima = scores[:tabled].reshape(_TABLE_ROWS, columns).max(axis=0)
+        reaching = np.flatnonzero(maxima >= np.partition(maxima, -count)[-count])
+        row_starts = np.arange(0, tabled, columns)[:, np.newaxis]
+        places = np.append(row_starts + reaching, np.arange(tabled, scores.size))
+    else:
+        places = np.arange(scores.size)
+    likely = scores[places]
+    found: NDArray[np.int64] = places[likely >= np.partition(likely, -count)[-count]]
+    return found
 
 
 def _nucleus(probs: NDArray[np.float64], top_p: float) -> NDArray[np.int64]:

@@ -207,6 +207,7 @@ class Scheduler:
         if not feeding:
             return 0, 0.0
         batch = next(size for size in self._machine.batches if size > max(feeding))
+        self._slots.fill_shortly(batch, max(len(self._slots[i].tokens) for i in feeding))
         tokens, positions = [0] * batch, [0] * batch
         for i in range(batch):
             if i in feeding:

@@ -94,15 +94,18 @@ class Session:
     def clear(self) -> None:
         """A cache of zeros."""
         cache = self.manifest.cache
-        self._k, self._v = self._device.zeros(cache.k), self._device.zeros(cache.v)
+        self._k, k_memory = self._device.zeros(cache.k)
+        self._v, v_memory = self._device.zeros(cache.v)
+        # last: what was there before is freed only now that no view of it is left
+        self._cache_memory = (k_memory, v_memory)
 
     def copy_slot(self, source: int, target: int, count: int) -> None:
-        """Give `target` the first `count` cached positions of `source`."""
+        """Give `target` the first `count` cached positions of `source`, or some more."""
         for half in self._halves(count):
             half[:, target] = half[:, source]
 
     def swap_slots(self, one: int, other: int, count: int) -> None:
-        """Exchange the first `count` cached positions of two slots."""
+        """Exchange the first `count` cached positions of two slots, or some more."""
         for half in self._halves(count):
             half[:, [one, other]] = half[:, [other, one]]
 
@@ -110,6 +113,9 @@ class Session:
         """Keys and values of the first `count` positions, slots on axis 1, in place."""
         cache = self.manifest.cache
         keys, values = self._device.bits(self._k, cache.k), self._device.bits(self._v, cache.v)
+        if keys.ndim == 6:  # the positions lie in blocks: whole ones, each in one piece
+            blocks = -(-count // keys.shape[-1])
+            return keys[:, :, :, :blocks], values[:, :, :, :blocks]
         return keys[..., :count], values[..., :count, :]
 
     def has(self, name: str) -> bool:
@@ -119,13 +125,6 @@ class Session:
     def graph(self, name: str) -> GraphFacts:
         """The facts of a loaded step, of its largest window. Raises `KeyError` if not loaded."""
         return self._graphs[name][-1].facts
-
-    def step_name(self, kind: str, batch: int) -> str:
-        """The loaded step of a kind that takes `batch` rows. Raises `UserError` if none does."""
-        for name, graphs in self._graphs.items():
-            if graphs[0].facts.kind == kind and graphs[0].facts.batch == batch:
-                return name
-        raise UserError(f"the bundle has no {kind} graph of {batch} rows: compile with --batch")
 
     def prefill(
         self, tokens: Sequence[int], *, slot: int = 0, start: int = 0, graph: str = "prefill"

@@ -94,6 +94,19 @@ class Slots(Generic[T]):
             one.live, other.live = other.live, one.live
         return shared[best]
 
+    def fill_shortly(self, rows: int, reach: int) -> None:
+        """Let what only fills a step of `rows` up be short: it is read as far as the live ones.
+
+        An idle slot there that holds more than `reach` changes places with a shorter one above.
+        """
+        for index in range(rows):
+            slot = self._slots[index]
+            above = range(rows, len(self._slots))
+            if slot.live is None and len(slot.tokens) > reach and above:
+                shortest = min(above, key=lambda i: len(self._slots[i].tokens))
+                if len(self._slots[shortest].tokens) < len(slot.tokens):
+                    self._swap(index, shortest)
+
     def forget(self) -> None:
         """The cache was cleared: nobody is live and nothing is remembered."""
         self._slots = [Slot() for _ in self._slots]

@@ -30,6 +30,7 @@ SERVED = BuildOptions(
     slots=4,
     batches=(2, 4),
     chunk=16,
+    block=16,
     precision="exact",
 )
 # answers that take a while: a context of 8192

@@ -13,10 +13,8 @@ import numpy as np
 import pytest
 from helpers import (
     TINY_OPTIONS,
-    compile_cache,
     invoke,
     own_cache,
-    refused,
     run,
     succeed,
     write_tokenizer,
@@ -265,24 +263,3 @@ def test_eval_of_too_little(bundle: Path, tmp_path: Path) -> None:
         assert result.exit_code == 2
         said = f"the text has {len(text)} tokens: perplexity needs at least 2"
         assert result.stderr == f"intaglio: error: {said}\n"
-
-
-def test_bench(workshop: Workshop, tmp_path: Path) -> None:
-    sizes = ["-p", "20", "-n", "4", "-b", "1,2,4", "-r", "2", "-d", "3"]
-    shape = ["--context", "64", "--chunk", "16"]
-    config = CASES["llama_bf16"].config
-    (tmp_path / "config.json").write_text(json.dumps(config))
-    with compile_cache(workshop):
-        found = invoke("bench", tmp_path, "--dummy-weights", "-o", "json", *sizes, *shape)
-        assert found.exit_code == 0, found.output
-        table = succeed("bench", tmp_path, "--dummy-weights", *sizes, *shape)
-        refused_line = refused("bench", tmp_path, "--dummy-weights", *sizes, "-n", "65", *shape)
-    rows = json.loads(found.stdout)
-    assert [row["test"] for row in rows] == ["pp20", "tg4@d3", "tg4@b2@d3", "tg4@b4@d3"]
-    assert [row["batch"] for row in rows] == [1, 1, 2, 4]
-    for row in rows:
-        assert row["tokens_per_s"] > 0 and row["ms_per_step"] > 0
-        assert 0 < row["bandwidth_fraction"] < 10
-    assert "GB/s" in found.stderr and "context 64" in found.stderr
-    assert table.startswith("| test | tokens/s |") and table.count("\n") == 6
-    assert "more positions than the context, 64" in refused_line

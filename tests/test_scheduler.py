@@ -334,6 +334,24 @@ def test_a_long_memory_is_not_given_up_for_a_short_beginning() -> None:
     assert again.cached == len(long.prompt) - 1
 
 
+def test_what_fills_a_graph_up_is_short() -> None:
+    machine = FakeMachine(4, 40, 4, [2, 4])
+    scheduler = Scheduler(machine, budget=40, max_queue=9)
+    scheduler.submit([FakeJob([0, 1] * 9, 2), FakeJob([1, 0] * 9, 2)])
+    run(scheduler, machine)
+    job = FakeJob([1, 1], 4)
+    scheduler.submit([job])
+    scheduler.step()
+    # slot 1 is in the step, and slots 2 and 3 remember nothing
+    assert [len(scheduler._slots[i].tokens) for i in range(4)][1] <= 3
+    run(scheduler, machine)
+    assert job.tokens == alone(job.prompt, 4)
+    again = FakeJob([1, 0] * 9, 1)
+    scheduler.submit([again])
+    run(scheduler, machine)
+    assert again.cached == 17
+
+
 def test_a_cancelled_row_is_gone_by_the_next_step() -> None:
     scheduler, machine = scheduler_of(2, budget=100)
     gone, stays = FakeJob([0], 30), FakeJob([1, 1], 5)

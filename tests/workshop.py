@@ -26,14 +26,17 @@ from intaglio.runtime.weights import find_weights
 from intaglio.templates import environment, overlay
 
 # a chunk that does not divide the context: the last one moves back
-TINY = BuildOptions(kinds=ALL_KINDS, context=CONTEXT, slots=4, chunk=32, precision="exact")
+# and blocks of which the context takes several
+TINY = BuildOptions(
+    kinds=ALL_KINDS, context=CONTEXT, slots=4, chunk=32, block=16, precision="exact"
+)
 
 # how a tiny model is built: weights in tiles, as the CPU likes them best and gets by default; as
 # the checkpoint has them; and each step compiled for parts of the context, too
 BUILDS = {
     "packed": TINY,
     "rowmajor": replace(TINY, layout="rowmajor"),
-    "windows": replace(TINY, windows=(16,)),
+    "windows": replace(TINY, layout="rowmajor", windows=(16,)),
 }
 
 

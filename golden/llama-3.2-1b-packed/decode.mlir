@@ -20,81 +20,89 @@ module @decode {
       %layer14_attn_norm: tensor<2048xbf16>, %layer14_qkv: tensor<192x1024x16x2xbf16>, %layer14_o: tensor<128x1024x16x2xbf16>, %layer14_mlp_norm: tensor<2048xbf16>, %layer14_gate_up: tensor<1024x1024x16x2xbf16>, %layer14_down: tensor<128x4096x16x2xbf16>,
       %layer15_attn_norm: tensor<2048xbf16>, %layer15_qkv: tensor<192x1024x16x2xbf16>, %layer15_o: tensor<128x1024x16x2xbf16>, %layer15_mlp_norm: tensor<2048xbf16>, %layer15_gate_up: tensor<1024x1024x16x2xbf16>, %layer15_down: tensor<128x4096x16x2xbf16>,
       %token: tensor<i32>, %position: tensor<i32>,
-      %k: tensor<16x8x8x64x2048xbf16> {tf.aliasing_output = 2 : i32},
-      %v: tensor<16x8x8x2048x64xbf16> {tf.aliasing_output = 3 : i32})
-      -> (tensor<i32>, tensor<128256xf32>, tensor<16x8x8x64x2048xbf16>, tensor<16x8x8x2048x64xbf16>) {
+      %k: tensor<16x8x8x32x64x64xbf16> {tf.aliasing_output = 2 : i32},
+      %v: tensor<16x8x8x32x64x64xbf16> {tf.aliasing_output = 3 : i32})
+      -> (tensor<i32>, tensor<128256xf32>, tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) {
     %first_slot = arith.constant 0 : index
     %tokens = stablehlo.reshape %token : (tensor<i32>) -> tensor<1xi32>
+    %position_value = tensor.extract %position[] : tensor<i32>
+    %cached_positions = arith.index_cast %position_value : i32 to index
+    %block_size = arith.constant 64 : index
+    %one_block = arith.constant 1 : index
+    %blocks_held = arith.ceildivsi %cached_positions, %block_size : index
+    %blocks_read = arith.maxsi %blocks_held, %one_block : index
+    %blocks = util.assume.int %blocks_read<umin = 1, umax = 32> : index
     %positions = stablehlo.reshape %position : (tensor<i32>) -> tensor<1xi32>
     %cos, %sin = call @rotary_angles(%positions) : (tensor<1xi32>) -> (tensor<1x2x32xf32>, tensor<1x2x32xf32>)
-    %cached = call @cached_mask(%positions) : (tensor<1xi32>) -> tensor<1x2048xi1>
+    %past_each = stablehlo.broadcast_in_dim %positions, dims = [0] : (tensor<1xi32>) -> tensor<1x8xi32>
+    %past = stablehlo.reshape %past_each : (tensor<1x8xi32>) -> tensor<8xi32>
     %x0 = call @embedding(%embed, %tokens) : (tensor<8016x1024x16x2xbf16>, tensor<1xi32>) -> tensor<1x2048xf32>
 
     // a layer's index is opaque to the compiler, so that one compiled attention serves all
     %layer0_index = arith.constant 0 : index
     %layer0 = util.optimization_barrier %layer0_index : index
-    %x1, %new_k0, %new_v0 = call @layer(%x0, %layer0_attn_norm, %layer0_qkv, %layer0_o, %layer0_mlp_norm, %layer0_gate_up, %layer0_down, %layer0, %first_slot, %cos, %sin, %cached, %k, %v)
-        : (tensor<1x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<1x2x32xf32>, tensor<1x2x32xf32>, tensor<1x2048xi1>, tensor<16x8x8x64x2048xbf16>, tensor<16x8x8x2048x64xbf16>) -> (tensor<1x2048xf32>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x1x64xbf16>)
+    %x1, %new_k0, %new_v0 = call @layer(%x0, %layer0_attn_norm, %layer0_qkv, %layer0_o, %layer0_mlp_norm, %layer0_gate_up, %layer0_down, %layer0, %first_slot, %cos, %sin, %past, %blocks, %k, %v)
+        : (tensor<1x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<1x2x32xf32>, tensor<1x2x32xf32>, tensor<8xi32>, index, tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) -> (tensor<1x2048xf32>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x1x64xbf16>)
     %layer1_index = arith.constant 1 : index
     %layer1 = util.optimization_barrier %layer1_index : index
-    %x2, %new_k1, %new_v1 = call @layer(%x1, %layer1_attn_norm, %layer1_qkv, %layer1_o, %layer1_mlp_norm, %layer1_gate_up, %layer1_down, %layer1, %first_slot, %cos, %sin, %cached, %k, %v)
-        : (tensor<1x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<1x2x32xf32>, tensor<1x2x32xf32>, tensor<1x2048xi1>, tensor<16x8x8x64x2048xbf16>, tensor<16x8x8x2048x64xbf16>) -> (tensor<1x2048xf32>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x1x64xbf16>)
+    %x2, %new_k1, %new_v1 = call @layer(%x1, %layer1_attn_norm, %layer1_qkv, %layer1_o, %layer1_mlp_norm, %layer1_gate_up, %layer1_down, %layer1, %first_slot, %cos, %sin, %past, %blocks, %k, %v)
+        : (tensor<1x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<1x2x32xf32>, tensor<1x2x32xf32>, tensor<8xi32>, index, tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) -> (tensor<1x2048xf32>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x1x64xbf16>)
     %layer2_index = arith.constant 2 : index
     %layer2 = util.optimization_barrier %layer2_index : index
-    %x3, %new_k2, %new_v2 = call @layer(%x2, %layer2_attn_norm, %layer2_qkv, %layer2_o, %layer2_mlp_norm, %layer2_gate_up, %layer2_down, %layer2, %first_slot, %cos, %sin, %cached, %k, %v)
-        : (tensor<1x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<1x2x32xf32>, tensor<1x2x32xf32>, tensor<1x2048xi1>, tensor<16x8x8x64x2048xbf16>, tensor<16x8x8x2048x64xbf16>) -> (tensor<1x2048xf32>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x1x64xbf16>)
+    %x3, %new_k2, %new_v2 = call @layer(%x2, %layer2_attn_norm, %layer2_qkv, %layer2_o, %layer2_mlp_norm, %layer2_gate_up, %layer2_down, %layer2, %first_slot, %cos, %sin, %past, %blocks, %k, %v)
+        : (tensor<1x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<1x2x32xf32>, tensor<1x2x32xf32>, tensor<8xi32>, index, tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) -> (tensor<1x2048xf32>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x1x64xbf16>)
     %layer3_index = arith.constant 3 : index
     %layer3 = util.optimization_barrier %layer3_index : index
-    %x4, %new_k3, %new_v3 = call @layer(%x3, %layer3_attn_norm, %layer3_qkv, %layer3_o, %layer3_mlp_norm, %layer3_gate_up, %layer3_down, %layer3, %first_slot, %cos, %sin, %cached, %k, %v)
-        : (tensor<1x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<1x2x32xf32>, tensor<1x2x32xf32>, tensor<1x2048xi1>, tensor<16x8x8x64x2048xbf16>, tensor<16x8x8x2048x64xbf16>) -> (tensor<1x2048xf32>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x1x64xbf16>)
+    %x4, %new_k3, %new_v3 = call @layer(%x3, %layer3_attn_norm, %layer3_qkv, %layer3_o, %layer3_mlp_norm, %layer3_gate_up, %layer3_down, %layer3, %first_slot, %cos, %sin, %past, %blocks, %k, %v)
+        : (tensor<1x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<1x2x32xf32>, tensor<1x2x32xf32>, tensor<8xi32>, index, tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) -> (tensor<1x2048xf32>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x1x64xbf16>)
     %layer4_index = arith.constant 4 : index
     %layer4 = util.optimization_barrier %layer4_index : index
-    %x5, %new_k4, %new_v4 = call @layer(%x4, %layer4_attn_norm, %layer4_qkv, %layer4_o, %layer4_mlp_norm, %layer4_gate_up, %layer4_down, %layer4, %first_slot, %cos, %sin, %cached, %k, %v)
-        : (tensor<1x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<1x2x32xf32>, tensor<1x2x32xf32>, tensor<1x2048xi1>, tensor<16x8x8x64x2048xbf16>, tensor<16x8x8x2048x64xbf16>) -> (tensor<1x2048xf32>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x1x64xbf16>)
+    %x5, %new_k4, %new_v4 = call @layer(%x4, %layer4_attn_norm, %layer4_qkv, %layer4_o, %layer4_mlp_norm, %layer4_gate_up, %layer4_down, %layer4, %first_slot, %cos, %sin, %past, %blocks, %k, %v)
+        : (tensor<1x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<1x2x32xf32>, tensor<1x2x32xf32>, tensor<8xi32>, index, tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) -> (tensor<1x2048xf32>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x1x64xbf16>)
     %layer5_index = arith.constant 5 : index
     %layer5 = util.optimization_barrier %layer5_index : index
-    %x6, %new_k5, %new_v5 = call @layer(%x5, %layer5_attn_norm, %layer5_qkv, %layer5_o, %layer5_mlp_norm, %layer5_gate_up, %layer5_down, %layer5, %first_slot, %cos, %sin, %cached, %k, %v)
-        : (tensor<1x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<1x2x32xf32>, tensor<1x2x32xf32>, tensor<1x2048xi1>, tensor<16x8x8x64x2048xbf16>, tensor<16x8x8x2048x64xbf16>) -> (tensor<1x2048xf32>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x1x64xbf16>)
+    %x6, %new_k5, %new_v5 = call @layer(%x5, %layer5_attn_norm, %layer5_qkv, %layer5_o, %layer5_mlp_norm, %layer5_gate_up, %layer5_down, %layer5, %first_slot, %cos, %sin, %past, %blocks, %k, %v)
+        : (tensor<1x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<1x2x32xf32>, tensor<1x2x32xf32>, tensor<8xi32>, index, tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) -> (tensor<1x2048xf32>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x1x64xbf16>)
     %layer6_index = arith.constant 6 : index
     %layer6 = util.optimization_barrier %layer6_index : index
-    %x7, %new_k6, %new_v6 = call @layer(%x6, %layer6_attn_norm, %layer6_qkv, %layer6_o, %layer6_mlp_norm, %layer6_gate_up, %layer6_down, %layer6, %first_slot, %cos, %sin, %cached, %k, %v)
-        : (tensor<1x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<1x2x32xf32>, tensor<1x2x32xf32>, tensor<1x2048xi1>, tensor<16x8x8x64x2048xbf16>, tensor<16x8x8x2048x64xbf16>) -> (tensor<1x2048xf32>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x1x64xbf16>)
+    %x7, %new_k6, %new_v6 = call @layer(%x6, %layer6_attn_norm, %layer6_qkv, %layer6_o, %layer6_mlp_norm, %layer6_gate_up, %layer6_down, %layer6, %first_slot, %cos, %sin, %past, %blocks, %k, %v)
+        : (tensor<1x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<1x2x32xf32>, tensor<1x2x32xf32>, tensor<8xi32>, index, tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) -> (tensor<1x2048xf32>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x1x64xbf16>)
     %layer7_index = arith.constant 7 : index
     %layer7 = util.optimization_barrier %layer7_index : index
-    %x8, %new_k7, %new_v7 = call @layer(%x7, %layer7_attn_norm, %layer7_qkv, %layer7_o, %layer7_mlp_norm, %layer7_gate_up, %layer7_down, %layer7, %first_slot, %cos, %sin, %cached, %k, %v)
-        : (tensor<1x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<1x2x32xf32>, tensor<1x2x32xf32>, tensor<1x2048xi1>, tensor<16x8x8x64x2048xbf16>, tensor<16x8x8x2048x64xbf16>) -> (tensor<1x2048xf32>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x1x64xbf16>)
+    %x8, %new_k7, %new_v7 = call @layer(%x7, %layer7_attn_norm, %layer7_qkv, %layer7_o, %layer7_mlp_norm, %layer7_gate_up, %layer7_down, %layer7, %first_slot, %cos, %sin, %past, %blocks, %k, %v)
+        : (tensor<1x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<1x2x32xf32>, tensor<1x2x32xf32>, tensor<8xi32>, index, tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) -> (tensor<1x2048xf32>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x1x64xbf16>)
     %layer8_index = arith.constant 8 : index
     %layer8 = util.optimization_barrier %layer8_index : index
-    %x9, %new_k8, %new_v8 = call @layer(%x8, %layer8_attn_norm, %layer8_qkv, %layer8_o, %layer8_mlp_norm, %layer8_gate_up, %layer8_down, %layer8, %first_slot, %cos, %sin, %cached, %k, %v)
-        : (tensor<1x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<1x2x32xf32>, tensor<1x2x32xf32>, tensor<1x2048xi1>, tensor<16x8x8x64x2048xbf16>, tensor<16x8x8x2048x64xbf16>) -> (tensor<1x2048xf32>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x1x64xbf16>)
+    %x9, %new_k8, %new_v8 = call @layer(%x8, %layer8_attn_norm, %layer8_qkv, %layer8_o, %layer8_mlp_norm, %layer8_gate_up, %layer8_down, %layer8, %first_slot, %cos, %sin, %past, %blocks, %k, %v)
+        : (tensor<1x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<1x2x32xf32>, tensor<1x2x32xf32>, tensor<8xi32>, index, tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) -> (tensor<1x2048xf32>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x1x64xbf16>)
     %layer9_index = arith.constant 9 : index
     %layer9 = util.optimization_barrier %layer9_index : index
-    %x10, %new_k9, %new_v9 = call @layer(%x9, %layer9_attn_norm, %layer9_qkv, %layer9_o, %layer9_mlp_norm, %layer9_gate_up, %layer9_down, %layer9, %first_slot, %cos, %sin, %cached, %k, %v)
-        : (tensor<1x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<1x2x32xf32>, tensor<1x2x32xf32>, tensor<1x2048xi1>, tensor<16x8x8x64x2048xbf16>, tensor<16x8x8x2048x64xbf16>) -> (tensor<1x2048xf32>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x1x64xbf16>)
+    %x10, %new_k9, %new_v9 = call @layer(%x9, %layer9_attn_norm, %layer9_qkv, %layer9_o, %layer9_mlp_norm, %layer9_gate_up, %layer9_down, %layer9, %first_slot, %cos, %sin, %past, %blocks, %k, %v)
+        : (tensor<1x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<1x2x32xf32>, tensor<1x2x32xf32>, tensor<8xi32>, index, tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) -> (tensor<1x2048xf32>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x1x64xbf16>)
     %layer10_index = arith.constant 10 : index
     %layer10 = util.optimization_barrier %layer10_index : index
-    %x11, %new_k10, %new_v10 = call @layer(%x10, %layer10_attn_norm, %layer10_qkv, %layer10_o, %layer10_mlp_norm, %layer10_gate_up, %layer10_down, %layer10, %first_slot, %cos, %sin, %cached, %k, %v)
-        : (tensor<1x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<1x2x32xf32>, tensor<1x2x32xf32>, tensor<1x2048xi1>, tensor<16x8x8x64x2048xbf16>, tensor<16x8x8x2048x64xbf16>) -> (tensor<1x2048xf32>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x1x64xbf16>)
+    %x11, %new_k10, %new_v10 = call @layer(%x10, %layer10_attn_norm, %layer10_qkv, %layer10_o, %layer10_mlp_norm, %layer10_gate_up, %layer10_down, %layer10, %first_slot, %cos, %sin, %past, %blocks, %k, %v)
+        : (tensor<1x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<1x2x32xf32>, tensor<1x2x32xf32>, tensor<8xi32>, index, tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) -> (tensor<1x2048xf32>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x1x64xbf16>)
     %layer11_index = arith.constant 11 : index
     %layer11 = util.optimization_barrier %layer11_index : index
-    %x12, %new_k11, %new_v11 = call @layer(%x11, %layer11_attn_norm, %layer11_qkv, %layer11_o, %layer11_mlp_norm, %layer11_gate_up, %layer11_down, %layer11, %first_slot, %cos, %sin, %cached, %k, %v)
-        : (tensor<1x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<1x2x32xf32>, tensor<1x2x32xf32>, tensor<1x2048xi1>, tensor<16x8x8x64x2048xbf16>, tensor<16x8x8x2048x64xbf16>) -> (tensor<1x2048xf32>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x1x64xbf16>)
+    %x12, %new_k11, %new_v11 = call @layer(%x11, %layer11_attn_norm, %layer11_qkv, %layer11_o, %layer11_mlp_norm, %layer11_gate_up, %layer11_down, %layer11, %first_slot, %cos, %sin, %past, %blocks, %k, %v)
+        : (tensor<1x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<1x2x32xf32>, tensor<1x2x32xf32>, tensor<8xi32>, index, tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) -> (tensor<1x2048xf32>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x1x64xbf16>)
     %layer12_index = arith.constant 12 : index
     %layer12 = util.optimization_barrier %layer12_index : index
-    %x13, %new_k12, %new_v12 = call @layer(%x12, %layer12_attn_norm, %layer12_qkv, %layer12_o, %layer12_mlp_norm, %layer12_gate_up, %layer12_down, %layer12, %first_slot, %cos, %sin, %cached, %k, %v)
-        : (tensor<1x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<1x2x32xf32>, tensor<1x2x32xf32>, tensor<1x2048xi1>, tensor<16x8x8x64x2048xbf16>, tensor<16x8x8x2048x64xbf16>) -> (tensor<1x2048xf32>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x1x64xbf16>)
+    %x13, %new_k12, %new_v12 = call @layer(%x12, %layer12_attn_norm, %layer12_qkv, %layer12_o, %layer12_mlp_norm, %layer12_gate_up, %layer12_down, %layer12, %first_slot, %cos, %sin, %past, %blocks, %k, %v)
+        : (tensor<1x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<1x2x32xf32>, tensor<1x2x32xf32>, tensor<8xi32>, index, tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) -> (tensor<1x2048xf32>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x1x64xbf16>)
     %layer13_index = arith.constant 13 : index
     %layer13 = util.optimization_barrier %layer13_index : index
-    %x14, %new_k13, %new_v13 = call @layer(%x13, %layer13_attn_norm, %layer13_qkv, %layer13_o, %layer13_mlp_norm, %layer13_gate_up, %layer13_down, %layer13, %first_slot, %cos, %sin, %cached, %k, %v)
-        : (tensor<1x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<1x2x32xf32>, tensor<1x2x32xf32>, tensor<1x2048xi1>, tensor<16x8x8x64x2048xbf16>, tensor<16x8x8x2048x64xbf16>) -> (tensor<1x2048xf32>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x1x64xbf16>)
+    %x14, %new_k13, %new_v13 = call @layer(%x13, %layer13_attn_norm, %layer13_qkv, %layer13_o, %layer13_mlp_norm, %layer13_gate_up, %layer13_down, %layer13, %first_slot, %cos, %sin, %past, %blocks, %k, %v)
+        : (tensor<1x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<1x2x32xf32>, tensor<1x2x32xf32>, tensor<8xi32>, index, tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) -> (tensor<1x2048xf32>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x1x64xbf16>)
     %layer14_index = arith.constant 14 : index
     %layer14 = util.optimization_barrier %layer14_index : index
-    %x15, %new_k14, %new_v14 = call @layer(%x14, %layer14_attn_norm, %layer14_qkv, %layer14_o, %layer14_mlp_norm, %layer14_gate_up, %layer14_down, %layer14, %first_slot, %cos, %sin, %cached, %k, %v)
-        : (tensor<1x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<1x2x32xf32>, tensor<1x2x32xf32>, tensor<1x2048xi1>, tensor<16x8x8x64x2048xbf16>, tensor<16x8x8x2048x64xbf16>) -> (tensor<1x2048xf32>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x1x64xbf16>)
+    %x15, %new_k14, %new_v14 = call @layer(%x14, %layer14_attn_norm, %layer14_qkv, %layer14_o, %layer14_mlp_norm, %layer14_gate_up, %layer14_down, %layer14, %first_slot, %cos, %sin, %past, %blocks, %k, %v)
+        : (tensor<1x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<1x2x32xf32>, tensor<1x2x32xf32>, tensor<8xi32>, index, tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) -> (tensor<1x2048xf32>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x1x64xbf16>)
     %layer15_index = arith.constant 15 : index
     %layer15 = util.optimization_barrier %layer15_index : index
-    %x16, %new_k15, %new_v15 = call @layer(%x15, %layer15_attn_norm, %layer15_qkv, %layer15_o, %layer15_mlp_norm, %layer15_gate_up, %layer15_down, %layer15, %first_slot, %cos, %sin, %cached, %k, %v)
-        : (tensor<1x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<1x2x32xf32>, tensor<1x2x32xf32>, tensor<1x2048xi1>, tensor<16x8x8x64x2048xbf16>, tensor<16x8x8x2048x64xbf16>) -> (tensor<1x2048xf32>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x1x64xbf16>)
+    %x16, %new_k15, %new_v15 = call @layer(%x15, %layer15_attn_norm, %layer15_qkv, %layer15_o, %layer15_mlp_norm, %layer15_gate_up, %layer15_down, %layer15, %first_slot, %cos, %sin, %past, %blocks, %k, %v)
+        : (tensor<1x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<1x2x32xf32>, tensor<1x2x32xf32>, tensor<8xi32>, index, tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) -> (tensor<1x2048xf32>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x1x64xbf16>)
 
     %normed = call @rms_norm(%x16, %final_norm) : (tensor<1x2048xf32>, tensor<2048xbf16>) -> tensor<1x2048xf32>
     %row_logits = call @head(%normed, %embed) : (tensor<1x2048xf32>, tensor<8016x1024x16x2xbf16>) -> tensor<1x128256xf32>
@@ -106,11 +114,11 @@ module @decode {
         %new_k0, %new_k1, %new_k2, %new_k3, %new_k4, %new_k5, %new_k6, %new_k7, %new_k8, %new_k9, %new_k10, %new_k11, %new_k12, %new_k13, %new_k14, %new_k15,
         %new_v0, %new_v1, %new_v2, %new_v3, %new_v4, %new_v5, %new_v6, %new_v7, %new_v8, %new_v9, %new_v10, %new_v11, %new_v12, %new_v13, %new_v14, %new_v15,
         %position)
-        : (tensor<16x8x8x64x2048xbf16>, tensor<16x8x8x2048x64xbf16>,
+        : (tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>,
         tensor<1x1x8x64x1xbf16>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x64x1xbf16>,
         tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>,
-        tensor<i32>) -> (tensor<16x8x8x64x2048xbf16>, tensor<16x8x8x2048x64xbf16>)
-    return %next, %logits, %k_out, %v_out : tensor<i32>, tensor<128256xf32>, tensor<16x8x8x64x2048xbf16>, tensor<16x8x8x2048x64xbf16>
+        tensor<i32>) -> (tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>)
+    return %next, %logits, %k_out, %v_out : tensor<i32>, tensor<128256xf32>, tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>
   }
 
   // Row `token` of the table for each token: row token mod 16 of tile token / 16.
@@ -191,20 +199,13 @@ module @decode {
     return %y : tensor<1x512xf32>
   }
 
-  // Which cached positions a slot's new tokens see: those before `past`.
-  func.func private @cached_mask(%past: tensor<1xi32>) -> tensor<1x2048xi1> {
-    %position = stablehlo.iota dim = 1 : tensor<1x2048xi32>
-    %pasts = stablehlo.broadcast_in_dim %past, dims = [0] : (tensor<1xi32>) -> tensor<1x2048xi32>
-    %mask = stablehlo.compare LT, %position, %pasts : (tensor<1x2048xi32>, tensor<1x2048xi32>) -> tensor<1x2048xi1>
-    return %mask : tensor<1x2048xi1>
-  }
 
   // Softmax over two parts: the cached keys and the step's own, joined by a common maximum.
   // Returns the new keys and values too; the step writes all layers' at once.
   func.func private @attention(
       %x: tensor<1x2048xf32>, %qkv: tensor<192x1024x16x2xbf16>, %o: tensor<128x1024x16x2xbf16>,
-      %layer: index, %first_slot: index, %cos: tensor<1x2x32xf32>, %sin: tensor<1x2x32xf32>, %cached: tensor<1x2048xi1>,
-      %k_cache: tensor<16x8x8x64x2048xbf16>, %v_cache: tensor<16x8x8x2048x64xbf16>)
+      %layer: index, %first_slot: index, %cos: tensor<1x2x32xf32>, %sin: tensor<1x2x32xf32>, %past: tensor<8xi32>, %blocks: index,
+      %k_cache: tensor<16x8x8x32x64x64xbf16>, %v_cache: tensor<16x8x8x32x64x64xbf16>)
       -> (tensor<1x2048xf32>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x1x64xbf16>) {
     %qkv_flat_in = stablehlo.convert %x : (tensor<1x2048xf32>) -> tensor<1x2048xbf16>
     %qkv_flat_pad = arith.constant 0.0 : bf16
@@ -228,47 +229,114 @@ module @decode {
     %v_heads = stablehlo.reshape %v_flat : (tensor<1x512xf32>) -> tensor<1x8x1x64xf32>
     %scale = stablehlo.constant dense<0.125> : tensor<1x8x4x64xf32>
     %q_scaled = stablehlo.multiply %q_heads, %scale : tensor<1x8x4x64xf32>
-    %q_scaled_bf16 = stablehlo.convert %q_scaled : (tensor<1x8x4x64xf32>) -> tensor<1x8x4x64xbf16>
     %k_heads_bf16 = stablehlo.convert %k_heads : (tensor<1x8x1x64xf32>) -> tensor<1x8x1x64xbf16>
     %v_heads_bf16 = stablehlo.convert %v_heads : (tensor<1x8x1x64xf32>) -> tensor<1x8x1x64xbf16>
 
-    // slots and kv_heads as one dimension, so that the products read the layer where it lies
+    // slots and kv_heads as one dimension b; g: query, n: block, j: position in a block, d: head_dim
+    %q_lanes = stablehlo.reshape %q_scaled : (tensor<1x8x4x64xf32>) -> tensor<8x4x64xf32>
+    %k_new = stablehlo.reshape %k_heads : (tensor<1x8x1x64xf32>) -> tensor<8x1x64xf32>
+    %v_new = stablehlo.reshape %v_heads : (tensor<1x8x1x64xf32>) -> tensor<8x1x64xf32>
     %kv_heads = arith.constant 8 : index
     %first = arith.muli %first_slot, %kv_heads : index
-    %k_all = stablehlo.reshape %k_cache : (tensor<16x8x8x64x2048xbf16>) -> tensor<16x64x64x2048xbf16>
-    %k_layer = tensor.extract_slice %k_all[%layer, %first, 0, 0] [1, 8, 64, 2048] [1, 1, 1, 1] : tensor<16x64x64x2048xbf16> to tensor<8x64x2048xbf16>
-    %k_past = stablehlo.reshape %k_layer : (tensor<8x64x2048xbf16>) -> tensor<1x8x64x2048xbf16>
-    %v_all = stablehlo.reshape %v_cache : (tensor<16x8x8x2048x64xbf16>) -> tensor<16x64x2048x64xbf16>
-    %v_layer = tensor.extract_slice %v_all[%layer, %first, 0, 0] [1, 8, 2048, 64] [1, 1, 1, 1] : tensor<16x64x2048x64xbf16> to tensor<8x2048x64xbf16>
-    %v_past = stablehlo.reshape %v_layer : (tensor<8x2048x64xbf16>) -> tensor<1x8x2048x64xbf16>
+    %k_all = stablehlo.reshape %k_cache : (tensor<16x8x8x32x64x64xbf16>) -> tensor<16x64x32x64x64xbf16>
+    %k_past = tensor.extract_slice %k_all[%layer, %first, 0, 0, 0] [1, 8, %blocks, 64, 64] [1, 1, 1, 1, 1] : tensor<16x64x32x64x64xbf16> to tensor<8x?x64x64xbf16>
+    %v_all = stablehlo.reshape %v_cache : (tensor<16x8x8x32x64x64xbf16>) -> tensor<16x64x32x64x64xbf16>
+    %v_past = tensor.extract_slice %v_all[%layer, %first, 0, 0, 0] [1, 8, %blocks, 64, 64] [1, 1, 1, 1, 1] : tensor<16x64x32x64x64xbf16> to tensor<8x?x64x64xbf16>
 
-    %minus_inf = stablehlo.constant dense<0xFF800000> : tensor<f32>
-    %none = stablehlo.constant dense<0.0> : tensor<f32>
-    %past_raw = stablehlo.dot_general %q_scaled_bf16, %k_past, batching_dims = [0, 1] x [0, 1], contracting_dims = [3] x [2] : (tensor<1x8x4x64xbf16>, tensor<1x8x64x2048xbf16>) -> tensor<1x8x4x2048xf32>
-    %past_seen = stablehlo.broadcast_in_dim %cached, dims = [0, 3] : (tensor<1x2048xi1>) -> tensor<1x8x4x2048xi1>
-    %past_hidden = stablehlo.broadcast_in_dim %minus_inf, dims = [] : (tensor<f32>) -> tensor<1x8x4x2048xf32>
-    %past = stablehlo.select %past_seen, %past_raw, %past_hidden : tensor<1x8x4x2048xi1>, tensor<1x8x4x2048xf32>
-    %own = stablehlo.dot_general %q_scaled_bf16, %k_heads_bf16, batching_dims = [0, 1] x [0, 1], contracting_dims = [3] x [3] : (tensor<1x8x4x64xbf16>, tensor<1x8x1x64xbf16>) -> tensor<1x8x4x1xf32>
+    %none = arith.constant 0.0 : f32
+    %minus_inf = arith.constant 0xFF800000 : f32
+    %block_size = arith.constant 64 : index
+    %scores_room = tensor.empty(%blocks) : tensor<8x4x?x64xf32>
+    %scores_none = linalg.fill ins(%none : f32) outs(%scores_room : tensor<8x4x?x64xf32>) -> tensor<8x4x?x64xf32>
+    %scores = linalg.generic {
+        indexing_maps = [affine_map<(b, n, g, j, d) -> (b, g, d)>, affine_map<(b, n, g, j, d) -> (b, n, d, j)>, affine_map<(b, n, g, j, d) -> (b, g, n, j)>],
+        iterator_types = ["parallel", "parallel", "parallel", "parallel", "reduction"]}
+        ins(%q_lanes, %k_past : tensor<8x4x64xf32>, tensor<8x?x64x64xbf16>) outs(%scores_none : tensor<8x4x?x64xf32>) {
+    ^bb0(%query: f32, %key: bf16, %sum: f32):
+      %key_f32 = arith.extf %key : bf16 to f32
 
-    %past_max = stablehlo.reduce(%past init: %minus_inf) applies stablehlo.maximum across dimensions = [3] : (tensor<1x8x4x2048xf32>, tensor<f32>) -> tensor<1x8x4xf32>
-    %own_max = stablehlo.reduce(%own init: %minus_inf) applies stablehlo.maximum across dimensions = [3] : (tensor<1x8x4x1xf32>, tensor<f32>) -> tensor<1x8x4xf32>
-    %max = stablehlo.maximum %past_max, %own_max : tensor<1x8x4xf32>
-    %past_maxes = stablehlo.broadcast_in_dim %max, dims = [0, 1, 2] : (tensor<1x8x4xf32>) -> tensor<1x8x4x2048xf32>
-    %past_below = stablehlo.subtract %past, %past_maxes : tensor<1x8x4x2048xf32>
-    %past_exp = stablehlo.exponential %past_below : tensor<1x8x4x2048xf32>
-    %past_sum = stablehlo.reduce(%past_exp init: %none) applies stablehlo.add across dimensions = [3] : (tensor<1x8x4x2048xf32>, tensor<f32>) -> tensor<1x8x4xf32>
-    %past_exp_bf16 = stablehlo.convert %past_exp : (tensor<1x8x4x2048xf32>) -> tensor<1x8x4x2048xbf16>
-    %own_maxes = stablehlo.broadcast_in_dim %max, dims = [0, 1, 2] : (tensor<1x8x4xf32>) -> tensor<1x8x4x1xf32>
-    %own_below = stablehlo.subtract %own, %own_maxes : tensor<1x8x4x1xf32>
-    %own_exp = stablehlo.exponential %own_below : tensor<1x8x4x1xf32>
-    %own_sum = stablehlo.reduce(%own_exp init: %none) applies stablehlo.add across dimensions = [3] : (tensor<1x8x4x1xf32>, tensor<f32>) -> tensor<1x8x4xf32>
-    %own_exp_bf16 = stablehlo.convert %own_exp : (tensor<1x8x4x1xf32>) -> tensor<1x8x4x1xbf16>
-    %past_out = stablehlo.dot_general %past_exp_bf16, %v_past, batching_dims = [0, 1] x [0, 1], contracting_dims = [3] x [2] : (tensor<1x8x4x2048xbf16>, tensor<1x8x2048x64xbf16>) -> tensor<1x8x4x64xf32>
-    %own_out = stablehlo.dot_general %own_exp_bf16, %v_heads_bf16, batching_dims = [0, 1] x [0, 1], contracting_dims = [3] x [2] : (tensor<1x8x4x1xbf16>, tensor<1x8x1x64xbf16>) -> tensor<1x8x4x64xf32>
-    %sum = stablehlo.add %past_sum, %own_sum : tensor<1x8x4xf32>
-    %sums = stablehlo.broadcast_in_dim %sum, dims = [0, 1, 2] : (tensor<1x8x4xf32>) -> tensor<1x8x4x64xf32>
-    %weighted = stablehlo.add %past_out, %own_out : tensor<1x8x4x64xf32>
-    %heads_out = stablehlo.divide %weighted, %sums : tensor<1x8x4x64xf32>
+      %product = arith.mulf %query, %key_f32 : f32
+      %next = arith.addf %sum, %product : f32
+      linalg.yield %next : f32
+    } -> tensor<8x4x?x64xf32>
+
+    // the step's own tokens, and a common maximum
+    %own_none = stablehlo.constant dense<0.0> : tensor<f32>
+    %own_lowest = stablehlo.constant dense<0xFF800000> : tensor<f32>
+    %k_each = stablehlo.broadcast_in_dim %k_new, dims = [0, 1, 2] : (tensor<8x1x64xf32>) -> tensor<8x4x64xf32>
+    %own_products = stablehlo.multiply %q_lanes, %k_each : tensor<8x4x64xf32>
+    %own_max = stablehlo.reduce(%own_products init: %own_none) applies stablehlo.add across dimensions = [2] : (tensor<8x4x64xf32>, tensor<f32>) -> tensor<8x4xf32>
+    %max = linalg.generic {
+        indexing_maps = [affine_map<(b, g, n, j) -> (b, g, n, j)>, affine_map<(b, g, n, j) -> (b)>, affine_map<(b, g, n, j) -> (b, g)>],
+        iterator_types = ["parallel", "parallel", "reduction", "reduction"]}
+        ins(%scores, %past : tensor<8x4x?x64xf32>, tensor<8xi32>) outs(%own_max : tensor<8x4xf32>) {
+    ^bb0(%score: f32, %cached_end: i32, %highest: f32):
+      %n = linalg.index 2 : index
+      %j = linalg.index 3 : index
+      %before = arith.muli %n, %block_size : index
+      %position = arith.addi %before, %j : index
+      %position_i32 = arith.index_cast %position : index to i32
+      %is_cached = arith.cmpi slt, %position_i32, %cached_end : i32
+      %counted = arith.select %is_cached, %score, %minus_inf : f32
+      %next = arith.maximumf %highest, %counted : f32
+      linalg.yield %next : f32
+    } -> tensor<8x4xf32>
+
+    %weights = linalg.generic {
+        indexing_maps = [affine_map<(b, g, n, j) -> (b, g, n, j)>, affine_map<(b, g, n, j) -> (b)>, affine_map<(b, g, n, j) -> (b, g)>, affine_map<(b, g, n, j) -> (b, g, n, j)>],
+        iterator_types = ["parallel", "parallel", "parallel", "parallel"]}
+        ins(%scores, %past, %max : tensor<8x4x?x64xf32>, tensor<8xi32>, tensor<8x4xf32>) outs(%scores_room : tensor<8x4x?x64xf32>) {
+    ^bb0(%score: f32, %cached_end: i32, %highest: f32, %unused: f32):
+      %n = linalg.index 2 : index
+      %j = linalg.index 3 : index
+      %before = arith.muli %n, %block_size : index
+      %position = arith.addi %before, %j : index
+      %position_i32 = arith.index_cast %position : index to i32
+      %is_cached = arith.cmpi slt, %position_i32, %cached_end : i32
+      %below = arith.subf %score, %highest : f32
+      %exp = math.exp %below : f32
+      %weight = arith.select %is_cached, %exp, %none : f32
+      linalg.yield %weight : f32
+    } -> tensor<8x4x?x64xf32>
+    %own_below = stablehlo.subtract %own_max, %max : tensor<8x4xf32>
+    %own_sum = stablehlo.exponential %own_below : tensor<8x4xf32>
+    %own_weights = stablehlo.broadcast_in_dim %own_sum, dims = [0, 1] : (tensor<8x4xf32>) -> tensor<8x4x64xf32>
+    %v_each = stablehlo.broadcast_in_dim %v_new, dims = [0, 1, 2] : (tensor<8x1x64xf32>) -> tensor<8x4x64xf32>
+    %own_out = stablehlo.multiply %own_weights, %v_each : tensor<8x4x64xf32>
+    %sum = linalg.generic {
+        indexing_maps = [affine_map<(b, g, n, j) -> (b, g, n, j)>, affine_map<(b, g, n, j) -> (b, g)>],
+        iterator_types = ["parallel", "parallel", "reduction", "reduction"]}
+        ins(%weights : tensor<8x4x?x64xf32>) outs(%own_sum : tensor<8x4xf32>) {
+    ^bb0(%weight: f32, %total: f32):
+      %next = arith.addf %total, %weight : f32
+      linalg.yield %next : f32
+    } -> tensor<8x4xf32>
+
+    // weighted values block by block, then all blocks and the own together
+    %partial_room = tensor.empty(%blocks) : tensor<8x?x4x64xf32>
+    %partial_none = linalg.fill ins(%none : f32) outs(%partial_room : tensor<8x?x4x64xf32>) -> tensor<8x?x4x64xf32>
+    %partial = linalg.generic {
+        indexing_maps = [affine_map<(b, n, g, d, j) -> (b, g, n, j)>, affine_map<(b, n, g, d, j) -> (b, n, j, d)>, affine_map<(b, n, g, d, j) -> (b, n, g, d)>],
+        iterator_types = ["parallel", "parallel", "parallel", "parallel", "reduction"]}
+        ins(%weights, %v_past : tensor<8x4x?x64xf32>, tensor<8x?x64x64xbf16>) outs(%partial_none : tensor<8x?x4x64xf32>) {
+    ^bb0(%weight: f32, %value: bf16, %sum_in: f32):
+      %value_f32 = arith.extf %value : bf16 to f32
+
+      %product = arith.mulf %weight, %value_f32 : f32
+      %next = arith.addf %sum_in, %product : f32
+      linalg.yield %next : f32
+    } -> tensor<8x?x4x64xf32>
+    %weighted = linalg.generic {
+        indexing_maps = [affine_map<(b, g, d, n) -> (b, n, g, d)>, affine_map<(b, g, d, n) -> (b, g, d)>],
+        iterator_types = ["parallel", "parallel", "parallel", "reduction"]}
+        ins(%partial : tensor<8x?x4x64xf32>) outs(%own_out : tensor<8x4x64xf32>) {
+    ^bb0(%part: f32, %total: f32):
+      %next = arith.addf %total, %part : f32
+      linalg.yield %next : f32
+    } -> tensor<8x4x64xf32>
+    %sums = stablehlo.broadcast_in_dim %sum, dims = [0, 1] : (tensor<8x4xf32>) -> tensor<8x4x64xf32>
+    %lanes_out = stablehlo.divide %weighted, %sums : tensor<8x4x64xf32>
+    %heads_out = stablehlo.reshape %lanes_out : (tensor<8x4x64xf32>) -> tensor<1x8x4x64xf32>
 
     %flat_out = stablehlo.reshape %heads_out : (tensor<1x8x4x64xf32>) -> tensor<1x2048xf32>
     %new_k = stablehlo.reshape %k_heads_bf16 : (tensor<1x8x1x64xbf16>) -> tensor<1x1x8x64x1xbf16>
@@ -319,12 +387,12 @@ module @decode {
   // x + attention(norm(x)), then x + mlp(norm(x)).
   func.func private @layer(
       %x: tensor<1x2048xf32>, %attn_norm: tensor<2048xbf16>, %qkv: tensor<192x1024x16x2xbf16>, %o: tensor<128x1024x16x2xbf16>, %mlp_norm: tensor<2048xbf16>, %gate_up: tensor<1024x1024x16x2xbf16>, %down: tensor<128x4096x16x2xbf16>,
-      %layer: index, %first_slot: index, %cos: tensor<1x2x32xf32>, %sin: tensor<1x2x32xf32>, %cached: tensor<1x2048xi1>,
-      %k_cache: tensor<16x8x8x64x2048xbf16>, %v_cache: tensor<16x8x8x2048x64xbf16>)
+      %layer: index, %first_slot: index, %cos: tensor<1x2x32xf32>, %sin: tensor<1x2x32xf32>, %past: tensor<8xi32>, %blocks: index,
+      %k_cache: tensor<16x8x8x32x64x64xbf16>, %v_cache: tensor<16x8x8x32x64x64xbf16>)
       -> (tensor<1x2048xf32>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x1x64xbf16>) {
     %x_normed = call @rms_norm(%x, %attn_norm) : (tensor<1x2048xf32>, tensor<2048xbf16>) -> tensor<1x2048xf32>
-    %attended, %new_k, %new_v = call @attention(%x_normed, %qkv, %o, %layer, %first_slot, %cos, %sin, %cached, %k_cache, %v_cache)
-        : (tensor<1x2048xf32>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, index, index, tensor<1x2x32xf32>, tensor<1x2x32xf32>, tensor<1x2048xi1>, tensor<16x8x8x64x2048xbf16>, tensor<16x8x8x2048x64xbf16>) -> (tensor<1x2048xf32>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x1x64xbf16>)
+    %attended, %new_k, %new_v = call @attention(%x_normed, %qkv, %o, %layer, %first_slot, %cos, %sin, %past, %blocks, %k_cache, %v_cache)
+        : (tensor<1x2048xf32>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, index, index, tensor<1x2x32xf32>, tensor<1x2x32xf32>, tensor<8xi32>, index, tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) -> (tensor<1x2048xf32>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x1x64xbf16>)
     %x_mid = stablehlo.add %x, %attended : tensor<1x2048xf32>
     %mid_normed = call @rms_norm(%x_mid, %mlp_norm) : (tensor<1x2048xf32>, tensor<2048xbf16>) -> tensor<1x2048xf32>
     %fed = call @mlp(%mid_normed, %gate_up, %down) : (tensor<1x2048xf32>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>) -> tensor<1x2048xf32>
@@ -363,16 +431,23 @@ module @decode {
 
   // The new keys and values of all slots, at one position.
   func.func private @cache_write(
-      %k: tensor<16x8x8x64x2048xbf16>, %v: tensor<16x8x8x2048x64xbf16>,
+      %k: tensor<16x8x8x32x64x64xbf16>, %v: tensor<16x8x8x32x64x64xbf16>,
       %new_k0: tensor<1x1x8x64x1xbf16>, %new_k1: tensor<1x1x8x64x1xbf16>, %new_k2: tensor<1x1x8x64x1xbf16>, %new_k3: tensor<1x1x8x64x1xbf16>, %new_k4: tensor<1x1x8x64x1xbf16>, %new_k5: tensor<1x1x8x64x1xbf16>, %new_k6: tensor<1x1x8x64x1xbf16>, %new_k7: tensor<1x1x8x64x1xbf16>, %new_k8: tensor<1x1x8x64x1xbf16>, %new_k9: tensor<1x1x8x64x1xbf16>, %new_k10: tensor<1x1x8x64x1xbf16>, %new_k11: tensor<1x1x8x64x1xbf16>, %new_k12: tensor<1x1x8x64x1xbf16>, %new_k13: tensor<1x1x8x64x1xbf16>, %new_k14: tensor<1x1x8x64x1xbf16>, %new_k15: tensor<1x1x8x64x1xbf16>,
       %new_v0: tensor<1x1x8x1x64xbf16>, %new_v1: tensor<1x1x8x1x64xbf16>, %new_v2: tensor<1x1x8x1x64xbf16>, %new_v3: tensor<1x1x8x1x64xbf16>, %new_v4: tensor<1x1x8x1x64xbf16>, %new_v5: tensor<1x1x8x1x64xbf16>, %new_v6: tensor<1x1x8x1x64xbf16>, %new_v7: tensor<1x1x8x1x64xbf16>, %new_v8: tensor<1x1x8x1x64xbf16>, %new_v9: tensor<1x1x8x1x64xbf16>, %new_v10: tensor<1x1x8x1x64xbf16>, %new_v11: tensor<1x1x8x1x64xbf16>, %new_v12: tensor<1x1x8x1x64xbf16>, %new_v13: tensor<1x1x8x1x64xbf16>, %new_v14: tensor<1x1x8x1x64xbf16>, %new_v15: tensor<1x1x8x1x64xbf16>,
       %position: tensor<i32>)
-      -> (tensor<16x8x8x64x2048xbf16>, tensor<16x8x8x2048x64xbf16>) {
+      -> (tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) {
     %keys = stablehlo.concatenate %new_k0, %new_k1, %new_k2, %new_k3, %new_k4, %new_k5, %new_k6, %new_k7, %new_k8, %new_k9, %new_k10, %new_k11, %new_k12, %new_k13, %new_k14, %new_k15, dim = 0 : (tensor<1x1x8x64x1xbf16>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x64x1xbf16>) -> tensor<16x1x8x64x1xbf16>
     %values = stablehlo.concatenate %new_v0, %new_v1, %new_v2, %new_v3, %new_v4, %new_v5, %new_v6, %new_v7, %new_v8, %new_v9, %new_v10, %new_v11, %new_v12, %new_v13, %new_v14, %new_v15, dim = 0 : (tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>) -> tensor<16x1x8x1x64xbf16>
     %zero = stablehlo.constant dense<0> : tensor<i32>
-    %k_out = stablehlo.dynamic_update_slice %k, %keys, %zero, %zero, %zero, %zero, %position : (tensor<16x8x8x64x2048xbf16>, tensor<16x1x8x64x1xbf16>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<16x8x8x64x2048xbf16>
-    %v_out = stablehlo.dynamic_update_slice %v, %values, %zero, %zero, %zero, %position, %zero : (tensor<16x8x8x2048x64xbf16>, tensor<16x1x8x1x64xbf16>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<16x8x8x2048x64xbf16>
-    return %k_out, %v_out : tensor<16x8x8x64x2048xbf16>, tensor<16x8x8x2048x64xbf16>
+    %block_size = stablehlo.constant dense<64> : tensor<i32>
+
+    %block_out = stablehlo.divide %position, %block_size : tensor<i32>
+    %within_out = stablehlo.remainder %position, %block_size : tensor<i32>
+    %k_row_out = stablehlo.reshape %keys : (tensor<16x1x8x64x1xbf16>) -> tensor<16x1x8x1x64x1xbf16>
+    %v_row_out = stablehlo.reshape %values : (tensor<16x1x8x1x64xbf16>) -> tensor<16x1x8x1x1x64xbf16>
+    %k_out = stablehlo.dynamic_update_slice %k, %k_row_out, %zero, %zero, %zero, %block_out, %zero, %within_out : (tensor<16x8x8x32x64x64xbf16>, tensor<16x1x8x1x64x1xbf16>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<16x8x8x32x64x64xbf16>
+    %v_out = stablehlo.dynamic_update_slice %v, %v_row_out, %zero, %zero, %zero, %block_out, %within_out, %zero : (tensor<16x8x8x32x64x64xbf16>, tensor<16x1x8x1x1x64xbf16>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<16x8x8x32x64x64xbf16>
+
+    return %k_out, %v_out : tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>
   }
 }

@@ -28,9 +28,9 @@ module @prefill {
     %positions = stablehlo.add %starts, %offsets : tensor<64xi32>
     %slot_value = tensor.extract %slot[] : tensor<i32>
     %first_slot = arith.index_cast %slot_value : i32 to index
-    %past = stablehlo.reshape %start : (tensor<i32>) -> tensor<1xi32>
+    %starts_at = stablehlo.reshape %start : (tensor<i32>) -> tensor<1xi32>
     %cos, %sin = call @rotary_angles(%positions) : (tensor<64xi32>) -> (tensor<64x2x32xf32>, tensor<64x2x32xf32>)
-    %cached = call @cached_mask(%past) : (tensor<1xi32>) -> tensor<1x2048xi1>
+    %cached = call @cached_mask(%starts_at) : (tensor<1xi32>) -> tensor<1x2048xi1>
     %causal = call @causal_mask() : () -> tensor<256x64xi1>
     %x0 = call @embedding(%embed, %tokens) : (tensor<128256x2048xbf16>, tensor<64xi32>) -> tensor<64x2048xf32>
 
@@ -238,10 +238,10 @@ module @prefill {
     %v_heads = stablehlo.reshape %v_by_head : (tensor<8x64x64xf32>) -> tensor<1x8x64x64xf32>
     %scale = stablehlo.constant dense<0.125> : tensor<1x8x256x64xf32>
     %q_scaled = stablehlo.multiply %q_heads, %scale : tensor<1x8x256x64xf32>
-    %q_scaled_bf16 = stablehlo.convert %q_scaled : (tensor<1x8x256x64xf32>) -> tensor<1x8x256x64xbf16>
     %k_heads_bf16 = stablehlo.convert %k_heads : (tensor<1x8x64x64xf32>) -> tensor<1x8x64x64xbf16>
     %v_heads_bf16 = stablehlo.convert %v_heads : (tensor<1x8x64x64xf32>) -> tensor<1x8x64x64xbf16>
 
+    %q_scaled_bf16 = stablehlo.convert %q_scaled : (tensor<1x8x256x64xf32>) -> tensor<1x8x256x64xbf16>
     // slots and kv_heads as one dimension, so that the products read the layer where it lies
     %kv_heads = arith.constant 8 : index
     %first = arith.muli %first_slot, %kv_heads : index
@@ -356,6 +356,7 @@ module @prefill {
     %keys = stablehlo.concatenate %new_k0, %new_k1, %new_k2, %new_k3, %new_k4, %new_k5, %new_k6, %new_k7, %new_k8, %new_k9, %new_k10, %new_k11, %new_k12, %new_k13, %new_k14, %new_k15, dim = 0 : (tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>) -> tensor<16x1x8x64x64xbf16>
     %values = stablehlo.concatenate %new_v0, %new_v1, %new_v2, %new_v3, %new_v4, %new_v5, %new_v6, %new_v7, %new_v8, %new_v9, %new_v10, %new_v11, %new_v12, %new_v13, %new_v14, %new_v15, dim = 0 : (tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>) -> tensor<16x1x8x64x64xbf16>
     %zero = stablehlo.constant dense<0> : tensor<i32>
+
     %latest = stablehlo.constant dense<1984> : tensor<i32>
     %chunk = stablehlo.constant dense<64> : tensor<i32>
     %filler = stablehlo.constant dense<0.0> : tensor<bf16>
@@ -392,6 +393,7 @@ module @prefill {
 
     %k_out = stablehlo.dynamic_update_slice %k, %key_update, %zero, %slot, %zero, %zero, %block : (tensor<16x8x8x64x2048xbf16>, tensor<16x1x8x64x64xbf16>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<16x8x8x64x2048xbf16>
     %v_out = stablehlo.dynamic_update_slice %v, %value_update, %zero, %slot, %zero, %block, %zero : (tensor<16x8x8x2048x64xbf16>, tensor<16x1x8x64x64xbf16>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<16x8x8x2048x64xbf16>
+
     return %k_out, %v_out : tensor<16x8x8x64x2048xbf16>, tensor<16x8x8x2048x64xbf16>
   }
 }

@@ -260,10 +260,10 @@ module @batched {
     %v_heads = stablehlo.reshape %v_flat : (tensor<8x128xf32>) -> tensor<8x2x1x64xf32>
     %scale = stablehlo.constant dense<0.125> : tensor<8x2x7x64xf32>
     %q_scaled = stablehlo.multiply %q_heads, %scale : tensor<8x2x7x64xf32>
-    %q_scaled_bf16 = stablehlo.convert %q_scaled : (tensor<8x2x7x64xf32>) -> tensor<8x2x7x64xbf16>
     %k_heads_bf16 = stablehlo.convert %k_heads : (tensor<8x2x1x64xf32>) -> tensor<8x2x1x64xbf16>
     %v_heads_bf16 = stablehlo.convert %v_heads : (tensor<8x2x1x64xf32>) -> tensor<8x2x1x64xbf16>
 
+    %q_scaled_bf16 = stablehlo.convert %q_scaled : (tensor<8x2x7x64xf32>) -> tensor<8x2x7x64xbf16>
     // slots and kv_heads as one dimension, so that the products read the layer where it lies
     %kv_heads = arith.constant 2 : index
     %first = arith.muli %first_slot, %kv_heads : index
@@ -371,8 +371,10 @@ module @batched {
     %keys = stablehlo.concatenate %new_k0, %new_k1, %new_k2, %new_k3, %new_k4, %new_k5, %new_k6, %new_k7, %new_k8, %new_k9, %new_k10, %new_k11, %new_k12, %new_k13, %new_k14, %new_k15, %new_k16, %new_k17, %new_k18, %new_k19, %new_k20, %new_k21, %new_k22, %new_k23, dim = 0 : (tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>) -> tensor<24x8x2x64x1xbf16>
     %values = stablehlo.concatenate %new_v0, %new_v1, %new_v2, %new_v3, %new_v4, %new_v5, %new_v6, %new_v7, %new_v8, %new_v9, %new_v10, %new_v11, %new_v12, %new_v13, %new_v14, %new_v15, %new_v16, %new_v17, %new_v18, %new_v19, %new_v20, %new_v21, %new_v22, %new_v23, dim = 0 : (tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>) -> tensor<24x8x2x1x64xbf16>
     %zero = stablehlo.constant dense<0> : tensor<i32>
+
     %k_out = stablehlo.dynamic_update_slice %k, %keys, %zero, %zero, %zero, %zero, %position : (tensor<24x8x2x64x2048xbf16>, tensor<24x8x2x64x1xbf16>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<24x8x2x64x2048xbf16>
     %v_out = stablehlo.dynamic_update_slice %v, %values, %zero, %zero, %zero, %position, %zero : (tensor<24x8x2x2048x64xbf16>, tensor<24x8x2x1x64xbf16>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<24x8x2x2048x64xbf16>
+
     return %k_out, %v_out : tensor<24x8x2x64x2048xbf16>, tensor<24x8x2x2048x64xbf16>
   }
 }

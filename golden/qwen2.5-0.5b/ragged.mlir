@@ -259,10 +259,10 @@ module @ragged {
     %v_heads = stablehlo.reshape %v_flat : (tensor<8x128xf32>) -> tensor<8x2x1x64xf32>
     %scale = stablehlo.constant dense<0.125> : tensor<8x2x7x64xf32>
     %q_scaled = stablehlo.multiply %q_heads, %scale : tensor<8x2x7x64xf32>
-    %q_scaled_bf16 = stablehlo.convert %q_scaled : (tensor<8x2x7x64xf32>) -> tensor<8x2x7x64xbf16>
     %k_heads_bf16 = stablehlo.convert %k_heads : (tensor<8x2x1x64xf32>) -> tensor<8x2x1x64xbf16>
     %v_heads_bf16 = stablehlo.convert %v_heads : (tensor<8x2x1x64xf32>) -> tensor<8x2x1x64xbf16>
 
+    %q_scaled_bf16 = stablehlo.convert %q_scaled : (tensor<8x2x7x64xf32>) -> tensor<8x2x7x64xbf16>
     // slots and kv_heads as one dimension, so that the products read the layer where it lies
     %kv_heads = arith.constant 2 : index
     %first = arith.muli %first_slot, %kv_heads : index
@@ -370,6 +370,7 @@ module @ragged {
     %keys = stablehlo.concatenate %new_k0, %new_k1, %new_k2, %new_k3, %new_k4, %new_k5, %new_k6, %new_k7, %new_k8, %new_k9, %new_k10, %new_k11, %new_k12, %new_k13, %new_k14, %new_k15, %new_k16, %new_k17, %new_k18, %new_k19, %new_k20, %new_k21, %new_k22, %new_k23, dim = 0 : (tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>) -> tensor<24x8x2x64x1xbf16>
     %values = stablehlo.concatenate %new_v0, %new_v1, %new_v2, %new_v3, %new_v4, %new_v5, %new_v6, %new_v7, %new_v8, %new_v9, %new_v10, %new_v11, %new_v12, %new_v13, %new_v14, %new_v15, %new_v16, %new_v17, %new_v18, %new_v19, %new_v20, %new_v21, %new_v22, %new_v23, dim = 0 : (tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>) -> tensor<24x8x2x1x64xbf16>
     %zero = stablehlo.constant dense<0> : tensor<i32>
+
     %slot0 = stablehlo.constant dense<0> : tensor<i32>
     %at0 = stablehlo.slice %positions [0:1] : (tensor<8xi32>) -> tensor<1xi32>
     %position0 = stablehlo.reshape %at0 : (tensor<1xi32>) -> tensor<i32>
@@ -377,6 +378,7 @@ module @ragged {
     %values0 = stablehlo.slice %values [0:24, 0:1, 0:2, 0:1, 0:64] : (tensor<24x8x2x1x64xbf16>) -> tensor<24x1x2x1x64xbf16>
     %k_1 = stablehlo.dynamic_update_slice %k, %keys0, %zero, %slot0, %zero, %zero, %position0 : (tensor<24x8x2x64x2048xbf16>, tensor<24x1x2x64x1xbf16>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<24x8x2x64x2048xbf16>
     %v_1 = stablehlo.dynamic_update_slice %v, %values0, %zero, %slot0, %zero, %position0, %zero : (tensor<24x8x2x2048x64xbf16>, tensor<24x1x2x1x64xbf16>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<24x8x2x2048x64xbf16>
+
     %slot1 = stablehlo.constant dense<1> : tensor<i32>
     %at1 = stablehlo.slice %positions [1:2] : (tensor<8xi32>) -> tensor<1xi32>
     %position1 = stablehlo.reshape %at1 : (tensor<1xi32>) -> tensor<i32>
@@ -384,6 +386,7 @@ module @ragged {
     %values1 = stablehlo.slice %values [0:24, 1:2, 0:2, 0:1, 0:64] : (tensor<24x8x2x1x64xbf16>) -> tensor<24x1x2x1x64xbf16>
     %k_2 = stablehlo.dynamic_update_slice %k_1, %keys1, %zero, %slot1, %zero, %zero, %position1 : (tensor<24x8x2x64x2048xbf16>, tensor<24x1x2x64x1xbf16>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<24x8x2x64x2048xbf16>
     %v_2 = stablehlo.dynamic_update_slice %v_1, %values1, %zero, %slot1, %zero, %position1, %zero : (tensor<24x8x2x2048x64xbf16>, tensor<24x1x2x1x64xbf16>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<24x8x2x2048x64xbf16>
+
     %slot2 = stablehlo.constant dense<2> : tensor<i32>
     %at2 = stablehlo.slice %positions [2:3] : (tensor<8xi32>) -> tensor<1xi32>
     %position2 = stablehlo.reshape %at2 : (tensor<1xi32>) -> tensor<i32>
@@ -391,6 +394,7 @@ module @ragged {
     %values2 = stablehlo.slice %values [0:24, 2:3, 0:2, 0:1, 0:64] : (tensor<24x8x2x1x64xbf16>) -> tensor<24x1x2x1x64xbf16>
     %k_3 = stablehlo.dynamic_update_slice %k_2, %keys2, %zero, %slot2, %zero, %zero, %position2 : (tensor<24x8x2x64x2048xbf16>, tensor<24x1x2x64x1xbf16>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<24x8x2x64x2048xbf16>
     %v_3 = stablehlo.dynamic_update_slice %v_2, %values2, %zero, %slot2, %zero, %position2, %zero : (tensor<24x8x2x2048x64xbf16>, tensor<24x1x2x1x64xbf16>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<24x8x2x2048x64xbf16>
+
     %slot3 = stablehlo.constant dense<3> : tensor<i32>
     %at3 = stablehlo.slice %positions [3:4] : (tensor<8xi32>) -> tensor<1xi32>
     %position3 = stablehlo.reshape %at3 : (tensor<1xi32>) -> tensor<i32>
@@ -398,6 +402,7 @@ module @ragged {
     %values3 = stablehlo.slice %values [0:24, 3:4, 0:2, 0:1, 0:64] : (tensor<24x8x2x1x64xbf16>) -> tensor<24x1x2x1x64xbf16>
     %k_4 = stablehlo.dynamic_update_slice %k_3, %keys3, %zero, %slot3, %zero, %zero, %position3 : (tensor<24x8x2x64x2048xbf16>, tensor<24x1x2x64x1xbf16>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<24x8x2x64x2048xbf16>
     %v_4 = stablehlo.dynamic_update_slice %v_3, %values3, %zero, %slot3, %zero, %position3, %zero : (tensor<24x8x2x2048x64xbf16>, tensor<24x1x2x1x64xbf16>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<24x8x2x2048x64xbf16>
+
     %slot4 = stablehlo.constant dense<4> : tensor<i32>
     %at4 = stablehlo.slice %positions [4:5] : (tensor<8xi32>) -> tensor<1xi32>
     %position4 = stablehlo.reshape %at4 : (tensor<1xi32>) -> tensor<i32>
@@ -405,6 +410,7 @@ module @ragged {
     %values4 = stablehlo.slice %values [0:24, 4:5, 0:2, 0:1, 0:64] : (tensor<24x8x2x1x64xbf16>) -> tensor<24x1x2x1x64xbf16>
     %k_5 = stablehlo.dynamic_update_slice %k_4, %keys4, %zero, %slot4, %zero, %zero, %position4 : (tensor<24x8x2x64x2048xbf16>, tensor<24x1x2x64x1xbf16>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<24x8x2x64x2048xbf16>
     %v_5 = stablehlo.dynamic_update_slice %v_4, %values4, %zero, %slot4, %zero, %position4, %zero : (tensor<24x8x2x2048x64xbf16>, tensor<24x1x2x1x64xbf16>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<24x8x2x2048x64xbf16>
+
     %slot5 = stablehlo.constant dense<5> : tensor<i32>
     %at5 = stablehlo.slice %positions [5:6] : (tensor<8xi32>) -> tensor<1xi32>
     %position5 = stablehlo.reshape %at5 : (tensor<1xi32>) -> tensor<i32>
@@ -412,6 +418,7 @@ module @ragged {
     %values5 = stablehlo.slice %values [0:24, 5:6, 0:2, 0:1, 0:64] : (tensor<24x8x2x1x64xbf16>) -> tensor<24x1x2x1x64xbf16>
     %k_6 = stablehlo.dynamic_update_slice %k_5, %keys5, %zero, %slot5, %zero, %zero, %position5 : (tensor<24x8x2x64x2048xbf16>, tensor<24x1x2x64x1xbf16>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<24x8x2x64x2048xbf16>
     %v_6 = stablehlo.dynamic_update_slice %v_5, %values5, %zero, %slot5, %zero, %position5, %zero : (tensor<24x8x2x2048x64xbf16>, tensor<24x1x2x1x64xbf16>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<24x8x2x2048x64xbf16>
+
     %slot6 = stablehlo.constant dense<6> : tensor<i32>
     %at6 = stablehlo.slice %positions [6:7] : (tensor<8xi32>) -> tensor<1xi32>
     %position6 = stablehlo.reshape %at6 : (tensor<1xi32>) -> tensor<i32>
@@ -419,6 +426,7 @@ module @ragged {
     %values6 = stablehlo.slice %values [0:24, 6:7, 0:2, 0:1, 0:64] : (tensor<24x8x2x1x64xbf16>) -> tensor<24x1x2x1x64xbf16>
     %k_7 = stablehlo.dynamic_update_slice %k_6, %keys6, %zero, %slot6, %zero, %zero, %position6 : (tensor<24x8x2x64x2048xbf16>, tensor<24x1x2x64x1xbf16>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<24x8x2x64x2048xbf16>
     %v_7 = stablehlo.dynamic_update_slice %v_6, %values6, %zero, %slot6, %zero, %position6, %zero : (tensor<24x8x2x2048x64xbf16>, tensor<24x1x2x1x64xbf16>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<24x8x2x2048x64xbf16>
+
     %slot7 = stablehlo.constant dense<7> : tensor<i32>
     %at7 = stablehlo.slice %positions [7:8] : (tensor<8xi32>) -> tensor<1xi32>
     %position7 = stablehlo.reshape %at7 : (tensor<1xi32>) -> tensor<i32>
@@ -426,6 +434,7 @@ module @ragged {
     %values7 = stablehlo.slice %values [0:24, 7:8, 0:2, 0:1, 0:64] : (tensor<24x8x2x1x64xbf16>) -> tensor<24x1x2x1x64xbf16>
     %k_8 = stablehlo.dynamic_update_slice %k_7, %keys7, %zero, %slot7, %zero, %zero, %position7 : (tensor<24x8x2x64x2048xbf16>, tensor<24x1x2x64x1xbf16>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<24x8x2x64x2048xbf16>
     %v_8 = stablehlo.dynamic_update_slice %v_7, %values7, %zero, %slot7, %zero, %position7, %zero : (tensor<24x8x2x2048x64xbf16>, tensor<24x1x2x1x64xbf16>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<24x8x2x2048x64xbf16>
+
     return %k_8, %v_8 : tensor<24x8x2x64x2048xbf16>, tensor<24x8x2x2048x64xbf16>
   }
 }

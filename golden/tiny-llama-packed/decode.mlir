@@ -6,25 +6,33 @@ module @decode {
       %layer0_attn_norm: tensor<64xf32>, %layer0_qkv: tensor<8x64x16x1xf32>, %layer0_o: tensor<4x64x16x1xf32>, %layer0_mlp_norm: tensor<64xf32>, %layer0_gate_up: tensor<12x64x16x1xf32>, %layer0_down: tensor<4x96x16x1xf32>,
       %layer1_attn_norm: tensor<64xf32>, %layer1_qkv: tensor<8x64x16x1xf32>, %layer1_o: tensor<4x64x16x1xf32>, %layer1_mlp_norm: tensor<64xf32>, %layer1_gate_up: tensor<12x64x16x1xf32>, %layer1_down: tensor<4x96x16x1xf32>,
       %token: tensor<i32>, %position: tensor<i32>,
-      %k: tensor<2x4x2x16x64xf32> {tf.aliasing_output = 2 : i32},
-      %v: tensor<2x4x2x64x16xf32> {tf.aliasing_output = 3 : i32})
-      -> (tensor<i32>, tensor<331xf32>, tensor<2x4x2x16x64xf32>, tensor<2x4x2x64x16xf32>) {
+      %k: tensor<2x4x2x2x16x64xf32> {tf.aliasing_output = 2 : i32},
+      %v: tensor<2x4x2x2x64x16xf32> {tf.aliasing_output = 3 : i32})
+      -> (tensor<i32>, tensor<331xf32>, tensor<2x4x2x2x16x64xf32>, tensor<2x4x2x2x64x16xf32>) {
     %first_slot = arith.constant 0 : index
     %tokens = stablehlo.reshape %token : (tensor<i32>) -> tensor<1xi32>
+    %position_value = tensor.extract %position[] : tensor<i32>
+    %cached_positions = arith.index_cast %position_value : i32 to index
+    %block_size = arith.constant 64 : index
+    %one_block = arith.constant 1 : index
+    %blocks_held = arith.ceildivsi %cached_positions, %block_size : index
+    %blocks_read = arith.maxsi %blocks_held, %one_block : index
+    %blocks = util.assume.int %blocks_read<umin = 1, umax = 2> : index
     %positions = stablehlo.reshape %position : (tensor<i32>) -> tensor<1xi32>
     %cos, %sin = call @rotary_angles(%positions) : (tensor<1xi32>) -> (tensor<1x2x8xf32>, tensor<1x2x8xf32>)
-    %cached = call @cached_mask(%positions) : (tensor<1xi32>) -> tensor<1x64xi1>
+    %past_each = stablehlo.broadcast_in_dim %positions, dims = [0] : (tensor<1xi32>) -> tensor<1x2xi32>
+    %past = stablehlo.reshape %past_each : (tensor<1x2xi32>) -> tensor<2xi32>
     %x0 = call @embedding(%embed, %tokens) : (tensor<21x64x16x1xf32>, tensor<1xi32>) -> tensor<1x64xf32>
 
     // a layer's index is opaque to the compiler, so that one compiled attention serves all
     %layer0_index = arith.constant 0 : index
     %layer0 = util.optimization_barrier %layer0_index : index
-    %x1, %new_k0, %new_v0 = call @layer(%x0, %layer0_attn_norm, %layer0_qkv, %layer0_o, %layer0_mlp_norm, %layer0_gate_up, %layer0_down, %layer0, %first_slot, %cos, %sin, %cached, %k, %v)
-        : (tensor<1x64xf32>, tensor<64xf32>, tensor<8x64x16x1xf32>, tensor<4x64x16x1xf32>, tensor<64xf32>, tensor<12x64x16x1xf32>, tensor<4x96x16x1xf32>, index, index, tensor<1x2x8xf32>, tensor<1x2x8xf32>, tensor<1x64xi1>, tensor<2x4x2x16x64xf32>, tensor<2x4x2x64x16xf32>) -> (tensor<1x64xf32>, tensor<1x1x2x16x1xf32>, tensor<1x1x2x1x16xf32>)
+    %x1, %new_k0, %new_v0 = call @layer(%x0, %layer0_attn_norm, %layer0_qkv, %layer0_o, %layer0_mlp_norm, %layer0_gate_up, %layer0_down, %layer0, %first_slot, %cos, %sin, %past, %blocks, %k, %v)
+        : (tensor<1x64xf32>, tensor<64xf32>, tensor<8x64x16x1xf32>, tensor<4x64x16x1xf32>, tensor<64xf32>, tensor<12x64x16x1xf32>, tensor<4x96x16x1xf32>, index, index, tensor<1x2x8xf32>, tensor<1x2x8xf32>, tensor<2xi32>, index, tensor<2x4x2x2x16x64xf32>, tensor<2x4x2x2x64x16xf32>) -> (tensor<1x64xf32>, tensor<1x1x2x16x1xf32>, tensor<1x1x2x1x16xf32>)
     %layer1_index = arith.constant 1 : index
     %layer1 = util.optimization_barrier %layer1_index : index
-    %x2, %new_k1, %new_v1 = call @layer(%x1, %layer1_attn_norm, %layer1_qkv, %layer1_o, %layer1_mlp_norm, %layer1_gate_up, %layer1_down, %layer1, %first_slot, %cos, %sin, %cached, %k, %v)
-        : (tensor<1x64xf32>, tensor<64xf32>, tensor<8x64x16x1xf32>, tensor<4x64x16x1xf32>, tensor<64xf32>, tensor<12x64x16x1xf32>, tensor<4x96x16x1xf32>, index, index, tensor<1x2x8xf32>, tensor<1x2x8xf32>, tensor<1x64xi1>, tensor<2x4x2x16x64xf32>, tensor<2x4x2x64x16xf32>) -> (tensor<1x64xf32>, tensor<1x1x2x16x1xf32>, tensor<1x1x2x1x16xf32>)
+    %x2, %new_k1, %new_v1 = call @layer(%x1, %layer1_attn_norm, %layer1_qkv, %layer1_o, %layer1_mlp_norm, %layer1_gate_up, %layer1_down, %layer1, %first_slot, %cos, %sin, %past, %blocks, %k, %v)
+        : (tensor<1x64xf32>, tensor<64xf32>, tensor<8x64x16x1xf32>, tensor<4x64x16x1xf32>, tensor<64xf32>, tensor<12x64x16x1xf32>, tensor<4x96x16x1xf32>, index, index, tensor<1x2x8xf32>, tensor<1x2x8xf32>, tensor<2xi32>, index, tensor<2x4x2x2x16x64xf32>, tensor<2x4x2x2x64x16xf32>) -> (tensor<1x64xf32>, tensor<1x1x2x16x1xf32>, tensor<1x1x2x1x16xf32>)
 
     %normed = call @rms_norm(%x2, %final_norm) : (tensor<1x64xf32>, tensor<64xf32>) -> tensor<1x64xf32>
     %row_logits = call @head(%normed, %embed) : (tensor<1x64xf32>, tensor<21x64x16x1xf32>) -> tensor<1x331xf32>
@@ -36,11 +44,11 @@ module @decode {
         %new_k0, %new_k1,
         %new_v0, %new_v1,
         %position)
-        : (tensor<2x4x2x16x64xf32>, tensor<2x4x2x64x16xf32>,
+        : (tensor<2x4x2x2x16x64xf32>, tensor<2x4x2x2x64x16xf32>,
         tensor<1x1x2x16x1xf32>, tensor<1x1x2x16x1xf32>,
         tensor<1x1x2x1x16xf32>, tensor<1x1x2x1x16xf32>,
-        tensor<i32>) -> (tensor<2x4x2x16x64xf32>, tensor<2x4x2x64x16xf32>)
-    return %next, %logits, %k_out, %v_out : tensor<i32>, tensor<331xf32>, tensor<2x4x2x16x64xf32>, tensor<2x4x2x64x16xf32>
+        tensor<i32>) -> (tensor<2x4x2x2x16x64xf32>, tensor<2x4x2x2x64x16xf32>)
+    return %next, %logits, %k_out, %v_out : tensor<i32>, tensor<331xf32>, tensor<2x4x2x2x16x64xf32>, tensor<2x4x2x2x64x16xf32>
   }
 
   // Row `token` of the table for each token: row token mod 16 of tile token / 16.
@@ -119,20 +127,13 @@ module @decode {
     return %y : tensor<1x32xf32>
   }
 
-  // Which cached positions a slot's new tokens see: those before `past`.
-  func.func private @cached_mask(%past: tensor<1xi32>) -> tensor<1x64xi1> {
-    %position = stablehlo.iota dim = 1 : tensor<1x64xi32>
-    %pasts = stablehlo.broadcast_in_dim %past, dims = [0] : (tensor<1xi32>) -> tensor<1x64xi32>
-    %mask = stablehlo.compare LT, %position, %pasts : (tensor<1x64xi32>, tensor<1x64xi32>) -> tensor<1x64xi1>
-    return %mask : tensor<1x64xi1>
-  }
 
   // Softmax over two parts: the cached keys and the step's own, joined by a common maximum.
   // Returns the new keys and values too; the step writes all layers' at once.
   func.func private @attention(
       %x: tensor<1x64xf32>, %qkv: tensor<8x64x16x1xf32>, %o: tensor<4x64x16x1xf32>,
-      %layer: index, %first_slot: index, %cos: tensor<1x2x8xf32>, %sin: tensor<1x2x8xf32>, %cached: tensor<1x64xi1>,
-      %k_cache: tensor<2x4x2x16x64xf32>, %v_cache: tensor<2x4x2x64x16xf32>)
+      %layer: index, %first_slot: index, %cos: tensor<1x2x8xf32>, %sin: tensor<1x2x8xf32>, %past: tensor<2xi32>, %blocks: index,
+      %k_cache: tensor<2x4x2x2x16x64xf32>, %v_cache: tensor<2x4x2x2x64x16xf32>)
       -> (tensor<1x64xf32>, tensor<1x1x2x16x1xf32>, tensor<1x1x2x1x16xf32>) {
     %qkv_flat_pad = arith.constant 0.0 : f32
     %qkv_flat_room = tensor.empty() : tensor<1x64x1x1xf32>
@@ -156,41 +157,109 @@ module @decode {
     %scale = stablehlo.constant dense<0.25> : tensor<1x2x2x16xf32>
     %q_scaled = stablehlo.multiply %q_heads, %scale : tensor<1x2x2x16xf32>
 
-    // slots and kv_heads as one dimension, so that the products read the layer where it lies
+    // slots and kv_heads as one dimension b; g: query, n: block, j: position in a block, d: head_dim
+    %q_lanes = stablehlo.reshape %q_scaled : (tensor<1x2x2x16xf32>) -> tensor<2x2x16xf32>
+    %k_new = stablehlo.reshape %k_heads : (tensor<1x2x1x16xf32>) -> tensor<2x1x16xf32>
+    %v_new = stablehlo.reshape %v_heads : (tensor<1x2x1x16xf32>) -> tensor<2x1x16xf32>
     %kv_heads = arith.constant 2 : index
     %first = arith.muli %first_slot, %kv_heads : index
-    %k_all = stablehlo.reshape %k_cache : (tensor<2x4x2x16x64xf32>) -> tensor<2x8x16x64xf32>
-    %k_layer = tensor.extract_slice %k_all[%layer, %first, 0, 0] [1, 2, 16, 64] [1, 1, 1, 1] : tensor<2x8x16x64xf32> to tensor<2x16x64xf32>
-    %k_past = stablehlo.reshape %k_layer : (tensor<2x16x64xf32>) -> tensor<1x2x16x64xf32>
-    %v_all = stablehlo.reshape %v_cache : (tensor<2x4x2x64x16xf32>) -> tensor<2x8x64x16xf32>
-    %v_layer = tensor.extract_slice %v_all[%layer, %first, 0, 0] [1, 2, 64, 16] [1, 1, 1, 1] : tensor<2x8x64x16xf32> to tensor<2x64x16xf32>
-    %v_past = stablehlo.reshape %v_layer : (tensor<2x64x16xf32>) -> tensor<1x2x64x16xf32>
+    %k_all = stablehlo.reshape %k_cache : (tensor<2x4x2x2x16x64xf32>) -> tensor<2x8x2x16x64xf32>
+    %k_past = tensor.extract_slice %k_all[%layer, %first, 0, 0, 0] [1, 2, %blocks, 16, 64] [1, 1, 1, 1, 1] : tensor<2x8x2x16x64xf32> to tensor<2x?x16x64xf32>
+    %v_all = stablehlo.reshape %v_cache : (tensor<2x4x2x2x64x16xf32>) -> tensor<2x8x2x64x16xf32>
+    %v_past = tensor.extract_slice %v_all[%layer, %first, 0, 0, 0] [1, 2, %blocks, 64, 16] [1, 1, 1, 1, 1] : tensor<2x8x2x64x16xf32> to tensor<2x?x64x16xf32>
 
-    %minus_inf = stablehlo.constant dense<0xFF800000> : tensor<f32>
-    %none = stablehlo.constant dense<0.0> : tensor<f32>
-    %past_raw = stablehlo.dot_general %q_scaled, %k_past, batching_dims = [0, 1] x [0, 1], contracting_dims = [3] x [2] : (tensor<1x2x2x16xf32>, tensor<1x2x16x64xf32>) -> tensor<1x2x2x64xf32>
-    %past_seen = stablehlo.broadcast_in_dim %cached, dims = [0, 3] : (tensor<1x64xi1>) -> tensor<1x2x2x64xi1>
-    %past_hidden = stablehlo.broadcast_in_dim %minus_inf, dims = [] : (tensor<f32>) -> tensor<1x2x2x64xf32>
-    %past = stablehlo.select %past_seen, %past_raw, %past_hidden : tensor<1x2x2x64xi1>, tensor<1x2x2x64xf32>
-    %own = stablehlo.dot_general %q_scaled, %k_heads, batching_dims = [0, 1] x [0, 1], contracting_dims = [3] x [3] : (tensor<1x2x2x16xf32>, tensor<1x2x1x16xf32>) -> tensor<1x2x2x1xf32>
+    %none = arith.constant 0.0 : f32
+    %minus_inf = arith.constant 0xFF800000 : f32
+    %block_size = arith.constant 64 : index
+    %scores_room = tensor.empty(%blocks) : tensor<2x2x?x64xf32>
+    %scores_none = linalg.fill ins(%none : f32) outs(%scores_room : tensor<2x2x?x64xf32>) -> tensor<2x2x?x64xf32>
+    %scores = linalg.generic {
+        indexing_maps = [affine_map<(b, n, g, j, d) -> (b, g, d)>, affine_map<(b, n, g, j, d) -> (b, n, d, j)>, affine_map<(b, n, g, j, d) -> (b, g, n, j)>],
+        iterator_types = ["parallel", "parallel", "parallel", "parallel", "reduction"]}
+        ins(%q_lanes, %k_past : tensor<2x2x16xf32>, tensor<2x?x16x64xf32>) outs(%scores_none : tensor<2x2x?x64xf32>) {
+    ^bb0(%query: f32, %key: f32, %sum: f32):
 
-    %past_max = stablehlo.reduce(%past init: %minus_inf) applies stablehlo.maximum across dimensions = [3] : (tensor<1x2x2x64xf32>, tensor<f32>) -> tensor<1x2x2xf32>
-    %own_max = stablehlo.reduce(%own init: %minus_inf) applies stablehlo.maximum across dimensions = [3] : (tensor<1x2x2x1xf32>, tensor<f32>) -> tensor<1x2x2xf32>
-    %max = stablehlo.maximum %past_max, %own_max : tensor<1x2x2xf32>
-    %past_maxes = stablehlo.broadcast_in_dim %max, dims = [0, 1, 2] : (tensor<1x2x2xf32>) -> tensor<1x2x2x64xf32>
-    %past_below = stablehlo.subtract %past, %past_maxes : tensor<1x2x2x64xf32>
-    %past_exp = stablehlo.exponential %past_below : tensor<1x2x2x64xf32>
-    %past_sum = stablehlo.reduce(%past_exp init: %none) applies stablehlo.add across dimensions = [3] : (tensor<1x2x2x64xf32>, tensor<f32>) -> tensor<1x2x2xf32>
-    %own_maxes = stablehlo.broadcast_in_dim %max, dims = [0, 1, 2] : (tensor<1x2x2xf32>) -> tensor<1x2x2x1xf32>
-    %own_below = stablehlo.subtract %own, %own_maxes : tensor<1x2x2x1xf32>
-    %own_exp = stablehlo.exponential %own_below : tensor<1x2x2x1xf32>
-    %own_sum = stablehlo.reduce(%own_exp init: %none) applies stablehlo.add across dimensions = [3] : (tensor<1x2x2x1xf32>, tensor<f32>) -> tensor<1x2x2xf32>
-    %past_out = stablehlo.dot_general %past_exp, %v_past, batching_dims = [0, 1] x [0, 1], contracting_dims = [3] x [2] : (tensor<1x2x2x64xf32>, tensor<1x2x64x16xf32>) -> tensor<1x2x2x16xf32>
-    %own_out = stablehlo.dot_general %own_exp, %v_heads, batching_dims = [0, 1] x [0, 1], contracting_dims = [3] x [2] : (tensor<1x2x2x1xf32>, tensor<1x2x1x16xf32>) -> tensor<1x2x2x16xf32>
-    %sum = stablehlo.add %past_sum, %own_sum : tensor<1x2x2xf32>
-    %sums = stablehlo.broadcast_in_dim %sum, dims = [0, 1, 2] : (tensor<1x2x2xf32>) -> tensor<1x2x2x16xf32>
-    %weighted = stablehlo.add %past_out, %own_out : tensor<1x2x2x16xf32>
-    %heads_out = stablehlo.divide %weighted, %sums : tensor<1x2x2x16xf32>
+      %product = arith.mulf %query, %key : f32
+      %next = arith.addf %sum, %product : f32
+      linalg.yield %next : f32
+    } -> tensor<2x2x?x64xf32>
+
+    // the step's own tokens, and a common maximum
+    %own_none = stablehlo.constant dense<0.0> : tensor<f32>
+    %own_lowest = stablehlo.constant dense<0xFF800000> : tensor<f32>
+    %k_each = stablehlo.broadcast_in_dim %k_new, dims = [0, 1, 2] : (tensor<2x1x16xf32>) -> tensor<2x2x16xf32>
+    %own_products = stablehlo.multiply %q_lanes, %k_each : tensor<2x2x16xf32>
+    %own_max = stablehlo.reduce(%own_products init: %own_none) applies stablehlo.add across dimensions = [2] : (tensor<2x2x16xf32>, tensor<f32>) -> tensor<2x2xf32>
+    %max = linalg.generic {
+        indexing_maps = [affine_map<(b, g, n, j) -> (b, g, n, j)>, affine_map<(b, g, n, j) -> (b)>, affine_map<(b, g, n, j) -> (b, g)>],
+        iterator_types = ["parallel", "parallel", "reduction", "reduction"]}
+        ins(%scores, %past : tensor<2x2x?x64xf32>, tensor<2xi32>) outs(%own_max : tensor<2x2xf32>) {
+    ^bb0(%score: f32, %cached_end: i32, %highest: f32):
+      %n = linalg.index 2 : index
+      %j = linalg.index 3 : index
+      %before = arith.muli %n, %block_size : index
+      %position = arith.addi %before, %j : index
+      %position_i32 = arith.index_cast %position : index to i32
+      %is_cached = arith.cmpi slt, %position_i32, %cached_end : i32
+      %counted = arith.select %is_cached, %score, %minus_inf : f32
+      %next = arith.maximumf %highest, %counted : f32
+      linalg.yield %next : f32
+    } -> tensor<2x2xf32>
+
+    %weights = linalg.generic {
+        indexing_maps = [affine_map<(b, g, n, j) -> (b, g, n, j)>, affine_map<(b, g, n, j) -> (b)>, affine_map<(b, g, n, j) -> (b, g)>, affine_map<(b, g, n, j) -> (b, g, n, j)>],
+        iterator_types = ["parallel", "parallel", "parallel", "parallel"]}
+        ins(%scores, %past, %max : tensor<2x2x?x64xf32>, tensor<2xi32>, tensor<2x2xf32>) outs(%scores_room : tensor<2x2x?x64xf32>) {
+    ^bb0(%score: f32, %cached_end: i32, %highest: f32, %unused: f32):
+      %n = linalg.index 2 : index
+      %j = linalg.index 3 : index
+      %before = arith.muli %n, %block_size : index
+      %position = arith.addi %before, %j : index
+      %position_i32 = arith.index_cast %position : index to i32
+      %is_cached = arith.cmpi slt, %position_i32, %cached_end : i32
+      %below = arith.subf %score, %highest : f32
+      %exp = math.exp %below : f32
+      %weight = arith.select %is_cached, %exp, %none : f32
+      linalg.yield %weight : f32
+    } -> tensor<2x2x?x64xf32>
+    %own_below = stablehlo.subtract %own_max, %max : tensor<2x2xf32>
+    %own_sum = stablehlo.exponential %own_below : tensor<2x2xf32>
+    %own_weights = stablehlo.broadcast_in_dim %own_sum, dims = [0, 1] : (tensor<2x2xf32>) -> tensor<2x2x16xf32>
+    %v_each = stablehlo.broadcast_in_dim %v_new, dims = [0, 1, 2] : (tensor<2x1x16xf32>) -> tensor<2x2x16xf32>
+    %own_out = stablehlo.multiply %own_weights, %v_each : tensor<2x2x16xf32>
+    %sum = linalg.generic {
+        indexing_maps = [affine_map<(b, g, n, j) -> (b, g, n, j)>, affine_map<(b, g, n, j) -> (b, g)>],
+        iterator_types = ["parallel", "parallel", "reduction", "reduction"]}
+        ins(%weights : tensor<2x2x?x64xf32>) outs(%own_sum : tensor<2x2xf32>) {
+    ^bb0(%weight: f32, %total: f32):
+      %next = arith.addf %total, %weight : f32
+      linalg.yield %next : f32
+    } -> tensor<2x2xf32>
+
+    // weighted values block by block, then all blocks and the own together
+    %partial_room = tensor.empty(%blocks) : tensor<2x?x2x16xf32>
+    %partial_none = linalg.fill ins(%none : f32) outs(%partial_room : tensor<2x?x2x16xf32>) -> tensor<2x?x2x16xf32>
+    %partial = linalg.generic {
+        indexing_maps = [affine_map<(b, n, g, d, j) -> (b, g, n, j)>, affine_map<(b, n, g, d, j) -> (b, n, j, d)>, affine_map<(b, n, g, d, j) -> (b, n, g, d)>],
+        iterator_types = ["parallel", "parallel", "parallel", "parallel", "reduction"]}
+        ins(%weights, %v_past : tensor<2x2x?x64xf32>, tensor<2x?x64x16xf32>) outs(%partial_none : tensor<2x?x2x16xf32>) {
+    ^bb0(%weight: f32, %value: f32, %sum_in: f32):
+
+      %product = arith.mulf %weight, %value : f32
+      %next = arith.addf %sum_in, %product : f32
+      linalg.yield %next : f32
+    } -> tensor<2x?x2x16xf32>
+    %weighted = linalg.generic {
+        indexing_maps = [affine_map<(b, g, d, n) -> (b, n, g, d)>, affine_map<(b, g, d, n) -> (b, g, d)>],
+        iterator_types = ["parallel", "parallel", "parallel", "reduction"]}
+        ins(%partial : tensor<2x?x2x16xf32>) outs(%own_out : tensor<2x2x16xf32>) {
+    ^bb0(%part: f32, %total: f32):
+      %next = arith.addf %total, %part : f32
+      linalg.yield %next : f32
+    } -> tensor<2x2x16xf32>
+    %sums = stablehlo.broadcast_in_dim %sum, dims = [0, 1] : (tensor<2x2xf32>) -> tensor<2x2x16xf32>
+    %lanes_out = stablehlo.divide %weighted, %sums : tensor<2x2x16xf32>
+    %heads_out = stablehlo.reshape %lanes_out : (tensor<2x2x16xf32>) -> tensor<1x2x2x16xf32>
 
     %flat_out = stablehlo.reshape %heads_out : (tensor<1x2x2x16xf32>) -> tensor<1x64xf32>
     %new_k = stablehlo.reshape %k_heads : (tensor<1x2x1x16xf32>) -> tensor<1x1x2x16x1xf32>
@@ -238,12 +307,12 @@ module @decode {
   // x + attention(norm(x)), then x + mlp(norm(x)).
   func.func private @layer(
       %x: tensor<1x64xf32>, %attn_norm: tensor<64xf32>, %qkv: tensor<8x64x16x1xf32>, %o: tensor<4x64x16x1xf32>, %mlp_norm: tensor<64xf32>, %gate_up: tensor<12x64x16x1xf32>, %down: tensor<4x96x16x1xf32>,
-      %layer: index, %first_slot: index, %cos: tensor<1x2x8xf32>, %sin: tensor<1x2x8xf32>, %cached: tensor<1x64xi1>,
-      %k_cache: tensor<2x4x2x16x64xf32>, %v_cache: tensor<2x4x2x64x16xf32>)
+      %layer: index, %first_slot: index, %cos: tensor<1x2x8xf32>, %sin: tensor<1x2x8xf32>, %past: tensor<2xi32>, %blocks: index,
+      %k_cache: tensor<2x4x2x2x16x64xf32>, %v_cache: tensor<2x4x2x2x64x16xf32>)
       -> (tensor<1x64xf32>, tensor<1x1x2x16x1xf32>, tensor<1x1x2x1x16xf32>) {
     %x_normed = call @rms_norm(%x, %attn_norm) : (tensor<1x64xf32>, tensor<64xf32>) -> tensor<1x64xf32>
-    %attended, %new_k, %new_v = call @attention(%x_normed, %qkv, %o, %layer, %first_slot, %cos, %sin, %cached, %k_cache, %v_cache)
-        : (tensor<1x64xf32>, tensor<8x64x16x1xf32>, tensor<4x64x16x1xf32>, index, index, tensor<1x2x8xf32>, tensor<1x2x8xf32>, tensor<1x64xi1>, tensor<2x4x2x16x64xf32>, tensor<2x4x2x64x16xf32>) -> (tensor<1x64xf32>, tensor<1x1x2x16x1xf32>, tensor<1x1x2x1x16xf32>)
+    %attended, %new_k, %new_v = call @attention(%x_normed, %qkv, %o, %layer, %first_slot, %cos, %sin, %past, %blocks, %k_cache, %v_cache)
+        : (tensor<1x64xf32>, tensor<8x64x16x1xf32>, tensor<4x64x16x1xf32>, index, index, tensor<1x2x8xf32>, tensor<1x2x8xf32>, tensor<2xi32>, index, tensor<2x4x2x2x16x64xf32>, tensor<2x4x2x2x64x16xf32>) -> (tensor<1x64xf32>, tensor<1x1x2x16x1xf32>, tensor<1x1x2x1x16xf32>)
     %x_mid = stablehlo.add %x, %attended : tensor<1x64xf32>
     %mid_normed = call @rms_norm(%x_mid, %mlp_norm) : (tensor<1x64xf32>, tensor<64xf32>) -> tensor<1x64xf32>
     %fed = call @mlp(%mid_normed, %gate_up, %down) : (tensor<1x64xf32>, tensor<12x64x16x1xf32>, tensor<4x96x16x1xf32>) -> tensor<1x64xf32>
@@ -281,16 +350,23 @@ module @decode {
 
   // The new keys and values of all slots, at one position.
   func.func private @cache_write(
-      %k: tensor<2x4x2x16x64xf32>, %v: tensor<2x4x2x64x16xf32>,
+      %k: tensor<2x4x2x2x16x64xf32>, %v: tensor<2x4x2x2x64x16xf32>,
       %new_k0: tensor<1x1x2x16x1xf32>, %new_k1: tensor<1x1x2x16x1xf32>,
       %new_v0: tensor<1x1x2x1x16xf32>, %new_v1: tensor<1x1x2x1x16xf32>,
       %position: tensor<i32>)
-      -> (tensor<2x4x2x16x64xf32>, tensor<2x4x2x64x16xf32>) {
+      -> (tensor<2x4x2x2x16x64xf32>, tensor<2x4x2x2x64x16xf32>) {
     %keys = stablehlo.concatenate %new_k0, %new_k1, dim = 0 : (tensor<1x1x2x16x1xf32>, tensor<1x1x2x16x1xf32>) -> tensor<2x1x2x16x1xf32>
     %values = stablehlo.concatenate %new_v0, %new_v1, dim = 0 : (tensor<1x1x2x1x16xf32>, tensor<1x1x2x1x16xf32>) -> tensor<2x1x2x1x16xf32>
     %zero = stablehlo.constant dense<0> : tensor<i32>
-    %k_out = stablehlo.dynamic_update_slice %k, %keys, %zero, %zero, %zero, %zero, %position : (tensor<2x4x2x16x64xf32>, tensor<2x1x2x16x1xf32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<2x4x2x16x64xf32>
-    %v_out = stablehlo.dynamic_update_slice %v, %values, %zero, %zero, %zero, %position, %zero : (tensor<2x4x2x64x16xf32>, tensor<2x1x2x1x16xf32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<2x4x2x64x16xf32>
-    return %k_out, %v_out : tensor<2x4x2x16x64xf32>, tensor<2x4x2x64x16xf32>
+    %block_size = stablehlo.constant dense<64> : tensor<i32>
+
+    %block_out = stablehlo.divide %position, %block_size : tensor<i32>
+    %within_out = stablehlo.remainder %position, %block_size : tensor<i32>
+    %k_row_out = stablehlo.reshape %keys : (tensor<2x1x2x16x1xf32>) -> tensor<2x1x2x1x16x1xf32>
+    %v_row_out = stablehlo.reshape %values : (tensor<2x1x2x1x16xf32>) -> tensor<2x1x2x1x1x16xf32>
+    %k_out = stablehlo.dynamic_update_slice %k, %k_row_out, %zero, %zero, %zero, %block_out, %zero, %within_out : (tensor<2x4x2x2x16x64xf32>, tensor<2x1x2x1x16x1xf32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<2x4x2x2x16x64xf32>
+    %v_out = stablehlo.dynamic_update_slice %v, %v_row_out, %zero, %zero, %zero, %block_out, %within_out, %zero : (tensor<2x4x2x2x64x16xf32>, tensor<2x1x2x1x1x16xf32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<2x4x2x2x64x16xf32>
+
+    return %k_out, %v_out : tensor<2x4x2x2x16x64xf32>, tensor<2x4x2x2x64x16xf32>
   }
 }

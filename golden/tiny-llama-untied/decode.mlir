@@ -242,8 +242,10 @@ module @decode {
     %keys = stablehlo.concatenate %new_k0, %new_k1, dim = 0 : (tensor<1x1x2x16x1xf32>, tensor<1x1x2x16x1xf32>) -> tensor<2x1x2x16x1xf32>
     %values = stablehlo.concatenate %new_v0, %new_v1, dim = 0 : (tensor<1x1x2x1x16xf32>, tensor<1x1x2x1x16xf32>) -> tensor<2x1x2x1x16xf32>
     %zero = stablehlo.constant dense<0> : tensor<i32>
+
     %k_out = stablehlo.dynamic_update_slice %k, %keys, %zero, %zero, %zero, %zero, %position : (tensor<2x4x2x16x64xf32>, tensor<2x1x2x16x1xf32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<2x4x2x16x64xf32>
     %v_out = stablehlo.dynamic_update_slice %v, %values, %zero, %zero, %zero, %position, %zero : (tensor<2x4x2x64x16xf32>, tensor<2x1x2x1x16xf32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<2x4x2x64x16xf32>
+
     return %k_out, %v_out : tensor<2x4x2x16x64xf32>, tensor<2x4x2x64x16xf32>
   }
 }

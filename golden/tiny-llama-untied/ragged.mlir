@@ -237,6 +237,7 @@ module @ragged {
     %keys = stablehlo.concatenate %new_k0, %new_k1, dim = 0 : (tensor<1x4x2x16x1xf32>, tensor<1x4x2x16x1xf32>) -> tensor<2x4x2x16x1xf32>
     %values = stablehlo.concatenate %new_v0, %new_v1, dim = 0 : (tensor<1x4x2x1x16xf32>, tensor<1x4x2x1x16xf32>) -> tensor<2x4x2x1x16xf32>
     %zero = stablehlo.constant dense<0> : tensor<i32>
+
     %slot0 = stablehlo.constant dense<0> : tensor<i32>
     %at0 = stablehlo.slice %positions [0:1] : (tensor<4xi32>) -> tensor<1xi32>
     %position0 = stablehlo.reshape %at0 : (tensor<1xi32>) -> tensor<i32>
@@ -244,6 +245,7 @@ module @ragged {
     %values0 = stablehlo.slice %values [0:2, 0:1, 0:2, 0:1, 0:16] : (tensor<2x4x2x1x16xf32>) -> tensor<2x1x2x1x16xf32>
     %k_1 = stablehlo.dynamic_update_slice %k, %keys0, %zero, %slot0, %zero, %zero, %position0 : (tensor<2x4x2x16x64xf32>, tensor<2x1x2x16x1xf32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<2x4x2x16x64xf32>
     %v_1 = stablehlo.dynamic_update_slice %v, %values0, %zero, %slot0, %zero, %position0, %zero : (tensor<2x4x2x64x16xf32>, tensor<2x1x2x1x16xf32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<2x4x2x64x16xf32>
+
     %slot1 = stablehlo.constant dense<1> : tensor<i32>
     %at1 = stablehlo.slice %positions [1:2] : (tensor<4xi32>) -> tensor<1xi32>
     %position1 = stablehlo.reshape %at1 : (tensor<1xi32>) -> tensor<i32>
@@ -251,6 +253,7 @@ module @ragged {
     %values1 = stablehlo.slice %values [0:2, 1:2, 0:2, 0:1, 0:16] : (tensor<2x4x2x1x16xf32>) -> tensor<2x1x2x1x16xf32>
     %k_2 = stablehlo.dynamic_update_slice %k_1, %keys1, %zero, %slot1, %zero, %zero, %position1 : (tensor<2x4x2x16x64xf32>, tensor<2x1x2x16x1xf32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<2x4x2x16x64xf32>
     %v_2 = stablehlo.dynamic_update_slice %v_1, %values1, %zero, %slot1, %zero, %position1, %zero : (tensor<2x4x2x64x16xf32>, tensor<2x1x2x1x16xf32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<2x4x2x64x16xf32>
+
     %slot2 = stablehlo.constant dense<2> : tensor<i32>
     %at2 = stablehlo.slice %positions [2:3] : (tensor<4xi32>) -> tensor<1xi32>
     %position2 = stablehlo.reshape %at2 : (tensor<1xi32>) -> tensor<i32>
@@ -258,6 +261,7 @@ module @ragged {
     %values2 = stablehlo.slice %values [0:2, 2:3, 0:2, 0:1, 0:16] : (tensor<2x4x2x1x16xf32>) -> tensor<2x1x2x1x16xf32>
     %k_3 = stablehlo.dynamic_update_slice %k_2, %keys2, %zero, %slot2, %zero, %zero, %position2 : (tensor<2x4x2x16x64xf32>, tensor<2x1x2x16x1xf32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<2x4x2x16x64xf32>
     %v_3 = stablehlo.dynamic_update_slice %v_2, %values2, %zero, %slot2, %zero, %position2, %zero : (tensor<2x4x2x64x16xf32>, tensor<2x1x2x1x16xf32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<2x4x2x64x16xf32>
+
     %slot3 = stablehlo.constant dense<3> : tensor<i32>
     %at3 = stablehlo.slice %positions [3:4] : (tensor<4xi32>) -> tensor<1xi32>
     %position3 = stablehlo.reshape %at3 : (tensor<1xi32>) -> tensor<i32>
@@ -265,6 +269,7 @@ module @ragged {
     %values3 = stablehlo.slice %values [0:2, 3:4, 0:2, 0:1, 0:16] : (tensor<2x4x2x1x16xf32>) -> tensor<2x1x2x1x16xf32>
     %k_4 = stablehlo.dynamic_update_slice %k_3, %keys3, %zero, %slot3, %zero, %zero, %position3 : (tensor<2x4x2x16x64xf32>, tensor<2x1x2x16x1xf32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<2x4x2x16x64xf32>
     %v_4 = stablehlo.dynamic_update_slice %v_3, %values3, %zero, %slot3, %zero, %position3, %zero : (tensor<2x4x2x64x16xf32>, tensor<2x1x2x1x16xf32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<2x4x2x64x16xf32>
+
     return %k_4, %v_4 : tensor<2x4x2x16x64xf32>, tensor<2x4x2x64x16xf32>
   }
 }

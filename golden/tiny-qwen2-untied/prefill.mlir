@@ -15,9 +15,9 @@ module @prefill {
     %positions = stablehlo.add %starts, %offsets : tensor<16xi32>
     %slot_value = tensor.extract %slot[] : tensor<i32>
     %first_slot = arith.index_cast %slot_value : i32 to index
-    %past = stablehlo.reshape %start : (tensor<i32>) -> tensor<1xi32>
+    %starts_at = stablehlo.reshape %start : (tensor<i32>) -> tensor<1xi32>
     %cos, %sin = call @rotary_angles(%positions) : (tensor<16xi32>) -> (tensor<16x2x8xf32>, tensor<16x2x8xf32>)
-    %cached = call @cached_mask(%past) : (tensor<1xi32>) -> tensor<1x64xi1>
+    %cached = call @cached_mask(%starts_at) : (tensor<1xi32>) -> tensor<1x64xi1>
     %causal = call @causal_mask() : () -> tensor<32x16xi1>
     %x0 = call @embedding(%embed, %tokens) : (tensor<331x64xf32>, tensor<16xi32>) -> tensor<16x64xf32>
 
@@ -278,6 +278,7 @@ module @prefill {
     %keys = stablehlo.concatenate %new_k0, %new_k1, dim = 0 : (tensor<1x1x2x16x16xf32>, tensor<1x1x2x16x16xf32>) -> tensor<2x1x2x16x16xf32>
     %values = stablehlo.concatenate %new_v0, %new_v1, dim = 0 : (tensor<1x1x2x16x16xf32>, tensor<1x1x2x16x16xf32>) -> tensor<2x1x2x16x16xf32>
     %zero = stablehlo.constant dense<0> : tensor<i32>
+
     %latest = stablehlo.constant dense<48> : tensor<i32>
     %chunk = stablehlo.constant dense<16> : tensor<i32>
     %filler = stablehlo.constant dense<0.0> : tensor<f32>
@@ -314,6 +315,7 @@ module @prefill {
 
     %k_out = stablehlo.dynamic_update_slice %k, %key_update, %zero, %slot, %zero, %zero, %block : (tensor<2x4x2x16x64xf32>, tensor<2x1x2x16x16xf32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<2x4x2x16x64xf32>
     %v_out = stablehlo.dynamic_update_slice %v, %value_update, %zero, %slot, %zero, %block, %zero : (tensor<2x4x2x64x16xf32>, tensor<2x1x2x16x16xf32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<2x4x2x64x16xf32>
+
     return %k_out, %v_out : tensor<2x4x2x16x64xf32>, tensor<2x4x2x64x16xf32>
   }
 }

@@ -1,0 +1,71 @@
+"""What was measured as a Markdown table and as a plot."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from llama_cpp import version_in
+from table import Row
+
+
+def markdown(rows: Sequence[Row], work: Path, threads: int, rounds: int) -> str:
+    """The table, and a line that names what was measured."""
+    lines = [
+        f"{_cpu_name()}, {threads} threads; intaglio {version('intaglio')}, "
+        f"IREE {version('iree-base-runtime')}; llama.cpp of {version_in(work)}; "
+        f"median of {rounds} rounds (least – most).",
+        "",
+        "| what | intaglio | peer | ratio | at least |",
+        "| --- | ---: | ---: | ---: | --- |",
+    ]
+    return "\n".join([*lines, *map(_line, rows)])
+
+
+def _line(row: Row) -> str:
+    goal = row.goal
+    verdict = "met" if row.is_met else "**missed**"
+    low, high = row.spread
+    if row.peer is None:
+        scale, unit = (100, " %") if goal.unit == "%" else (1, f" {goal.unit}")
+        bound = "at most " if goal.most else ""
+        digits = 0 if unit in (" %", " MB") else 2
+        shown = f"{scale * row.value:.{digits}f}{unit}"
+        shown += f" ({scale * low:.{digits}f} – {scale * high:.{digits}f})"
+        return f"| {goal.what} | {shown} | | | {bound}{scale * goal.target:g}{unit}, {verdict} |"
+    return (
+        f"| {goal.what} | {row.ours:.1f} | {goal.peer} {row.peer:.1f} | "
+        f"{row.value:.2f} ({low:.2f} – {high:.2f}) | {goal.target:g} ×, {verdict} |"
+    )
+
+
+def plot(rows: Sequence[Row], path: Path) -> None:
+    """The ratios as bars, each with its least and most over the rounds and what it should be."""
+    from matplotlib.figure import Figure
+
+    ratios = [row for row in rows if row.peer is not None]
+    figure = Figure(figsize=(9, 0.45 * len(ratios) + 1.2), dpi=150, layout="constrained")
+    axes = figure.subplots()
+    places = range(len(ratios))
+    values = [row.value for row in ratios]
+    low = [row.value - row.spread[0] for row in ratios]
+    high = [row.spread[1] - row.value for row in ratios]
+    axes.barh(places, values, xerr=[low, high], color="tab:blue", capsize=3, height=0.6)
+    targets = [row.goal.target for row in ratios]
+    axes.scatter(targets, places, marker="|", s=250, color="tab:red", zorder=3, label="to reach")
+    axes.set_yticks(places, [f"{row.goal.what} / {row.goal.peer}" for row in ratios])
+    axes.invert_yaxis()
+    axes.axvline(1, color="gray", linewidth=0.8)
+    axes.set_xlabel("times the peer's tokens/s (median; least to most)")
+    axes.legend(frameon=False, loc="lower right")
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path)
+
+
+def _cpu_name() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
