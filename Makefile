@@ -50,7 +50,7 @@ $(VENV)/pip:
 	touch $@
 
 $(VENV)/installed: $(VENV)/pip pyproject.toml requirements.lock
-	$(BIN)/python -m pip install --quiet -c requirements.lock -e .
+	$(BIN)/python -m pip install --quiet -c requirements.lock -e '.[serve]'
 	touch $@
 
 $(VENV)/installed-%: $(VENV)/pip pyproject.toml requirements.lock

@@ -22,6 +22,7 @@ _VERBS = {
     "inspect": "inspection",
     "generate": "run",
     "chat": "chat",
+    "serve": "serve",
     "bench": "bench",
     "eval": "run",
     "pull": "build",

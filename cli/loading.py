@@ -23,6 +23,8 @@ from .progress import compile_progress, print_commands, say
 
 # tokens a call when all their logits are kept
 _CHUNK_OF_ALL = 64
+# what `serve` runs: prefill_all for prompts that want scores, too
+SERVED_KINDS = ("prefill", "prefill_all", "decode", "ragged")
 # rows of a batched or ragged graph when a single sequence is generated with one
 _ROWS = 4
 
@@ -57,6 +59,30 @@ def load_engine(
     if verbose:
         print_commands(graph for graph in manifest.graphs if graph.step in names)
     return Loaded(Engine.load(bundle, weights=weights, graphs=names, threads=threads), compile_s)
+
+
+def load_for_serving(
+    model: str,
+    build: dict[str, Any],
+    *,
+    weights: str | None = None,
+    threads: int | None = None,
+    verbose: bool = False,
+) -> Engine:
+    """Prefill and every step that serving may take, from a bundle or built of a model first."""
+    if is_bundle(Path(model)):
+        sized = build
+    else:
+        slots = build.get("slots", 8)
+        powers = [1 << bit for bit in range(1, 8) if 1 << bit < slots]
+        sized = {"slots": slots, **build, "batches": (*powers, slots)}
+    bundle = _bundle_of(model, SERVED_KINDS, sized)
+    manifest = Manifest.load(bundle)
+    graphs = [graph for graph in manifest.graphs if graph.kind in SERVED_KINDS]
+    if verbose:
+        print_commands(graphs)
+    names = list(dict.fromkeys(graph.step for graph in graphs))
+    return Engine.load(bundle, weights=weights, graphs=names, threads=threads)
 
 
 def load_session(

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from .errors import UserError
 from .host import narrowed_cpus, usable_threads
-from .manifest import TensorSpec, WeightSpec
+from .manifest import ITEM_SIZES, TensorSpec, WeightSpec
 
 ELEMENT_TYPES = {
     "f32": rt.HalElementType.FLOAT_32,
@@ -21,6 +21,7 @@ ELEMENT_TYPES = {
     "i32": rt.HalElementType.SINT_32,
 }
 NUMPY_DTYPES: dict[str, type[np.generic]] = {"f32": np.float32, "i32": np.int32}
+_BITS = {2: np.dtype(np.uint16), 4: np.dtype(np.uint32)}
 # what IREE asks of memory it is to use where it lies
 _ALIGNMENT = 64
 _USAGE = rt.BufferUsage.DEFAULT | rt.BufferUsage.MAPPING
@@ -90,6 +91,16 @@ class Device:
             ) from None
         buffer.fill_zero(0, spec.nbytes)
         return rt.HalBufferView(buffer, list(spec.shape), ELEMENT_TYPES[spec.dtype]), None
+
+    def bits(self, view: Any, spec: TensorSpec) -> npt.NDArray[Any]:
+        """The buffer itself as unsigned integers of `spec`'s shape, where the host can write it.
+
+        Neither may be in use by a call, nor the view outlived.
+        """
+        array: npt.NDArray[Any] = view.map().asarray(
+            list(spec.shape), _BITS[ITEM_SIZES[spec.dtype]]
+        )
+        return array
 
     def read(self, view: Any, spec: TensorSpec) -> npt.NDArray[Any]:
         """A copy of a result's values, on the host."""

@@ -128,7 +128,7 @@ class TokenRun:
         # the device's argmax of logits that are NaN
         if not 0 <= token < self.session.manifest.model.vocab_size:
             raise UserError("the model's logits are NaN: its weights are damaged")
-        sampler.observe([token])
+        sampler.observe([token], generated=True)
         return token
 
 

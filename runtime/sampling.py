@@ -1,13 +1,14 @@
-"""Choosing the next token on the host: penalty, temperature, top-k, top-p, min-p, in that order.
+"""Choosing the next token on the host: penalties and bias, temperature, top-k, top-p, min-p.
 
-The order and the definitions are those of transformers' logits processors.
+In that order. The definitions are those of transformers' logits processors, and OpenAI's for bias,
+presence and frequency.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,9 @@ class SamplingParams:
     top_p: keep the fewest most likely tokens whose probabilities reach it; 1 is off.
     min_p: keep tokens at least this likely relative to the likeliest; 0 is off.
     repetition_penalty: logits of seen tokens are divided (positive) or multiplied (negative).
+    presence_penalty: subtracted from the logit of each token generated so far; 0 is off.
+    frequency_penalty: the same, times how often it was generated; 0 is off.
+    logit_bias: added to these token ids' logits.
     seed: same seed, same choices; None draws one from the system.
 
     Raises UserError where a value is out of its range.
@@ -36,6 +40,9 @@ class SamplingParams:
     top_p: float = 1.0
     min_p: float = 0.0
     repetition_penalty: float = 1.0
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    logit_bias: Mapping[int, float] = field(default_factory=dict)
     seed: int | None = None
 
     def __post_init__(self) -> None:
@@ -51,34 +58,64 @@ class SamplingParams:
             100.0,
             "a number from 0.01 to 100 (1 is off)",
         )
+        for name in ("presence_penalty", "frequency_penalty"):
+            _check_real(name, getattr(self, name), -2.0, 2.0, "a number from -2 to 2 (0 is off)")
+        for token, bias in self.logit_bias.items():
+            _check_whole("a token of logit_bias", token, 2**31, "a token id")
+            _check_real("logit_bias", bias, -100.0, 100.0, "a number from -100 to 100")
         if self.seed is not None:
             _check_whole("seed", self.seed, 2**64, "a whole number from 0 to 2**64 - 1")
 
     @property
     def is_plain_greedy(self) -> bool:
         """Whether the argmax made on the device is already the answer."""
-        return self.temperature == 0 and self.repetition_penalty == 1
+        return self.temperature == 0 and self.repetition_penalty == 1 and not self.shifts_logits
+
+    @property
+    def shifts_logits(self) -> bool:
+        """Whether anything is added to logits before a choice."""
+        return bool(self.presence_penalty or self.frequency_penalty or self.logit_bias)
 
 
 class Sampler:
-    """Chooses the tokens of one sequence; has its own random stream and its own history."""
+    """Chooses the tokens of one sequence; has its own random stream and its own history.
+
+    Raises UserError for a bias on a token that the vocabulary lacks.
+    """
 
     def __init__(self, params: SamplingParams, vocab_size: int) -> None:
         self.params = params
         self.vocab_size = vocab_size
         self._random = np.random.Generator(np.random.PCG64(params.seed))
         self._seen = np.zeros(vocab_size, dtype=np.bool_)
+        # only where it is asked for: 9 bytes a token of the vocabulary
+        self._shift: NDArray[np.float64] | None = None
+        if params.shifts_logits:
+            self._shift = np.zeros(vocab_size, dtype=np.float64)
+            for token, bias in params.logit_bias.items():
+                if token >= vocab_size:
+                    raise UserError(
+                        f"logit_bias names token {token}; the model's are 0 to {vocab_size - 1}"
+                    )
+                self._shift[token] = bias
+            self._generated = np.zeros(vocab_size, dtype=np.bool_)
 
-    def observe(self, tokens: Iterable[int]) -> None:
-        """Count tokens of the prompt, or generated ones, as seen by the repetition penalty.
+    def observe(self, tokens: Iterable[int], *, generated: bool = False) -> None:
+        """Count tokens of the prompt, or generated ones, as seen by the penalties.
 
-        `sample` doesn't observe what it returns: the caller decides what joins the sequence.
+        The repetition penalty sees all, presence and frequency those `generated`. `sample`
+        doesn't observe what it returns: the caller decides what joins the sequence.
         Raises ValueError for a token outside the vocabulary.
         """
         ids = np.fromiter(tokens, dtype=np.int64)
         if ids.size and (ids.min() < 0 or ids.max() >= self.vocab_size):
             raise ValueError(f"observed a token outside 0..{self.vocab_size - 1}")
         self._seen[ids] = True
+        if generated and self._shift is not None:
+            first = np.unique(ids[~self._generated[ids]])
+            self._shift[first] -= self.params.presence_penalty
+            np.subtract.at(self._shift, ids, self.params.frequency_penalty)
+            self._generated[ids] = True
 
     def sample(self, logits: NDArray[np.float32]) -> int:
         """Return the next token, from logits [V] f32, which are left as they are.
@@ -100,11 +137,15 @@ class Sampler:
 
     def _penalized(self, logits: NDArray[np.float32]) -> NDArray[np.floating]:
         penalty = self.params.repetition_penalty
-        if penalty == 1 or not self._seen.any():
+        repeats = penalty != 1 and bool(self._seen.any())
+        if not repeats and self._shift is None:
             return logits
         scores = logits.astype(np.float64)
-        seen = scores[self._seen]
-        scores[self._seen] = np.where(seen < 0, seen * penalty, seen / penalty)
+        if repeats:
+            seen = scores[self._seen]
+            scores[self._seen] = np.where(seen < 0, seen * penalty, seen / penalty)
+        if self._shift is not None:
+            scores += self._shift
         return scores
 
     def _candidates(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +27,12 @@ class Step:
         self._tokens, self._logits = tokens, logits
         self._device, self._facts = device, facts
 
-    @property
+    @cached_property
     def tokens(self) -> npt.NDArray[np.int32]:
         """The greedy next tokens, i32: a scalar, or `[B]` for batched and ragged."""
         return self._read(self._tokens, 0)
 
-    @property
+    @cached_property
     def logits(self) -> npt.NDArray[np.float32]:
         """f32 `[V]`; `[B, V]` for batched and ragged; `[C, V]` for prefill_all."""
         return self._read(self._logits, 1)
@@ -98,6 +99,29 @@ class Session:
         # last: what was there before is freed only now that no view of it is left
         self._cache_memory = (k_memory, v_memory)
 
+    def copy_slot(self, source: int, target: int, count: int) -> None:
+        """Give `target` the first `count` cached positions of `source`, or some more."""
+        for half in self._halves(count):
+            half[:, target] = half[:, source]
+
+    def swap_slots(self, one: int, other: int, count: int) -> None:
+        """Exchange the first `count` cached positions of two slots, or some more."""
+        for half in self._halves(count):
+            half[:, [one, other]] = half[:, [other, one]]
+
+    def _halves(self, count: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+        """Keys and values of the first `count` positions, slots on axis 1, in place."""
+        cache = self.manifest.cache
+        keys, values = self._device.bits(self._k, cache.k), self._device.bits(self._v, cache.v)
+        if keys.ndim == 6:  # the positions lie in blocks: whole ones, each in one piece
+            blocks = -(-count // keys.shape[-1])
+            return keys[:, :, :, :blocks], values[:, :, :, :blocks]
+        return keys[..., :count], values[..., :count, :]
+
+    def has(self, name: str) -> bool:
+        """Whether a step is loaded."""
+        return name in self._graphs
+
     def graph(self, name: str) -> GraphFacts:
         """The facts of a loaded step, of its largest size. Raises `KeyError` if not loaded."""
         return self._graphs[name][-1].facts
@@ -142,12 +166,21 @@ class Session:
         return self._call(self._smallest(graph, position), tokens, position)
 
     def ragged(
-        self, tokens: Sequence[int], positions: Sequence[int], *, graph: str = "ragged"
+        self,
+        tokens: Sequence[int],
+        positions: Sequence[int],
+        *,
+        graph: str = "ragged",
+        reach: int | None = None,
     ) -> Step:
-        """One token of each of slots 0..B-1, row by row at its own position."""
+        """One token of each of slots 0..B-1, row by row at its own position.
+
+        `reach`: the largest position of a row that will be read, if others only fill the graph.
+        """
         for position in positions:
             self._check_position(position)
-        return self._call(self._smallest(graph, max(positions)), tokens, positions)
+        furthest = max(positions) if reach is None else reach
+        return self._call(self._smallest(graph, furthest), tokens, positions)
 
     def _check_position(self, position: int) -> None:
         context = self.manifest.cache.context

@@ -66,7 +66,10 @@ class TextCodec:
     def encode(self, text: str, *, add_special_tokens: bool = True) -> list[int]:
         """Return the token ids of text; UserError where the model's vocabulary lacks one."""
         with _refused(f"{self.folder / 'tokenizer.json'}: cannot encode the text"):
-            encoding = self._tokenizer.encode(text, add_special_tokens=add_special_tokens)
+            # as a batch of one: that lets other threads go on meanwhile
+            (encoding,) = self._tokenizer.encode_batch(
+                [text], add_special_tokens=add_special_tokens
+            )
         tokens: list[int] = encoding.ids
         largest = max(tokens, default=0)
         if largest >= self.vocab_size:
@@ -81,6 +84,13 @@ class TextCodec:
         ids = [int(token) for token in tokens]
         with _refused(f"{self.folder / 'tokenizer.json'}: cannot decode"):
             text: str = self._tokenizer.decode(ids, skip_special_tokens=skip_special_tokens)
+        return text
+
+    def piece(self, token: int) -> str:
+        """What a token says by itself; half a character as the vocabulary writes it."""
+        text = self.decode([token], skip_special_tokens=False)
+        if INCOMPLETE in text:
+            return self._tokenizer.id_to_token(token) or text
         return text
 
     @functools.cached_property

@@ -37,7 +37,7 @@ def test_the_readme_example(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    example, _ = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
     assert len(example.splitlines()) <= 5
     made = workshop.bundle(workshop.model("llama_untied"))
     write_tokenizer(Path(shutil.copytree(made, tmp_path / "bundle")))

@@ -32,7 +32,8 @@ from intaglio.codegen.config import ModelConfig
 from intaglio.codegen.model import load_model
 from intaglio.runtime.manifest import KINDS, Manifest
 
-VERBS = ("emit", "compile", "inspect", "generate", "chat", "bench", "eval", "pull", "golden")
+RUNNING = ["generate", "chat", "serve", "bench", "eval"]
+VERBS = ["emit", "compile", "inspect", *RUNNING, "pull", "golden"]
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ def cache(workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_help_and_version() -> None:
     assert succeed("--version") == f"intaglio, version {version('intaglio')}\n"
     shown = succeed("--help")
-    assert re.findall(r"^  (\w+)  ", shown.split("Commands:")[1], re.M) == list(VERBS)
+    assert re.findall(r"^  (\w+)  ", shown.split("Commands:")[1], re.M) == VERBS
     for verb in VERBS:
         shown = succeed(verb, "--help")
         assert shown == succeed(verb, "-h")
@@ -61,7 +62,7 @@ def test_help_and_version() -> None:
 
 def test_shared_options_mean_the_same_everywhere() -> None:
     for option in ("--context N", "--slots N", "--chunk N", "--precision", "--target", "--arch"):
-        for verb in ("emit", "compile", "inspect", "generate", "chat", "eval"):
+        for verb in ("emit", "compile", "inspect", "generate", "chat", "serve", "eval"):
             assert f"  {option}" in succeed(verb, "--help")
 
 

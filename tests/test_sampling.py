@@ -22,6 +22,12 @@ PARAMS = st.builds(
     min_p=st.sampled_from([0.0, 0.04, 0.3, 1.0]),
     repetition_penalty=st.sampled_from([0.8, 1.0, 1.3, 5.0]),
 )
+SHIFTS = st.builds(
+    dict,
+    presence_penalty=st.sampled_from([-2.0, 0.0, 0.5, 2.0]),
+    frequency_penalty=st.sampled_from([-1.0, 0.0, 0.3, 2.0]),
+    logit_bias=st.dictionaries(st.integers(0, 7), st.sampled_from([-100.0, -1.5, 3.0, 100.0])),
+)
 
 
 def spread(seed: int, vocab: int) -> NDArray[np.float32]:
@@ -173,6 +179,9 @@ def test_misuse_is_told() -> None:
         *(("top_p", v) for v in (-0.1, 1.1, math.nan)),
         *(("min_p", v) for v in (-0.1, 1.1, math.nan)),
         *(("repetition_penalty", v) for v in (0, -1, 101, math.nan, math.inf)),
+        *(("presence_penalty", v) for v in (-2.1, 2.1, math.nan)),
+        *(("frequency_penalty", v) for v in (-2.1, 2.1, "1")),
+        *(("logit_bias", v) for v in ({1: 101}, {1: math.nan}, {1: "1"})),
         *(("seed", v) for v in (-1, 2**64, 0.5, "7")),
         pytest.param("seed", 10**5000, id="more digits than Python prints"),
     ],
@@ -183,10 +192,47 @@ def test_values_out_of_range_are_refused_by_name(field: str, value: Any) -> None
     assert "\n" not in str(caught.value)
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    SHIFTS, st.sampled_from([1.0, 1.5]), st.lists(st.integers(0, 7)), st.lists(st.integers(0, 7))
+)
+def test_shifts_are_openais_after_the_repetition_penalty(
+    shifts: dict[str, Any], repetition: float, prompt: list[int], generated: list[int]
+) -> None:
+    params = SamplingParams(repetition_penalty=repetition, **shifts)
+    logits = spread(len(generated), 8)
+    expected = logits.astype(np.float64)
+    for token in {*prompt, *generated}:
+        expected[token] *= repetition if expected[token] < 0 else 1 / repetition
+    for token in range(8):
+        expected[token] += shifts["logit_bias"].get(token, 0)
+        count = generated.count(token)
+        expected[token] -= count * shifts["frequency_penalty"]
+        expected[token] -= (count > 0) * shifts["presence_penalty"]
+    sampler = Sampler(params, 8)
+    sampler.observe(prompt)
+    for token in generated:
+        sampler.observe([token], generated=True)
+    np.testing.assert_allclose(sampler._penalized(logits), expected, rtol=0, atol=1e-9)
+    # all at once is the same
+    again = Sampler(params, 8)
+    again.observe(prompt)
+    again.observe(generated, generated=True)
+    np.testing.assert_allclose(again._penalized(logits), expected, rtol=0, atol=1e-9)
+
+
+def test_a_bias_on_a_token_that_is_none() -> None:
+    with pytest.raises(UserError, match=r"token 8; the model's are 0 to 7"):
+        Sampler(SamplingParams(logit_bias={8: 1.0}), 8)
+
+
 @pytest.mark.parametrize(
     ("given_params", "expected"),
     [
         ({}, True),
+        ({"presence_penalty": 0.1}, False),
+        ({"frequency_penalty": 0.1}, False),
+        ({"logit_bias": {1: 1.0}}, False),
         ({"top_k": 5, "top_p": 0.5, "seed": 1}, True),
         ({"temperature": 0.1}, False),
         ({"repetition_penalty": 1.1}, False),

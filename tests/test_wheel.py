@@ -64,7 +64,7 @@ def test_everything_is_in_it(wheel: Path) -> None:
         f"intaglio/{path.relative_to(ROOT)}"
         for room in ROOMS
         for path in (ROOT / room).rglob("*")
-        if path.suffix in (".py", ".j2")
+        if path.suffix in (".py", ".j2", ".html")
     }
     assert held == expected
     assert sum(name.endswith(".j2") for name in held) >= 15
@@ -90,6 +90,8 @@ def test_it_runs_from_anywhere(installed: Path, tmp_path: Path) -> None:
     where = "import intaglio.cli, intaglio.templates as t; print(intaglio.cli.__file__, t.__file__)"
     for path in run(installed / "python", "-c", where, cwd=tmp_path).split():
         assert Path(path).is_relative_to(installed.parent)
+    page = "from intaglio.runtime.server.page import load_page; print(load_page()[0][:15])"
+    assert run(installed / "python", "-c", page, cwd=tmp_path) == "b'<!doctype html>'\n"
     program = installed / "intaglio"
     assert run(program, "--version", cwd=tmp_path) == f"intaglio, version {version('intaglio')}\n"
     given = ["--context", "64", "--slots", "4", "--chunk", "16", "--precision", TINY.precision]

@@ -1,0 +1,114 @@
+"""serve: a model behind an OpenAI-compatible API."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from intaglio.runtime.errors import UserError
+
+from . import options
+from .loading import load_for_serving
+
+if TYPE_CHECKING:
+    from intaglio.runtime.server.serving import Server, ServeSettings
+
+# what the extra `serve` brings
+_PACKAGES = ("msgspec", "prometheus_client", "starlette", "uvicorn")
+
+
+@click.command("serve")
+@click.argument("model")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
+@click.option("--port", type=int, default=8000, show_default=True, help="0: any that is free.")
+@click.option(
+    "--max-queue", type=int, default=64, show_default=True, help="Requests that may wait."
+)
+@click.option(
+    "--prefill-budget",
+    type=int,
+    metavar="N",
+    help="Prompt tokens processed between two steps at most.  [default: --chunk]",
+)
+@click.option(
+    "--api-key",
+    envvar="INTAGLIO_API_KEY",
+    metavar="KEY",
+    help="Clients must send it as a bearer token.  [env: INTAGLIO_API_KEY]",
+)
+@click.option("--cors", metavar="ORIGIN", help="Pages from there may call; * for any.")
+@click.option(
+    "--grace", type=float, default=30.0, show_default=True, help="Seconds running requests get."
+)
+@click.option(
+    "--max-body", type=int, default=4 * 1024**2, show_default=True, help="Bytes of a request."
+)
+@click.option("--log-json", is_flag=True, help="The access log as JSON objects.")
+@options.build_options
+@options.weights
+@options.threads
+@options.verbose
+def serve_command(
+    model: str,
+    build: dict[str, Any],
+    weights: str | None,
+    threads: int | None,
+    verbose: bool,
+    **given: Any,
+) -> None:
+    """Serve MODEL, a model or a bundle: compile if needed, then answer until Ctrl-C.
+
+    Ctrl-C, or SIGTERM, takes no more requests and lets those running end, for --grace seconds; a
+    second one does not wait.
+    """
+    server, settings = _server(given)
+    name = _name_of(model)
+    with server.listening():
+        engine = load_for_serving(model, build, weights=weights, threads=threads, verbose=verbose)
+        server.serve(engine, name, lambda: _announce(server, settings, name))
+
+
+def _server(given: dict[str, Any]) -> tuple[Server, ServeSettings]:
+    for option, least in (("max_queue", 0), ("prefill_budget", 1), ("max_body", 1), ("grace", 0)):
+        value = given[option]
+        if value is not None and not value >= least:  # NaN, too
+            raise UserError(f"--{option.replace('_', '-')} {value}: must be {least} or more")
+    if given["api_key"] == "":
+        raise UserError("--api-key is empty: give a key, or unset INTAGLIO_API_KEY")
+    try:
+        from intaglio.runtime.server.serving import Server, ServeSettings
+    except ImportError as error:
+        if (error.name or "").split(".")[0] not in _PACKAGES:
+            raise
+        raise UserError(f"serve needs {error.name}: pip install 'intaglio[serve]'") from None
+    settings = ServeSettings(
+        host=given["host"],
+        port=given["port"],
+        max_queue=given["max_queue"],
+        prefill_budget=given["prefill_budget"],
+        key=given["api_key"],
+        origin=given["cors"],
+        grace_s=given["grace"],
+        max_body=given["max_body"],
+        log_json=given["log_json"],
+    )
+    return Server(settings), settings
+
+
+def _name_of(model: str) -> str:
+    """What clients call it: a folder's or file's own name, anything else as it is."""
+    path = Path(model)
+    return path.resolve().name.removesuffix(".gguf") if path.exists() else model
+
+
+def _announce(server: Server, settings: ServeSettings, name: str) -> None:
+    key = "" if settings.key is None else " -H 'Authorization: Bearer '$INTAGLIO_API_KEY"
+    asked = {"model": name, "messages": [{"role": "user", "content": "Why is the sky blue?"}]}
+    click.echo(f"serving {name} at {server.address}")
+    click.echo(
+        f"curl {server.address}/v1/chat/completions{key} -H 'Content-Type: application/json' "
+        f"-d '{json.dumps(asked)}'"
+    )

@@ -1,0 +1,234 @@
+"""Continuous batching: which requests run, in which slots, and what each step computes.
+
+No model and no threads: `Machine` is what it needs of a session, `Sequence` of a request, so that
+its rules can be tested with neither.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Collection, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from .slots import Cache, Slots
+
+Logits = npt.NDArray[np.float32]
+
+
+class Row(Protocol):
+    """One sequence's results of a step; read only where they are looked at."""
+
+    @property
+    def token(self) -> int:
+        """The greedy next token."""
+
+    @property
+    def logits(self) -> Logits:
+        """f32 `[V]`."""
+
+
+class Machine(Cache, Protocol):
+    """The graphs of one cache of `slots` slots and `context` positions."""
+
+    @property
+    def slots(self) -> int: ...
+    @property
+    def context(self) -> int: ...
+    @property
+    def chunk(self) -> int:
+        """Tokens a prefill call takes at most."""
+
+    @property
+    def batches(self) -> Sequence[int]:
+        """Rows that a step may have, ascending; the last is `slots`."""
+
+    def prefill(self, tokens: Sequence[int], slot: int, start: int) -> Row: ...
+
+    def prefill_all(self, tokens: Sequence[int], slot: int, start: int) -> tuple[Row, Logits]:
+        """As `prefill`, with the logits of every token, `[len(tokens), V]`."""
+
+    def step(
+        self, tokens: Sequence[int], positions: Sequence[int], live: Collection[int]
+    ) -> Sequence[Row]:
+        """One token of each of the first slots; only the rows in `live` are read."""
+
+
+class Job(Protocol):
+    """One sequence to generate. It chooses its own tokens and says when it is done.
+
+    `group`: what it is a part of, for the queue's limit. `scores_prompt`: whether it wants the
+    prompt's logits, for which nothing of it may come from the cache.
+    """
+
+    @property
+    def prompt(self) -> Sequence[int]: ...
+    @property
+    def group(self) -> Hashable: ...
+    @property
+    def scores_prompt(self) -> bool: ...
+
+    def begin(self, cached: int) -> None:
+        """Its prompt is being processed, but for the first `cached` tokens."""
+
+    def score(self, start: int, logits: Logits) -> None:
+        """The logits of the prompt's tokens from `start` on, f32 `[n, V]`."""
+
+    def take(self, row: Row) -> int | None:
+        """Choose a token; it, if the sequence goes on, or None. There is room for one more."""
+
+    def fail(self, message: str) -> None:
+        """It cannot go on, for no fault of its own."""
+
+
+class QueueFull(Exception):
+    """As many requests wait as may."""
+
+
+@dataclass(eq=False)
+class _Live:
+    """A job in a slot. `fed` counts its prompt's tokens in the cache; `next` is what follows."""
+
+    job: Job
+    fed: int | None = None
+    next: int | None = None
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """What a step did: prompt tokens processed, rows of its graph (0: none ran), seconds in it."""
+
+    prefilled: int
+    batch: int
+    seconds: float
+
+
+class Scheduler:
+    """First in, first out; a free slot admits the next; prompts in chunks between steps.
+
+    `budget`: prompt tokens processed between two steps at most. A prompt is always cut into parts
+    of the same size, whatever runs beside it. `max_queue`: requests that may wait for a slot.
+    """
+
+    def __init__(self, machine: Machine, *, budget: int, max_queue: int) -> None:
+        self._machine, self._budget, self._max_queue = machine, budget, max_queue
+        self._part = min(machine.chunk, budget)
+        self._waiting: deque[Job] = deque()
+        self._prompts: deque[_Live] = deque()  # those not through, as they came
+        self._slots: Slots[_Live] = Slots(machine.slots, machine.context, machine)
+
+    @property
+    def waiting(self) -> int:
+        """Sequences in the queue."""
+        return len(self._waiting)
+
+    @property
+    def live(self) -> int:
+        """Sequences in slots."""
+        return len(self._slots.live)
+
+    def submit(self, jobs: Sequence[Job]) -> None:
+        """Queue the jobs of one request. Raises `QueueFull`: then none of them is."""
+        groups = {job.group for job in self._waiting}
+        if len(groups) >= self._max_queue + self._slots.free:
+            raise QueueFull
+        self._waiting.extend(jobs)
+
+    def cancel(self, job: Job) -> None:
+        """Drop a job, wherever it is; no harm if it is done."""
+        if job in self._waiting:
+            self._waiting.remove(job)
+        for _, live in self._slots.live:
+            if live.job is job:
+                self._release(live)
+
+    def drop_live(self) -> list[Job]:
+        """Every live job, dropped: after a failure, with which the cache was cleared."""
+        dropped = [live.job for _, live in self._slots.live]
+        self._prompts.clear()
+        self._slots.forget()
+        return dropped
+
+    def step(self) -> StepReport:
+        """Admit, prefill within the budget, then advance every other live sequence by a token."""
+        while self._waiting and self._slots.free:
+            live = _Live(self._waiting.popleft())
+            self._slots.admit(live)
+            self._prompts.append(live)
+        prefilled = self._prefill()
+        self._slots.pack()
+        return StepReport(prefilled, *self._advance())
+
+    def _prefill(self) -> int:
+        """Parts of the oldest prompts, as many as the budget holds. Returns how many tokens.
+
+        A short part may take as long as a whole one, and counts as one.
+        """
+        done = 0
+        for _ in range(self._budget // self._part):
+            if not self._prompts:
+                break
+            live = self._prompts[0]
+            if live.fed is None:
+                live.fed = self._begin(live)
+            part = live.job.prompt[live.fed : live.fed + self._part]
+            row = self._prefill_part(live, part, live.fed)
+            done += len(part)
+            live.fed += len(part)
+            if live.fed == len(live.job.prompt):
+                self._prompts.popleft()
+                self._take(live, row)
+        return done
+
+    def _begin(self, live: _Live) -> int:
+        # the last token is always computed: its logits are wanted
+        beginning = () if live.job.scores_prompt else live.job.prompt[:-1]
+        cached = self._slots.begin(self._slots.index(live), beginning)
+        live.job.begin(cached)
+        return cached
+
+    def _prefill_part(self, live: _Live, part: Sequence[int], start: int) -> Row:
+        slot = self._slots.index(live)
+        if live.job.scores_prompt:
+            row, logits = self._machine.prefill_all(part, slot, start)
+            live.job.score(start, logits)
+        else:
+            row = self._machine.prefill(part, slot, start)
+        self._slots[slot].tokens.extend(part)
+        return row
+
+    def _advance(self) -> tuple[int, float]:
+        """One step of the smallest graph that holds the live rows: its rows, its seconds."""
+        feeding = {i: live for i, live in self._slots.live if live.next is not None}
+        if not feeding:
+            return 0, 0.0
+        batch = next(size for size in self._machine.batches if size > max(feeding))
+        self._slots.fill_shortly(batch, max(len(self._slots[i].tokens) for i in feeding))
+        tokens, positions = [0] * batch, [0] * batch
+        for i in range(batch):
+            if i in feeding:
+                tokens[i] = feeding[i].next or 0
+                positions[i] = len(self._slots[i].tokens)
+            else:
+                positions[i] = self._slots.scratch(i)
+        start = time.perf_counter()
+        rows = self._machine.step(tokens, positions, feeding.keys())
+        seconds = time.perf_counter() - start
+        for i, live in feeding.items():
+            self._slots[i].tokens.append(tokens[i])
+            self._take(live, rows[i])
+        return batch, seconds
+
+    def _take(self, live: _Live, row: Row) -> None:
+        live.next = live.job.take(row)
+        if live.next is None:
+            self._release(live)
+
+    def _release(self, live: _Live) -> None:
+        self._slots.release(live)
+        if live in self._prompts:
+            self._prompts.remove(live)

@@ -1,0 +1,184 @@
+"""The endpoints, and the ASGI app they make."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from .errors import ApiError, json_response
+from .fields import (
+    ChatRequest,
+    CompletionRequest,
+    DetokenizeRequest,
+    TokenizeRequest,
+    read_request,
+)
+from .generating import generate
+from .guard import Guard, OnEnd, read_body
+from .page import load_page
+from .prompts import chat_tokens, encode_text
+from .state import Served, State
+
+R = TypeVar("R", bound=ChatRequest | CompletionRequest | TokenizeRequest | DetokenizeRequest)
+
+
+@dataclass(frozen=True)
+class ApiSettings:
+    """`key`: what clients must show, if anything. `origin`: whose pages may call, by CORS."""
+
+    key: str | None
+    origin: str | None
+    max_body: int
+    on_end: OnEnd
+
+
+class Api:
+    """The endpoints on one state."""
+
+    def __init__(self, state: State, settings: ApiSettings) -> None:
+        self._state, self._settings = state, settings
+        self._page_bytes, self._page_headers = load_page()
+
+    def app(self) -> Starlette:
+        """The ASGI app."""
+        routes = [
+            Route("/", self._page, methods=["GET"]),
+            Route("/health", self._health, methods=["GET"]),
+            Route("/metrics", self._metrics, methods=["GET"]),
+            Route("/v1/models", self._models, methods=["GET"]),
+            Route("/v1/models/{name:path}", self._model, methods=["GET"]),
+            Route("/v1/chat/completions", self._chat, methods=["POST"]),
+            Route("/v1/completions", self._completions, methods=["POST"]),
+            Route("/tokenize", self._tokenize, methods=["POST"]),
+            Route("/detokenize", self._detokenize, methods=["POST"]),
+        ]
+        middleware = [Middleware(Guard, key=self._settings.key, on_end=self._settings.on_end)]
+        if self._settings.origin is not None:
+            # outermost: a browser's question whether it may ask carries no key
+            middleware.insert(
+                0,
+                Middleware(
+                    CORSMiddleware,
+                    allow_origins=[self._settings.origin],
+                    allow_methods=["GET", "POST"],
+                    allow_headers=["Authorization", "Content-Type"],
+                ),
+            )
+        handlers: dict[Any, Callable[[Request, Any], Response]] = {
+            ApiError: lambda request, error: error.response(),
+            HTTPException: _http_error,
+            Exception: _our_error,
+        }
+        return Starlette(routes=routes, middleware=middleware, exception_handlers=handlers)
+
+    async def _page(self, request: Request) -> Response:
+        return Response(self._page_bytes, headers=self._page_headers, media_type="text/html")
+
+    async def _health(self, request: Request) -> Response:
+        self._state.ready()
+        return json_response({"status": "ok"})
+
+    async def _metrics(self, request: Request) -> Response:
+        text = self._state.ready().metrics.text()
+        return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    async def _models(self, request: Request) -> Response:
+        return json_response({"object": "list", "data": [_model_card(self._state.ready())]})
+
+    async def _model(self, request: Request) -> Response:
+        served = self._state.ready()
+        _check_model(served, request.path_params["name"])
+        return json_response(_model_card(served))
+
+    async def _chat(self, request: Request) -> Response:
+        return await self._generate(request, ChatRequest)
+
+    async def _completions(self, request: Request) -> Response:
+        return await self._generate(request, CompletionRequest)
+
+    async def _generate(
+        self, request: Request, kind: type[ChatRequest] | type[CompletionRequest]
+    ) -> Response:
+        _, asked = await self._read(request, kind)
+        return await generate(self._state, request, asked)
+
+    async def _tokenize(self, request: Request) -> Response:
+        served, asked = await self._read(request, TokenizeRequest)
+        if (asked.prompt is None) == (asked.messages is None):
+            raise ApiError(400, "prompt: give either prompt or messages", param="prompt")
+        tokens = await self._off_the_loop(_tokens, asked, served)
+        context = served.limits.context
+        return json_response({"count": len(tokens), "max_model_len": context, "tokens": tokens})
+
+    async def _detokenize(self, request: Request) -> Response:
+        served, asked = await self._read(request, DetokenizeRequest)
+        most = served.limits.vocab_size - 1
+        if not all(0 <= token <= most for token in asked.tokens):
+            raise ApiError(400, f"tokens: ids must be from 0 to {most}", param="tokens")
+        text = await self._off_the_loop(served.codec.decode, asked.tokens)
+        return json_response({"prompt": text})
+
+    async def _read(self, request: Request, kind: type[R]) -> tuple[Served, R]:
+        served = self._state.ready()
+        body = await read_body(request, self._settings.max_body)
+        asked = await self._off_the_loop(read_request, body, kind)
+        if asked.model is not None:
+            _check_model(served, asked.model)
+        return served, asked
+
+    async def _off_the_loop(self, work: Callable[..., Any], *given: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._state.texts, work, *given)
+
+
+def _tokens(asked: TokenizeRequest, served: Served) -> list[int]:
+    if asked.messages is not None:
+        return chat_tokens(asked.messages, served.codec)
+    return encode_text(
+        asked.prompt or "", served.codec, add_special_tokens=asked.add_special_tokens
+    )
+
+
+def _check_model(served: Served, name: str) -> None:
+    if name != served.limits.name:
+        shown = name if len(name) <= 100 else name[:100] + "…"
+        raise ApiError(
+            404,
+            f"there is no model {shown!r} here, only {served.limits.name!r}",
+            param="model",
+            code="model_not_found",
+        )
+
+
+def _model_card(served: Served) -> dict[str, Any]:
+    return {
+        "id": served.limits.name,
+        "object": "model",
+        "created": served.since,
+        "owned_by": "intaglio",
+        "max_model_len": served.limits.context,
+    }
+
+
+def _http_error(request: Request, error: HTTPException) -> Response:
+    shown = request.url.path[:100]
+    texts = {
+        404: f"there is nothing at {shown}: see docs/serving.md for the endpoints",
+        405: f"{request.method} is not what {shown} takes: it takes "
+        f"{(error.headers or {}).get('allow') or (error.headers or {}).get('Allow', '')}",
+    }
+    message = texts.get(error.status_code, error.detail)
+    return ApiError(error.status_code, message, headers=error.headers).response()
+
+
+def _our_error(request: Request, error: Exception) -> Response:
+    return ApiError(500, "the server failed: see its log").response()

@@ -1,0 +1,246 @@
+"""From a checked request to the choices it asks for: their prompts as tokens, their rules."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from intaglio.runtime.completion import Completion, CompletionParams
+from intaglio.runtime.errors import UserError
+from intaglio.runtime.sampling import SamplingParams
+from intaglio.runtime.text import TextCodec
+
+from .errors import ApiError
+from .fields import ChatRequest, CompletionRequest, Message
+
+ROLES = ("system", "user", "assistant")
+# prompts × n of one request
+_CHOICES = 2048
+_DEFAULT_TOKENS = 16  # of a completion, as OpenAI has it
+
+
+@dataclass(frozen=True)
+class ModelLimits:
+    """What a request is checked against. `can_score_prompts`: prefill_all is there."""
+
+    name: str
+    vocab_size: int
+    eos: tuple[int, ...]
+    context: int
+    can_score_prompts: bool
+
+
+def jobs_of(
+    request: ChatRequest | CompletionRequest, codec: TextCodec, limits: ModelLimits
+) -> list[Completion]:
+    """The choices a request asks for. Slow: long texts, and a template in another process.
+
+    Raises `ApiError`, 400, for what the model cannot do.
+    """
+    if isinstance(request, ChatRequest):
+        return _chat_jobs(request, codec, limits)
+    return _completion_jobs(request, codec, limits)
+
+
+def _chat_jobs(request: ChatRequest, codec: TextCodec, limits: ModelLimits) -> list[Completion]:
+    if request.top_logprobs is not None and not request.logprobs:
+        raise _invalid("top_logprobs", "top_logprobs needs logprobs: true")
+    most = request.max_tokens
+    if request.max_completion_tokens is not None:
+        most = request.max_completion_tokens
+    if most == 0:
+        raise _invalid("max_tokens", "max_tokens: must be a whole number, 1 or more")
+    make = _Maker(
+        request,
+        codec,
+        limits,
+        source="messages",
+        max_tokens=limits.context if most is None else most,
+        top_logprobs=(request.top_logprobs or 0) if request.logprobs else None,
+    )
+    return make.choices(chat_tokens(request.messages, codec))
+
+
+def _completion_jobs(
+    request: CompletionRequest, codec: TextCodec, limits: ModelLimits
+) -> list[Completion]:
+    prompts = [_tokens(prompt, codec) for prompt in _split(request.prompt)]
+    if len(prompts) * request.n > _CHOICES:
+        raise _invalid("prompt", f"prompt: more than {_CHOICES} choices, prompts times n")
+    if request.max_tokens == 0 and not request.echo:
+        raise _invalid("max_tokens", "max_tokens: must be a whole number, 1 or more (0 with echo)")
+    scores_prompt = request.echo and request.logprobs is not None
+    if scores_prompt and not limits.can_score_prompts:
+        message = (
+            "echo with logprobs needs the graph prefill_all, which this bundle lacks: "
+            "compile it again with --all-logits"
+        )
+        raise _invalid("echo", message)
+    make = _Maker(
+        request,
+        codec,
+        limits,
+        source="prompt",
+        max_tokens=_DEFAULT_TOKENS if request.max_tokens is None else request.max_tokens,
+        top_logprobs=request.logprobs,
+        scores_prompt=scores_prompt,
+    )
+    return [job for prompt in prompts for job in make.choices(prompt)]
+
+
+def chat_tokens(messages: Sequence[Message], codec: TextCodec) -> list[int]:
+    """Token ids of messages, as the model's chat template lays them out."""
+    if not codec.has_chat_template:
+        raise _invalid("messages", "messages: this model has no chat template: use /v1/completions")
+    plain = []
+    for index, message in enumerate(messages):
+        where = f"messages[{index}]"
+        if message.role not in ROLES:
+            roles = ", ".join(ROLES)
+            raise _invalid(f"{where}.role", f"{where}.role: must be one of {roles}")
+        plain.append({"role": message.role, "content": _text(message.content, where)})
+    try:
+        return codec.chat(plain)
+    except UserError as error:
+        raise _invalid("messages", str(error)) from None
+
+
+def encode_text(text: str, codec: TextCodec, *, add_special_tokens: bool = True) -> list[int]:
+    """Token ids of a prompt."""
+    try:
+        return codec.encode(text, add_special_tokens=add_special_tokens)
+    except UserError as error:
+        raise _invalid("prompt", str(error)) from None
+
+
+def _text(content: Any, where: str) -> str:
+    """A message's content as one text: text parts are joined by newlines."""
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list) or not content:
+        accepted = "a string or a list of text parts"
+        raise _invalid(f"{where}.content", f"{where}.content: must be {accepted}")
+    texts = []
+    for index, part in enumerate(content):
+        place = f"{where}.content[{index}]"
+        if not isinstance(part, dict) or part.get("type") != "text":
+            raise _invalid(
+                f"{place}.type", f"{place}.type: only parts of type text are supported here"
+            )
+        if part.keys() != {"type", "text"} or not isinstance(part["text"], str):
+            raise _invalid(place, f'{place}: must be {{"type": "text", "text": a string}}')
+        texts.append(part["text"])
+    return "\n".join(texts)
+
+
+def _split(prompt: Any) -> list[str | list[int]]:
+    """The prompts that the field holds, each a text or token ids."""
+    if isinstance(prompt, str):
+        return [prompt]
+    if isinstance(prompt, list) and prompt:
+        if all(type(item) is int for item in prompt):
+            return [prompt]
+        if all(isinstance(item, str) for item in prompt):
+            return list(prompt)
+        if all(
+            isinstance(item, list) and all(type(token) is int for token in item) for item in prompt
+        ):
+            return list(prompt)
+    message = "a string, a list of strings, a list of token ids, or a list of such lists"
+    raise _invalid("prompt", f"prompt: must be {message}")
+
+
+def _tokens(prompt: str | list[int], codec: TextCodec) -> list[int]:
+    return encode_text(prompt, codec) if isinstance(prompt, str) else prompt
+
+
+@dataclass(frozen=True)
+class _Maker:
+    """Makes the choices of one request; `source` is the field its prompts come from."""
+
+    request: ChatRequest | CompletionRequest
+    codec: TextCodec
+    limits: ModelLimits
+    source: str
+    max_tokens: int
+    top_logprobs: int | None
+    scores_prompt: bool = False
+    # for the queue, all that a request asks for is one
+    group: object = field(default_factory=object)
+
+    def choices(self, prompt: list[int]) -> list[Completion]:
+        """`n` of a prompt. Raises `ApiError` for one that the model cannot take."""
+        request, limits = self.request, self.limits
+        _check_prompt(prompt, self.source, limits)
+        stop = [request.stop] if isinstance(request.stop, str) else request.stop or []
+        params = CompletionParams(
+            # the last token's keys and values are never needed
+            max_tokens=min(self.max_tokens, limits.context - len(prompt) + 1),
+            stop=stop,
+            ignore_eos=request.ignore_eos,
+            top_logprobs=self.top_logprobs,
+            scores_prompt=self.scores_prompt,
+        )
+        return [
+            self._job(prompt, replace(params, sampling=_sampling(request, choice, limits)))
+            for choice in range(request.n)
+        ]
+
+    def _job(self, prompt: list[int], params: CompletionParams) -> Completion:
+        return Completion(
+            prompt,
+            params,
+            self.codec,
+            eos=self.limits.eos,
+            group=self.group,
+            continues=isinstance(self.request, CompletionRequest),
+        )
+
+
+def _check_prompt(prompt: Sequence[int], field: str, limits: ModelLimits) -> None:
+    if not prompt:
+        raise _invalid(field, f"{field}: has no tokens: give at least one")
+    if len(prompt) > limits.context:
+        raise ApiError(
+            400,
+            f"{field}: has {len(prompt)} tokens, the model's context {limits.context}: shorten it",
+            param=field,
+            code="context_length_exceeded",
+        )
+    for token in prompt:
+        if not 0 <= token < limits.vocab_size:
+            most = limits.vocab_size - 1
+            raise _invalid(field, f"{field}: token ids must be from 0 to {most}")
+
+
+def _sampling(
+    request: ChatRequest | CompletionRequest, choice: int, limits: ModelLimits
+) -> SamplingParams:
+    """A choice's own: of a seeded request each has another seed, the first the given one."""
+    seed = None if request.seed is None else (request.seed + choice) % 2**64
+    return SamplingParams(
+        temperature=request.temperature,
+        top_k=max(request.top_k, 0),
+        top_p=request.top_p,
+        min_p=request.min_p,
+        repetition_penalty=request.repetition_penalty,
+        presence_penalty=request.presence_penalty,
+        frequency_penalty=request.frequency_penalty,
+        logit_bias=_bias(request.logit_bias, limits),
+        seed=seed,
+    )
+
+
+def _bias(given: dict[str, float], limits: ModelLimits) -> dict[int, float]:
+    most = limits.vocab_size - 1
+    for key in given:
+        if not (key.isascii() and key.isdecimal() and len(key) < 10 and int(key) <= most):
+            raise _invalid(
+                "logit_bias", f"logit_bias: {key[:40]!r} is no token id from 0 to {most}"
+            )
+    return {int(key): bias for key, bias in given.items()}
+
+
+def _invalid(param: str, message: str) -> ApiError:
+    return ApiError(400, message, param=param, code="invalid_value")

@@ -1,0 +1,179 @@
+"""The server's life: listen, load, serve, and end when everything under way has ended."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import uvicorn
+from starlette.types import Scope
+
+from intaglio.runtime.engine import Engine
+from intaglio.runtime.errors import UserError
+from intaglio.runtime.machine import SessionMachine
+from intaglio.runtime.scheduler import Scheduler
+from intaglio.runtime.worker import Worker
+
+from .api import Api, ApiSettings
+from .log import log_json, log_line, record_of
+from .metrics import Metrics
+from .prompts import ModelLimits
+from .state import Served, State
+
+_GENERATING = ("/v1/chat/completions", "/v1/completions")
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_HEADER_BYTES = 16 * 1024
+
+
+@dataclass(frozen=True)
+class ServeSettings:
+    """The options of `intaglio serve`; `grace_s` in seconds, `max_body` in bytes.
+
+    `prefill_budget`: prompt tokens between two steps (None: one chunk).
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    max_queue: int = 64
+    prefill_budget: int | None = None
+    key: str | None = None
+    origin: str | None = None
+    grace_s: float = 30.0
+    max_body: int = 4 * 1024**2
+    log_json: bool = False
+
+
+class Server:
+    """Answers 503 from the start, and the model's requests once `serve` has it."""
+
+    def __init__(self, settings: ServeSettings) -> None:
+        """Take the address. Raises `UserError` if it cannot be had."""
+        self._settings, self._state = settings, State()
+        self._socket = _listen(settings.host, settings.port)
+        self._log = log_json if settings.log_json else log_line
+        api = ApiSettings(settings.key, settings.origin, settings.max_body, self._on_end)
+        # what a bug raises; requests have a log of their own
+        logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
+        self._uvicorn = uvicorn.Server(
+            uvicorn.Config(
+                Api(self._state, api).app(),
+                http="h11",  # the one that bounds headers
+                h11_max_incomplete_event_size=_HEADER_BYTES,
+                loop="asyncio",
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=2,
+            )
+        )
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = threading.Thread(target=self._run, name="loop", daemon=True)
+
+    @property
+    def address(self) -> str:
+        """Where it listens, as a URL."""
+        host, port = self._socket.getsockname()[:2]
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Answer meanwhile, in a thread: 503 until a model is served. Not after the block."""
+        self._thread.start()
+        try:
+            yield
+        finally:
+            self._uvicorn.should_exit = True
+            self._thread.join()
+            self._socket.close()
+
+    def serve(self, engine: Engine, name: str, on_ready: Callable[[], None]) -> None:
+        """Serve the model as `name` until SIGINT or SIGTERM, and then what is under way.
+
+        A second signal does not wait for it. Main thread only; raises as `serving` does.
+        """
+        stop = threading.Event()
+
+        def on_signal(*_: object) -> None:
+            self._state.hurried = stop.is_set()
+            stop.set()
+
+        before = {number: signal.signal(number, on_signal) for number in _SIGNALS}
+        try:
+            with self.serving(engine, name):
+                on_ready()
+                while not stop.wait(1.0):
+                    if not self._thread.is_alive():
+                        raise RuntimeError("the event loop's thread ended: its error is above")
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    @contextmanager
+    def serving(self, engine: Engine, name: str) -> Iterator[None]:
+        """Serve the model during the block; at its end wait for what is under way.
+
+        Raises `UserError` for a bundle that cannot serve.
+        """
+        worker = self._open(engine, name)
+        try:
+            yield
+        finally:
+            if self._loop is not None and self._thread.is_alive():
+                draining = self._state.drain(self._settings.grace_s)
+                asyncio.run_coroutine_threadsafe(draining, self._loop).result()
+            worker.stop()
+
+    def _open(self, engine: Engine, name: str) -> Worker:
+        settings, session = self._settings, engine.session
+        if engine.codec is None:
+            raise UserError(f"{name}: has no tokenizer.json: serve needs text")
+        _ = engine.codec.has_chat_template  # one that cannot be read is told now
+        machine = SessionMachine(session)
+        metrics = Metrics(machine.slots)
+        budget = settings.prefill_budget or machine.chunk
+        scheduler = Scheduler(machine, budget=budget, max_queue=settings.max_queue)
+        while self._loop is None:  # the thread has just been started
+            time.sleep(0.01)
+        worker = Worker(scheduler, self._loop, metrics.on_step)
+        facts = session.manifest.model
+        limits = ModelLimits(
+            name,
+            facts.vocab_size,
+            facts.eos_token_ids,
+            machine.context,
+            session.has("prefill_all"),
+        )
+        self._state.served = Served(worker, engine.codec, limits, metrics, int(time.time()))
+        return worker
+
+    def _run(self) -> None:
+        asyncio.run(self._serve())
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        await self._uvicorn.serve(sockets=[self._socket])
+
+    def _on_end(self, scope: Scope, status: int, seconds: float) -> None:
+        self._log(record_of(scope, status, seconds))
+        if scope["path"] in _GENERATING and self._state.served is not None:
+            self._state.served.metrics.on_end(scope, status, seconds)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    if not 0 <= port < 1 << 16:
+        raise UserError(f"--port {port}: must be from 0 (any that is free) to 65535")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=512)
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"--host {host} --port {port}: cannot be listened at: {reason}") from None

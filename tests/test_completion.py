@@ -1,0 +1,149 @@
+"""One choice by itself: a row's token in, events out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from helpers import write_tokenizer
+
+from intaglio.runtime.completion import (
+    Completion,
+    CompletionParams,
+    Event,
+    Failed,
+    Finished,
+    Piece,
+)
+from intaglio.runtime.errors import UserError
+from intaglio.runtime.logprobs import score_token
+from intaglio.runtime.sampling import SamplingParams
+from intaglio.runtime.text import TextCodec
+
+VOCAB, EOS = 260, 258
+
+
+@pytest.fixture(scope="module")
+def codec(tmp_path_factory: pytest.TempPathFactory) -> TextCodec:
+    return TextCodec.load(write_tokenizer(tmp_path_factory.mktemp("codec")), VOCAB)
+
+
+@dataclass
+class Row:
+    token: int
+
+    @property
+    def logits(self) -> npt.NDArray[np.float32]:
+        logits = np.linspace(0, 1, VOCAB, dtype=np.float32)
+        logits[self.token] = 5
+        return logits
+
+
+def feed(
+    codec: TextCodec, tokens: Sequence[int], **params: Any
+) -> tuple[list[Event], Completion, int]:
+    """The events of a choice fed `tokens` until it ends, it, and how many it took."""
+    completion = Completion([1], CompletionParams(**params), codec, eos=[EOS])
+    events: list[Event] = []
+    completion.on_event = events.append
+    completion.begin(0)
+    for count, token in enumerate(tokens, 1):
+        if completion.take(Row(token)) is None:
+            return events, completion, count
+    return events, completion, len(tokens)
+
+
+def text_of(events: Sequence[Event]) -> str:
+    return "".join(event.text for event in events if isinstance(event, Piece))
+
+
+def test_the_end_token_is_scored_but_not_said(codec: TextCodec) -> None:
+    tokens = [*codec.encode("ab"), EOS, 5]
+    events, completion, taken = feed(codec, tokens, max_tokens=9, top_logprobs=1)
+    assert (text_of(events), taken, completion.generated) == ("ab", 3, 3)
+    assert events[-1] == Finished("stop")
+    scores = [score for event in events if isinstance(event, Piece) for score in event.scores]
+    assert [score.token for score in scores] == tokens[:3]
+
+
+def test_the_end_token_can_be_ignored(codec: TextCodec) -> None:
+    events, _, taken = feed(codec, [EOS, 5, EOS], max_tokens=3, ignore_eos=True)
+    assert taken == 3 and events[-1] == Finished("length")
+
+
+@pytest.mark.parametrize("said", ["abSTOPcd", "abSTSTOP", "aSTOP", "STOP"])
+def test_a_stop_string_of_several_tokens(codec: TextCodec, said: str) -> None:
+    events, _, taken = feed(codec, codec.encode(said), max_tokens=99, stop=["STOP", "never"])
+    before = said.partition("STOP")[0]
+    assert (text_of(events), events[-1]) == (before, Finished("stop"))
+    assert taken == len(before) + 4
+
+
+def test_what_only_looks_like_a_stop_string_is_said(codec: TextCodec) -> None:
+    events, *_ = feed(codec, codec.encode("abSTO"), max_tokens=5, stop=["STOP"])
+    assert (text_of(events), events[-1]) == ("abSTO", Finished("length"))
+    events, *_ = feed(codec, [*codec.encode("abSTO"), EOS], max_tokens=99, stop=["STOP"])
+    assert (text_of(events), events[-1]) == ("abSTO", Finished("stop"))
+
+
+def test_a_character_of_several_tokens_comes_whole(codec: TextCodec) -> None:
+    events, *_ = feed(codec, codec.encode("a€b"), max_tokens=5)
+    assert [event.text for event in events if isinstance(event, Piece)] == ["a", "€", "b"]
+    events, *_ = feed(codec, codec.encode("a€b")[:3], max_tokens=3)
+    assert text_of(events) == "a\ufffd"
+
+
+def test_nothing_is_generated_where_nothing_was_asked_for(codec: TextCodec) -> None:
+    events, completion, taken = feed(codec, [5], max_tokens=0, scores_prompt=True, top_logprobs=0)
+    assert (events, taken, completion.generated) == ([Finished("length")], 1, 0)
+
+
+@pytest.mark.parametrize("sampling", [SamplingParams(), SamplingParams(temperature=1.0)])
+def test_damaged_logits_end_one_choice(codec: TextCodec, sampling: SamplingParams) -> None:
+    class Damaged(Row):
+        @property
+        def logits(self) -> npt.NDArray[np.float32]:
+            return np.full(VOCAB, np.nan, np.float32)
+
+    completion = Completion([1], CompletionParams(9, sampling), codec, eos=[EOS])
+    events: list[Event] = []
+    completion.on_event = events.append
+    completion.begin(0)
+    # what the device's argmax gives then
+    assert completion.take(Damaged(2**31 - 1)) is None
+    (event,) = events
+    assert isinstance(event, Failed) and "NaN" in event.message
+
+
+def test_prompt_scores_come_from_the_logits_before_each_token(codec: TextCodec) -> None:
+    prompt = [3, 1, 4, 1, 5]
+    params = CompletionParams(0, top_logprobs=2, scores_prompt=True)
+    completion = Completion(prompt, params, codec, eos=[EOS])
+    events: list[Event] = []
+    completion.on_event = events.append
+    completion.begin(0)
+    logits = np.random.default_rng(1).normal(size=(5, VOCAB)).astype(np.float32)
+    completion.score(0, logits[:2])
+    completion.score(2, logits[2:])
+    scores = [score for event in events if isinstance(event, Piece) for score in event.scores]
+    assert [score.token for score in scores] == prompt
+    assert scores[0].logprob is None and scores[0].top == ()
+    for before, token, score in zip(logits, prompt[1:], scores[1:], strict=False):
+        assert score == score_token(before, token, 2)
+
+
+def test_the_likeliest_are_in_order_and_equals_by_their_ids() -> None:
+    logits = np.array([1, 3, 3, 0, 2], np.float32)
+    score = score_token(logits, 3, 3)
+    assert [token for token, _ in score.top] == [1, 2, 4]
+    assert score.logprob == pytest.approx(-np.log(np.exp(logits.astype(float)).sum()))
+    assert score_token(logits, 1, 0).top == []
+
+
+def test_an_empty_stop_string_is_refused(codec: TextCodec) -> None:
+    with pytest.raises(UserError, match="stop string is empty"):
+        Completion([1], CompletionParams(1, stop=[""]), codec, eos=[])

@@ -1,0 +1,101 @@
+"""`exact`: what is served among others is, bit for bit, what is served alone."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from serving import COMPLETIONS, SERVED, serve, served_bundle
+from streams import cache_of, fill
+from tiny import CONTEXT, tokens_from
+from workshop import EVERY_POSITION, TINY, Workshop, only
+
+from intaglio.runtime.errors import UserError
+from intaglio.runtime.generation import TokenRun
+from intaglio.runtime.machine import SessionMachine
+from intaglio.runtime.sampling import SamplingParams
+
+SIZES = replace(TINY, batches=(2, 4))
+
+
+@pytest.mark.parametrize("build", ["packed", "rowmajor"])
+def test_moving_slots(workshop: Workshop, build: str) -> None:
+    session = fill(workshop.session("llama_untied", only(*EVERY_POSITION, build=build)))
+    before = cache_of(session)
+    session.copy_slot(2, 0, 20)
+    for old, new in zip(before, cache_of(session), strict=True):
+        assert (new[:, 0, :, :20] == old[:, 2, :, :20]).all()
+        assert (new[:, 1:] == old[:, 1:]).all()
+    before = cache_of(session)
+    session.swap_slots(1, 3, CONTEXT)
+    for old, new in zip(before, cache_of(session), strict=True):
+        assert (new[:, [3, 1]] == old[:, [1, 3]]).all()
+
+
+@pytest.mark.parametrize("name", ["llama_untied", "llama_bf16"])
+def test_every_batch_size_gives_the_same_bits(workshop: Workshop, name: str) -> None:
+    session = workshop.session(name, SIZES)
+    machine = SessionMachine(session)
+    assert machine.batches == [2, 4]
+    tokens = tokens_from("bits", CONTEXT)
+    rows: dict[str, list[Any]] = {"pair": [], "four": [], "high": []}
+    for kind, found in rows.items():
+        session.clear()
+        for position, token in enumerate(tokens):
+            if kind == "pair":
+                row = machine.step([token, 3], [position, 0], {0})[0]
+            elif kind == "four":
+                others = [5, 7, position]
+                row = machine.step([token, *others], [position, 9, 0, CONTEXT - 1], {0, 3})[0]
+            else:
+                row = machine.step([9, 9, 9, token], [0, 0, 0, position], {3})[3]
+            found.append(row.logits.copy())
+    for found in rows.values():
+        assert np.array_equal(np.stack(found), np.stack(rows["pair"]))
+
+
+def test_fast_runs_one_row_by_decode(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = workshop.session("llama_untied", SIZES)
+    fast = replace(session.manifest.cache, precision="fast")
+    monkeypatch.setattr(session, "manifest", replace(session.manifest, cache=fast))
+    assert SessionMachine(session).batches == [1, 2, 4]
+
+
+def test_a_bundle_that_lacks_a_graph(workshop: Workshop) -> None:
+    session = workshop.session("llama_untied", replace(TINY, kinds=("ragged",)))
+    with pytest.raises(UserError, match="no graph prefill"):
+        SessionMachine(session)
+
+
+@pytest.mark.parametrize("sampling", [{"temperature": 0}, {"temperature": 1.3, "seed": 11}])
+def test_among_others_as_alone(
+    workshop: Workshop, tmp_path: Path, sampling: dict[str, Any]
+) -> None:
+    """Staggered, of mixed lengths, more than slots; each prompt new to the cache."""
+    bundle = served_bundle(workshop, tmp_path, SERVED)
+    prompts = [tokens_from(f"among {n}", 1 + 13 * n % 90) for n in range(24)]
+    counts = [5 + 7 * n % 30 for n in range(24)]
+    found: dict[int, Any] = {}
+    with serve(bundle) as served:
+
+        def client(number: int) -> None:
+            threading.Event().wait(0.004 * number)
+            asked = {"prompt": prompts[number], "max_tokens": counts[number], "logprobs": 0}
+            answer = served.ask(COMPLETIONS, {**asked, **sampling})
+            found[number] = answer.json["choices"][0]
+
+        threads = [threading.Thread(target=client, args=(n,)) for n in range(24)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        for number, prompt in enumerate(prompts):
+            params = SamplingParams(**sampling)
+            served.engine.session.clear()
+            run = TokenRun(served.engine.session, prompt, counts[number], params, graph="ragged_b2")
+            texts = [served.engine.codec.piece(token) for token in run]  # type: ignore[union-attr]
+            assert found[number]["logprobs"]["tokens"] == texts, number

@@ -1,0 +1,63 @@
+"""Ragged serving is exact: SmolLM2's answers among 31 others are those of its own runs."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers import ROOT
+from serving import COMPLETIONS, serve
+from workshop import Workshop
+
+from intaglio.codegen.bundle import BuildOptions
+from intaglio.runtime.engine import Engine
+
+pytestmark = pytest.mark.slow
+REQUESTS = 32
+
+
+def options(slots: int) -> BuildOptions:
+    return BuildOptions(
+        kinds=("prefill", "decode", "ragged"),
+        context=256,
+        slots=slots,
+        batches=tuple(size for size in (2, 4, 8) if size <= slots),
+        chunk=32,
+        precision="exact",
+    )
+
+
+def requests(engine: Engine) -> list[tuple[list[int], int]]:
+    """Prompts of 3 to 150 tokens, all of plain English, and how many tokens to make of each."""
+    text = (ROOT / "tests" / "data" / "plain_english.txt").read_text()
+    tokens = engine.encode(text)
+    return [(tokens[17 * n : 17 * n + 3 + 37 * n % 148], 4 + 11 * n % 29) for n in range(REQUESTS)]
+
+
+@pytest.mark.parametrize("slots", [4, 8])
+def test_staggered_requests_equal_their_single_runs(
+    workshop: Workshop, smollm2: Path, slots: int
+) -> None:
+    bundle = workshop.bundle(smollm2, options(slots))
+    found: dict[int, Any] = {}
+    with serve(bundle) as served:
+        asked = requests(served.engine)
+
+        def client(number: int) -> None:
+            time.sleep(0.05 * number)
+            prompt, count = asked[number]
+            body = {"prompt": prompt, "max_tokens": count, "temperature": 0, "ignore_eos": True}
+            found[number] = served.ask(COMPLETIONS, body).json["choices"][0]["text"]
+
+        threads = [threading.Thread(target=client, args=(n,)) for n in range(REQUESTS)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert served.metric("intaglio:num_requests_running") == 0
+    for number, (prompt, count) in enumerate(asked):
+        single = served.engine.generate(prompt, max_tokens=count, ignore_eos=True)
+        assert found[number] == "".join(single), (number, len(prompt))
