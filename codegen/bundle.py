@@ -70,8 +70,9 @@ class BuildOptions:
         if self.precision == "fast":
             operands = matmul_dtype(target.check_arch(self.arch), layout, config.dtype)
         chunk = self.chunk if self.chunk is not None else min(_DEFAULT_CHUNK, context)
+        block = self.block if layout == "packed" else None
         plan = GraphPlan(
-            CacheShape(context, self.slots, self.precision, self.block if layout == "packed" else None),
+            CacheShape(context, self.slots, self.precision, block),
             chunk,
             tuple(size for size in self.small_chunks if size < chunk),
             self.batches,

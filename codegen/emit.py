@@ -221,7 +221,7 @@ class GraphView:
     @property
     def chunk_blocks(self) -> int:
         """Blocks that a chunk's positions can lie in, from wherever it starts."""
-        return min(self.blocks, -(-(self.new - 1) // self.block) + 1)
+        return self._graph.cache.blocks_of(self.new)
 
     @property
     def causal_mask(self) -> str:

@@ -35,6 +35,10 @@ class CacheShape:
         """How many blocks hold the context; two at least, as IREE cannot distribute over one."""
         return max(2, -(-self.context // self.block)) if self.block else 1
 
+    def blocks_of(self, count: int) -> int:
+        """How many blocks `count` positions in a row can lie in, wherever they start."""
+        return min(self.blocks, -(-(count - 1) // self.block) + 1) if self.block else 1
+
     def dtype(self, config: ModelConfig) -> str:
         """f32 for `exact`; for `fast` the weights' 16-bit type, bf16 where they are f32."""
         if self.precision == "exact":
