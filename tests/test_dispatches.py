@@ -1,0 +1,69 @@
+"""What a graph launches: a golden of each kind's dispatches, and its matrices on the microkernel.
+
+`python tests/test_dispatches.py` rewrites tests/data/dispatches.txt; read its diff.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from helpers import GOLDEN
+from iree.compiler.tools import binaries
+
+from intaglio.codegen.config import ModelConfig
+from intaglio.codegen.targets import TARGETS
+from intaglio.runtime.manifest import KINDS
+
+CASE = GOLDEN / "llama-3.2-1b-packed"
+COMMITTED = Path(__file__).parent / "data" / "dispatches.txt"
+
+
+def dispatches_of(kind: str) -> Counter[str]:
+    """How often the committed graph launches what, named without its number."""
+    program = binaries.find_tool("iree-compile")
+    flags = [*TARGETS["cpu"].flags("znver4", "packed"), "--compile-to=flow", "-o", "-"]
+    done = subprocess.run(
+        [program, CASE / f"{kind}.mlir", *flags], capture_output=True, text=True, check=True
+    )
+    return Counter(re.findall(rf"flow\.dispatch @\w+::@{kind}_dispatch_\d+_(\w+)", done.stdout))
+
+
+def listing(kind: str, counts: Counter[str]) -> str:
+    """The committed form: the total, then each by its count."""
+    lines = [f"{kind}: {counts.total()} dispatches"]
+    lines += [f"{count:5} {name}" for name, count in sorted(counts.items(), key=_by_count)]
+    return "\n".join(lines) + "\n"
+
+
+def _by_count(item: tuple[str, int]) -> tuple[int, str]:
+    return -item[1], item[0]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_dispatches_are_as_committed(kind: str) -> None:
+    listings = COMMITTED.read_text().split("\n\n")
+    found = listing(kind, dispatches_of(kind)).rstrip("\n")
+    (committed,) = [text.rstrip("\n") for text in listings if text.startswith(f"{kind}:")]
+    assert found == committed, "changed on purpose? python tests/test_dispatches.py, read the diff"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_matrix_of_weights_is_on_the_microkernel(kind: str) -> None:
+    """Four a layer (q/k/v and gate/up are joined) and the head; a copy is of new cache rows."""
+    config = ModelConfig.from_json(CASE / "config.json")
+    counts = dispatches_of(kind)
+    on_it = sum(count for name, count in counts.items() if name.startswith("mmt4d_"))
+    assert on_it == 4 * config.num_layers + 1
+    # what else multiplies matrices is attention: its sizes are heads, head_dim and blocks
+    others = [name for name in counts if re.search("mat(mul|vec)|vecmat", name)]
+    assert others
+    for name in others:
+        assert not re.search(rf"{config.hidden_size}|{config.intermediate_size}", name), name
+
+
+if __name__ == "__main__":
+    COMMITTED.write_text("\n".join(listing(kind, dispatches_of(kind)) for kind in KINDS))
