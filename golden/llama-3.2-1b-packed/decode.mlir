@@ -217,9 +217,15 @@ module @decode {
     %qkv_flat_sums = linalg.mmt4d ins(%qkv_flat_tiles, %qkv : tensor<1x1024x1x2xbf16>, tensor<192x1024x16x2xbf16>) outs(%qkv_flat_zeros : tensor<1x192x1x16xf32>) -> tensor<1x192x1x16xf32>
     %qkv_flat_flat = tensor.empty() : tensor<1x3072xf32>
     %qkv_flat = linalg.unpack %qkv_flat_sums inner_dims_pos = [0, 1] inner_tiles = [1, 16] into %qkv_flat_flat : tensor<1x192x1x16xf32> -> tensor<1x3072xf32>
-    %q_flat = stablehlo.slice %qkv_flat [0:1, 0:2048] : (tensor<1x3072xf32>) -> tensor<1x2048xf32>
-    %k_flat = stablehlo.slice %qkv_flat [0:1, 2048:2560] : (tensor<1x3072xf32>) -> tensor<1x512xf32>
-    %v_flat = stablehlo.slice %qkv_flat [0:1, 2560:3072] : (tensor<1x3072xf32>) -> tensor<1x512xf32>
+    %q_of_all = stablehlo.reshape %qkv_flat : (tensor<1x3072xf32>) -> tensor<1x48x2x32xf32>
+    %q_part = stablehlo.slice %q_of_all [0:1, 0:32, 0:2, 0:32] : (tensor<1x48x2x32xf32>) -> tensor<1x32x2x32xf32>
+    %q_flat = stablehlo.reshape %q_part : (tensor<1x32x2x32xf32>) -> tensor<1x2048xf32>
+    %k_of_all = stablehlo.reshape %qkv_flat : (tensor<1x3072xf32>) -> tensor<1x48x2x32xf32>
+    %k_part = stablehlo.slice %k_of_all [0:1, 32:40, 0:2, 0:32] : (tensor<1x48x2x32xf32>) -> tensor<1x8x2x32xf32>
+    %k_flat = stablehlo.reshape %k_part : (tensor<1x8x2x32xf32>) -> tensor<1x512xf32>
+    %v_of_all = stablehlo.reshape %qkv_flat : (tensor<1x3072xf32>) -> tensor<1x48x64xf32>
+    %v_part = stablehlo.slice %v_of_all [0:1, 40:48, 0:64] : (tensor<1x48x64xf32>) -> tensor<1x8x64xf32>
+    %v_flat = stablehlo.reshape %v_part : (tensor<1x8x64xf32>) -> tensor<1x512xf32>
     %q_turned = call @rotary_q(%q_flat, %cos, %sin) : (tensor<1x2048xf32>, tensor<1x2x32xf32>, tensor<1x2x32xf32>) -> tensor<1x2048xf32>
     %k_turned = call @rotary_k(%k_flat, %cos, %sin) : (tensor<1x512xf32>, tensor<1x2x32xf32>, tensor<1x2x32xf32>) -> tensor<1x512xf32>
 
@@ -235,7 +241,6 @@ module @decode {
     // slots and kv_heads as one dimension b; g: query, n: block, j: position in a block, d: head_dim
     %q_lanes = stablehlo.reshape %q_scaled : (tensor<1x8x4x64xf32>) -> tensor<8x4x64xf32>
     %k_new = stablehlo.reshape %k_heads : (tensor<1x8x1x64xf32>) -> tensor<8x1x64xf32>
-    %v_new = stablehlo.reshape %v_heads : (tensor<1x8x1x64xf32>) -> tensor<8x1x64xf32>
     %kv_heads = arith.constant 8 : index
     %first = arith.muli %first_slot, %kv_heads : index
     %k_all = stablehlo.reshape %k_cache : (tensor<16x8x8x32x64x64xbf16>) -> tensor<16x64x32x64x64xbf16>
@@ -299,9 +304,11 @@ module @decode {
     } -> tensor<8x4x?x64xf32>
     %own_below = stablehlo.subtract %own_max, %max : tensor<8x4xf32>
     %own_sum = stablehlo.exponential %own_below : tensor<8x4xf32>
-    %own_weights = stablehlo.broadcast_in_dim %own_sum, dims = [0, 1] : (tensor<8x4xf32>) -> tensor<8x4x64xf32>
-    %v_each = stablehlo.broadcast_in_dim %v_new, dims = [0, 1, 2] : (tensor<8x1x64xf32>) -> tensor<8x4x64xf32>
-    %own_out = stablehlo.multiply %own_weights, %v_each : tensor<8x4x64xf32>
+    %own_sums = stablehlo.reshape %own_sum : (tensor<8x4xf32>) -> tensor<1x8x4xf32>
+    %own_weights = stablehlo.broadcast_in_dim %own_sums, dims = [0, 1, 2] : (tensor<1x8x4xf32>) -> tensor<1x8x4x64xf32>
+    %v_each = stablehlo.broadcast_in_dim %v_heads, dims = [0, 1, 2, 3] : (tensor<1x8x1x64xf32>) -> tensor<1x8x4x64xf32>
+    %own_parts = stablehlo.multiply %own_weights, %v_each : tensor<1x8x4x64xf32>
+    %own_out = stablehlo.reshape %own_parts : (tensor<1x8x4x64xf32>) -> tensor<8x4x64xf32>
     %sum = linalg.generic {
         indexing_maps = [affine_map<(b, g, n, j) -> (b, g, n, j)>, affine_map<(b, g, n, j) -> (b, g)>],
         iterator_types = ["parallel", "parallel", "reduction", "reduction"]}

@@ -234,9 +234,15 @@ module @prefill {
     %qkv_flat_sums = linalg.mmt4d ins(%qkv_flat_tiles, %qkv : tensor<4x1024x16x2xbf16>, tensor<192x1024x16x2xbf16>) outs(%qkv_flat_zeros : tensor<4x192x16x16xf32>) -> tensor<4x192x16x16xf32>
     %qkv_flat_flat = tensor.empty() : tensor<64x3072xf32>
     %qkv_flat = linalg.unpack %qkv_flat_sums inner_dims_pos = [0, 1] inner_tiles = [16, 16] into %qkv_flat_flat : tensor<4x192x16x16xf32> -> tensor<64x3072xf32>
-    %q_flat = stablehlo.slice %qkv_flat [0:64, 0:2048] : (tensor<64x3072xf32>) -> tensor<64x2048xf32>
-    %k_flat = stablehlo.slice %qkv_flat [0:64, 2048:2560] : (tensor<64x3072xf32>) -> tensor<64x512xf32>
-    %v_flat = stablehlo.slice %qkv_flat [0:64, 2560:3072] : (tensor<64x3072xf32>) -> tensor<64x512xf32>
+    %q_of_all = stablehlo.reshape %qkv_flat : (tensor<64x3072xf32>) -> tensor<64x48x2x32xf32>
+    %q_part = stablehlo.slice %q_of_all [0:64, 0:32, 0:2, 0:32] : (tensor<64x48x2x32xf32>) -> tensor<64x32x2x32xf32>
+    %q_flat = stablehlo.reshape %q_part : (tensor<64x32x2x32xf32>) -> tensor<64x2048xf32>
+    %k_of_all = stablehlo.reshape %qkv_flat : (tensor<64x3072xf32>) -> tensor<64x48x2x32xf32>
+    %k_part = stablehlo.slice %k_of_all [0:64, 32:40, 0:2, 0:32] : (tensor<64x48x2x32xf32>) -> tensor<64x8x2x32xf32>
+    %k_flat = stablehlo.reshape %k_part : (tensor<64x8x2x32xf32>) -> tensor<64x512xf32>
+    %v_of_all = stablehlo.reshape %qkv_flat : (tensor<64x3072xf32>) -> tensor<64x48x64xf32>
+    %v_part = stablehlo.slice %v_of_all [0:64, 40:48, 0:64] : (tensor<64x48x64xf32>) -> tensor<64x8x64xf32>
+    %v_flat = stablehlo.reshape %v_part : (tensor<64x8x64xf32>) -> tensor<64x512xf32>
     %q_turned = call @rotary_q(%q_flat, %cos, %sin) : (tensor<64x2048xf32>, tensor<64x2x32xf32>, tensor<64x2x32xf32>) -> tensor<64x2048xf32>
     %k_turned = call @rotary_k(%k_flat, %cos, %sin) : (tensor<64x512xf32>, tensor<64x2x32xf32>, tensor<64x2x32xf32>) -> tensor<64x512xf32>
 
@@ -326,9 +332,7 @@ module @prefill {
     %own_below = stablehlo.subtract %own, %maxes : tensor<8x256x64xf32>
     %own_weights = stablehlo.exponential %own_below : tensor<8x256x64xf32>
     %own_sum = stablehlo.reduce(%own_weights init: %own_none) applies stablehlo.add across dimensions = [2] : (tensor<8x256x64xf32>, tensor<f32>) -> tensor<8x256xf32>
-    %own_product = stablehlo.dot_general %own_weights, %v_new, batching_dims = [0] x [0], contracting_dims = [2] x [1] : (tensor<8x256x64xf32>, tensor<8x64x64xf32>) -> tensor<8x256x64xf32>
-    // fused with the sum over blocks, this product would take three times as long
-    %own_out = util.optimization_barrier %own_product : tensor<8x256x64xf32>
+    %own_out = stablehlo.dot_general %own_weights, %v_new, batching_dims = [0] x [0], contracting_dims = [2] x [1] : (tensor<8x256x64xf32>, tensor<8x64x64xf32>) -> tensor<8x256x64xf32>
     %sum = linalg.generic {
         indexing_maps = [affine_map<(b, g, n, j) -> (b, g, n, j)>, affine_map<(b, g, n, j) -> (b, g)>],
         iterator_types = ["parallel", "parallel", "reduction", "reduction"]}
@@ -351,14 +355,17 @@ module @prefill {
       %next = arith.addf %sum_in, %product : f32
       linalg.yield %next : f32
     } -> tensor<8x?x256x64xf32>
-    %weighted = linalg.generic {
+    %past_room = tensor.empty() : tensor<8x256x64xf32>
+    %past_none = linalg.fill ins(%none : f32) outs(%past_room : tensor<8x256x64xf32>) -> tensor<8x256x64xf32>
+    %past_out = linalg.generic {
         indexing_maps = [affine_map<(b, g, d, n) -> (b, n, g, d)>, affine_map<(b, g, d, n) -> (b, g, d)>],
         iterator_types = ["parallel", "parallel", "parallel", "reduction"]}
-        ins(%partial : tensor<8x?x256x64xf32>) outs(%own_out : tensor<8x256x64xf32>) {
+        ins(%partial : tensor<8x?x256x64xf32>) outs(%past_none : tensor<8x256x64xf32>) {
     ^bb0(%part: f32, %total: f32):
       %next = arith.addf %total, %part : f32
       linalg.yield %next : f32
     } -> tensor<8x256x64xf32>
+    %weighted = stablehlo.add %past_out, %own_out : tensor<8x256x64xf32>
     %sums = stablehlo.broadcast_in_dim %sum, dims = [0, 1] : (tensor<8x256xf32>) -> tensor<8x256x64xf32>
     %lanes_out = stablehlo.divide %weighted, %sums : tensor<8x256x64xf32>
     %heads_out = stablehlo.reshape %lanes_out : (tensor<8x256x64xf32>) -> tensor<1x8x256x64xf32>

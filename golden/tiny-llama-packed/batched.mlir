@@ -140,9 +140,15 @@ module @batched {
     %qkv_flat_sums = linalg.mmt4d ins(%qkv_flat_tiles, %qkv : tensor<1x64x4x1xf32>, tensor<8x64x16x1xf32>) outs(%qkv_flat_zeros : tensor<1x8x4x16xf32>) -> tensor<1x8x4x16xf32>
     %qkv_flat_flat = tensor.empty() : tensor<4x128xf32>
     %qkv_flat = linalg.unpack %qkv_flat_sums inner_dims_pos = [0, 1] inner_tiles = [4, 16] into %qkv_flat_flat : tensor<1x8x4x16xf32> -> tensor<4x128xf32>
-    %q_flat = stablehlo.slice %qkv_flat [0:4, 0:64] : (tensor<4x128xf32>) -> tensor<4x64xf32>
-    %k_flat = stablehlo.slice %qkv_flat [0:4, 64:96] : (tensor<4x128xf32>) -> tensor<4x32xf32>
-    %v_flat = stablehlo.slice %qkv_flat [0:4, 96:128] : (tensor<4x128xf32>) -> tensor<4x32xf32>
+    %q_of_all = stablehlo.reshape %qkv_flat : (tensor<4x128xf32>) -> tensor<4x8x2x8xf32>
+    %q_part = stablehlo.slice %q_of_all [0:4, 0:4, 0:2, 0:8] : (tensor<4x8x2x8xf32>) -> tensor<4x4x2x8xf32>
+    %q_flat = stablehlo.reshape %q_part : (tensor<4x4x2x8xf32>) -> tensor<4x64xf32>
+    %k_of_all = stablehlo.reshape %qkv_flat : (tensor<4x128xf32>) -> tensor<4x8x2x8xf32>
+    %k_part = stablehlo.slice %k_of_all [0:4, 4:6, 0:2, 0:8] : (tensor<4x8x2x8xf32>) -> tensor<4x2x2x8xf32>
+    %k_flat = stablehlo.reshape %k_part : (tensor<4x2x2x8xf32>) -> tensor<4x32xf32>
+    %v_of_all = stablehlo.reshape %qkv_flat : (tensor<4x128xf32>) -> tensor<4x8x16xf32>
+    %v_part = stablehlo.slice %v_of_all [0:4, 6:8, 0:16] : (tensor<4x8x16xf32>) -> tensor<4x2x16xf32>
+    %v_flat = stablehlo.reshape %v_part : (tensor<4x2x16xf32>) -> tensor<4x32xf32>
     %q_turned = call @rotary_q(%q_flat, %cos, %sin) : (tensor<4x64xf32>, tensor<4x2x8xf32>, tensor<4x2x8xf32>) -> tensor<4x64xf32>
     %k_turned = call @rotary_k(%k_flat, %cos, %sin) : (tensor<4x32xf32>, tensor<4x2x8xf32>, tensor<4x2x8xf32>) -> tensor<4x32xf32>
 
@@ -156,7 +162,6 @@ module @batched {
     // slots and kv_heads as one dimension b; g: query, n: block, j: position in a block, d: head_dim
     %q_lanes = stablehlo.reshape %q_scaled : (tensor<4x2x2x16xf32>) -> tensor<8x2x16xf32>
     %k_new = stablehlo.reshape %k_heads : (tensor<4x2x1x16xf32>) -> tensor<8x1x16xf32>
-    %v_new = stablehlo.reshape %v_heads : (tensor<4x2x1x16xf32>) -> tensor<8x1x16xf32>
     %kv_heads = arith.constant 2 : index
     %first = arith.muli %first_slot, %kv_heads : index
     %k_all = stablehlo.reshape %k_cache : (tensor<2x4x2x2x16x64xf32>) -> tensor<2x8x2x16x64xf32>
@@ -219,9 +224,11 @@ module @batched {
     } -> tensor<8x2x?x64xf32>
     %own_below = stablehlo.subtract %own_max, %max : tensor<8x2xf32>
     %own_sum = stablehlo.exponential %own_below : tensor<8x2xf32>
-    %own_weights = stablehlo.broadcast_in_dim %own_sum, dims = [0, 1] : (tensor<8x2xf32>) -> tensor<8x2x16xf32>
-    %v_each = stablehlo.broadcast_in_dim %v_new, dims = [0, 1, 2] : (tensor<8x1x16xf32>) -> tensor<8x2x16xf32>
-    %own_out = stablehlo.multiply %own_weights, %v_each : tensor<8x2x16xf32>
+    %own_sums = stablehlo.reshape %own_sum : (tensor<8x2xf32>) -> tensor<4x2x2xf32>
+    %own_weights = stablehlo.broadcast_in_dim %own_sums, dims = [0, 1, 2] : (tensor<4x2x2xf32>) -> tensor<4x2x2x16xf32>
+    %v_each = stablehlo.broadcast_in_dim %v_heads, dims = [0, 1, 2, 3] : (tensor<4x2x1x16xf32>) -> tensor<4x2x2x16xf32>
+    %own_parts = stablehlo.multiply %own_weights, %v_each : tensor<4x2x2x16xf32>
+    %own_out = stablehlo.reshape %own_parts : (tensor<4x2x2x16xf32>) -> tensor<8x2x16xf32>
     %sum = linalg.generic {
         indexing_maps = [affine_map<(b, g, n, j) -> (b, g, n, j)>, affine_map<(b, g, n, j) -> (b, g)>],
         iterator_types = ["parallel", "parallel", "reduction", "reduction"]}

@@ -161,9 +161,15 @@ module @prefill {
     %qkv_flat_sums = linalg.mmt4d ins(%qkv_flat_tiles, %qkv : tensor<1x64x16x1xf32>, tensor<8x64x16x1xf32>) outs(%qkv_flat_zeros : tensor<1x8x16x16xf32>) -> tensor<1x8x16x16xf32>
     %qkv_flat_flat = tensor.empty() : tensor<16x128xf32>
     %qkv_flat = linalg.unpack %qkv_flat_sums inner_dims_pos = [0, 1] inner_tiles = [16, 16] into %qkv_flat_flat : tensor<1x8x16x16xf32> -> tensor<16x128xf32>
-    %q_flat = stablehlo.slice %qkv_flat [0:16, 0:64] : (tensor<16x128xf32>) -> tensor<16x64xf32>
-    %k_flat = stablehlo.slice %qkv_flat [0:16, 64:96] : (tensor<16x128xf32>) -> tensor<16x32xf32>
-    %v_flat = stablehlo.slice %qkv_flat [0:16, 96:128] : (tensor<16x128xf32>) -> tensor<16x32xf32>
+    %q_of_all = stablehlo.reshape %qkv_flat : (tensor<16x128xf32>) -> tensor<16x8x2x8xf32>
+    %q_part = stablehlo.slice %q_of_all [0:16, 0:4, 0:2, 0:8] : (tensor<16x8x2x8xf32>) -> tensor<16x4x2x8xf32>
+    %q_flat = stablehlo.reshape %q_part : (tensor<16x4x2x8xf32>) -> tensor<16x64xf32>
+    %k_of_all = stablehlo.reshape %qkv_flat : (tensor<16x128xf32>) -> tensor<16x8x2x8xf32>
+    %k_part = stablehlo.slice %k_of_all [0:16, 4:6, 0:2, 0:8] : (tensor<16x8x2x8xf32>) -> tensor<16x2x2x8xf32>
+    %k_flat = stablehlo.reshape %k_part : (tensor<16x2x2x8xf32>) -> tensor<16x32xf32>
+    %v_of_all = stablehlo.reshape %qkv_flat : (tensor<16x128xf32>) -> tensor<16x8x16xf32>
+    %v_part = stablehlo.slice %v_of_all [0:16, 6:8, 0:16] : (tensor<16x8x16xf32>) -> tensor<16x2x16xf32>
+    %v_flat = stablehlo.reshape %v_part : (tensor<16x2x16xf32>) -> tensor<16x32xf32>
     %q_turned = call @rotary_q(%q_flat, %cos, %sin) : (tensor<16x64xf32>, tensor<16x2x8xf32>, tensor<16x2x8xf32>) -> tensor<16x64xf32>
     %k_turned = call @rotary_k(%k_flat, %cos, %sin) : (tensor<16x32xf32>, tensor<16x2x8xf32>, tensor<16x2x8xf32>) -> tensor<16x32xf32>
 
@@ -250,9 +256,7 @@ module @prefill {
     %own_below = stablehlo.subtract %own, %maxes : tensor<2x32x16xf32>
     %own_weights = stablehlo.exponential %own_below : tensor<2x32x16xf32>
     %own_sum = stablehlo.reduce(%own_weights init: %own_none) applies stablehlo.add across dimensions = [2] : (tensor<2x32x16xf32>, tensor<f32>) -> tensor<2x32xf32>
-    %own_product = stablehlo.dot_general %own_weights, %v_new, batching_dims = [0] x [0], contracting_dims = [2] x [1] : (tensor<2x32x16xf32>, tensor<2x16x16xf32>) -> tensor<2x32x16xf32>
-    // fused with the sum over blocks, this product would take three times as long
-    %own_out = util.optimization_barrier %own_product : tensor<2x32x16xf32>
+    %own_out = stablehlo.dot_general %own_weights, %v_new, batching_dims = [0] x [0], contracting_dims = [2] x [1] : (tensor<2x32x16xf32>, tensor<2x16x16xf32>) -> tensor<2x32x16xf32>
     %sum = linalg.generic {
         indexing_maps = [affine_map<(b, g, n, j) -> (b, g, n, j)>, affine_map<(b, g, n, j) -> (b, g)>],
         iterator_types = ["parallel", "parallel", "reduction", "reduction"]}
@@ -274,14 +278,17 @@ module @prefill {
       %next = arith.addf %sum_in, %product : f32
       linalg.yield %next : f32
     } -> tensor<2x?x32x16xf32>
-    %weighted = linalg.generic {
+    %past_room = tensor.empty() : tensor<2x32x16xf32>
+    %past_none = linalg.fill ins(%none : f32) outs(%past_room : tensor<2x32x16xf32>) -> tensor<2x32x16xf32>
+    %past_out = linalg.generic {
         indexing_maps = [affine_map<(b, g, d, n) -> (b, n, g, d)>, affine_map<(b, g, d, n) -> (b, g, d)>],
         iterator_types = ["parallel", "parallel", "parallel", "reduction"]}
-        ins(%partial : tensor<2x?x32x16xf32>) outs(%own_out : tensor<2x32x16xf32>) {
+        ins(%partial : tensor<2x?x32x16xf32>) outs(%past_none : tensor<2x32x16xf32>) {
     ^bb0(%part: f32, %total: f32):
       %next = arith.addf %total, %part : f32
       linalg.yield %next : f32
     } -> tensor<2x32x16xf32>
+    %weighted = stablehlo.add %past_out, %own_out : tensor<2x32x16xf32>
     %sums = stablehlo.broadcast_in_dim %sum, dims = [0, 1] : (tensor<2x32xf32>) -> tensor<2x32x16xf32>
     %lanes_out = stablehlo.divide %weighted, %sums : tensor<2x32x16xf32>
     %heads_out = stablehlo.reshape %lanes_out : (tensor<2x32x16xf32>) -> tensor<1x2x32x16xf32>
