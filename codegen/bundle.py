@@ -68,7 +68,7 @@ class BuildOptions:
         layout = target.check_layout(self.layout)
         operands = "f32"
         if self.precision == "fast":
-            operands = matmul_dtype(target.check_arch(self.arch), layout, config.dtype)
+            operands = matmul_dtype(target.check_arch(self.arch), layout, config)
         chunk = self.chunk if self.chunk is not None else min(_DEFAULT_CHUNK, context)
         block = self.block if layout == "packed" else None
         plan = GraphPlan(

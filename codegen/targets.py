@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from intaglio.runtime.errors import UserError
 from intaglio.runtime.host import cpu_features
 
+from .config import ModelConfig
 from .weights import Layout
 
 # The instructions each x86-64 level promises, as /proc/cpuinfo names them.
@@ -111,14 +112,18 @@ def required_features(target: str, arch: str) -> tuple[str, ...]:
     return cpu_features() if arch == "host" else _X86_LEVELS.get(arch, ())
 
 
-def matmul_dtype(arch: str, layout: Layout, dtype: str) -> str:
+def matmul_dtype(arch: str, layout: Layout, config: ModelConfig) -> str:
     """The type `fast` gives matmul operands: the weights' own, but on a CPU only where it pays.
 
     A packed product of 16-bit operands has a microkernel for bf16 with avx512_bf16 and is ten
     times slower elsewhere; of f32 by 16-bit weights it is fast everywhere.
     """
-    if layout == "rowmajor" or (dtype == "bf16" and _is_faster_in_bf16(arch)):
-        return dtype
+    if layout == "rowmajor":
+        return config.dtype
+    # bf16 tiles are two columns wide, and IREE cannot distribute the packing of an odd one
+    has_odd_columns = config.hidden_size % 2 or config.intermediate_size % 2
+    if config.dtype == "bf16" and _is_faster_in_bf16(arch) and not has_odd_columns:
+        return "bf16"
     return "f32"
 
 

@@ -25,7 +25,7 @@ class Step:
     def __init__(self, device: Device, facts: GraphFacts, tokens: Any, logits: Any) -> None:
         # in this order: attributes are dropped as set, and a view must not outlive its device
         self._tokens, self._logits = tokens, logits
-        self._device, self._facts = device, facts
+        self._device, self.facts = device, facts
 
     @cached_property
     def tokens(self) -> npt.NDArray[np.int32]:
@@ -38,7 +38,7 @@ class Step:
         return self._read(self._logits, 1)
 
     def _read(self, view: Any, index: int) -> npt.NDArray[Any]:
-        return self._device.read(view, self._facts.results[index])
+        return self._device.read(view, self.facts.results[index])
 
 
 @dataclass

@@ -123,7 +123,7 @@ def test_compile(workshop: Workshop, cache: Path, tmp_path: Path) -> None:
     model, out = workshop.model("llama_untied"), tmp_path / "bundle"
     result = invoke("compile", model, "-o", out, "-v", *TINY_OPTIONS)
     assert (result.exit_code, result.stdout) == (0, f"{out}\n")
-    names = [*KINDS]
+    names = ["prefill_c16", *KINDS]
     assert listing(out) == sorted(
         [
             *("manifest.json", "weights.safetensors"),
@@ -152,7 +152,7 @@ def test_several_batch_sizes(workshop: Workshop, cache: Path, tmp_path: Path) ->
     succeed("compile", model, "-o", out, "--batch", "2,4,2", *TINY_OPTIONS)
     graphs = {graph.name: graph.batch for graph in Manifest.load(out).graphs}
     assert graphs == {
-        **{"prefill": 1, "decode": 1},
+        **{"prefill_c16": 1, "prefill": 1, "decode": 1},
         **{"batched_b2": 2, "batched": 4, "ragged_b2": 2, "ragged": 4},
     }
     given = ("--tokens", "5,6,7", "-n", "9", "--json")

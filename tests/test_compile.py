@@ -78,9 +78,20 @@ def stream_of(text: str, layout: Layout, folder: Path) -> str:
 
 
 def allocated_and_copied(stream: str) -> tuple[list[int], list[tuple[int, int]]]:
-    """Bytes of each allocation; bytes of each copy and of what it copies from."""
+    """Bytes of each allocation; bytes of each copy and of what it copies from.
+
+    What depends on how many blocks are read counts as for all of them.
+    """
     named = re.findall(r"(%\w+) = arith\.constant (\d+) : index", stream)
     size = {name: int(bytes) for name, bytes in named}
+    grown = r"(%\w+) = (?:(?:arith\.(muli|addi) (%\w+), (%\w+))|util\.assume\.int .*umax = (\d+)>)"
+    for name, how, one, other, most in re.findall(
+        grown, stream[stream.index("util.func public") :]
+    ):
+        if most:
+            size[name] = int(most)
+        elif one in size and other in size:
+            size[name] = size[one] * size[other] if how == "muli" else size[one] + size[other]
     allocs = re.findall(r"stream\.resource\.alloc.*?!stream\.resource<\w+>\{(%\w+)\}", stream)
     copies = re.findall(r"stream\.\w+\.copy .*?, (%\w+) : !stream\.resource<\w+>\{(%\w+)\}", stream)
     assert len(allocs) == stream.count("stream.resource.alloc") > 0

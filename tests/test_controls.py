@@ -52,6 +52,10 @@ def assert_noticed(found: Stream, reference: Reference, what: str) -> None:
 
 # -- mutated templates
 
+_SEEN = "%is_cached = arith.cmpi slt, %position_i32, %cached_end : i32"
+_ONE_FEWER = """%one_i32 = arith.constant 1 : i32
+      %after = arith.addi %position_i32, %one_i32 : i32
+      """ + _SEEN.replace("%position_i32", "%after")
 _MASK = "stablehlo.compare LT, %position, %pasts"
 _CAUSAL = "stablehlo.compare LE, %key, %query"
 _MASK_TYPE = '{{ t(g.lanes, g.window, "i32") }}'
@@ -81,13 +85,30 @@ EVERY_KIND: dict[str, tuple[Mutation, ...]] = {
         ("attention.mlir.j2", "reshape %v_flat", "reshape %k_flat"),
         ("attention.mlir.j2", '("v", "%v_flat"', '("v", "%k_flat"'),
     ),
+    "cached mask one too many": (
+        ("attention_blocked.mlir.j2", _SEEN, _SEEN.replace("slt", "sle")),
+    ),
+    "cached mask one too few": (("attention_blocked.mlir.j2", _SEEN, _ONE_FEWER),),
+    "no cached mask": (
+        (
+            "attention_blocked.mlir.j2",
+            _SEEN,
+            _SEEN.replace("slt, %position_i32", "eq, %cached_end"),
+        ),
+    ),
+    "head ignored": (("step.mlir.j2", "({{ x }}, %{{ g.head_weight }})", "({{ x }}, %embed)"),),
+    "scores not scaled": (("attention.mlir.j2", "g.f32(g.attention_scale)", "g.f32(1)"),),
+}
+# the cache that is not in blocks has masks of its own
+ROWMAJOR: dict[str, tuple[Mutation, ...]] = {
     "cached mask one too many": (("mask.mlir.j2", _MASK, _MASK.replace("LT", "LE")),),
     "cached mask one too few": (
         ("mask.mlir.j2", f"%mask = {_MASK}", _ONE_MORE + _MASK.replace("%position", "%next")),
     ),
     "no cached mask": (("mask.mlir.j2", _MASK, "stablehlo.compare EQ, %position, %position"),),
-    "head ignored": (("step.mlir.j2", "({{ x }}, %{{ g.head_weight }})", "({{ x }}, %embed)"),),
-    "scores not scaled": (("attention.mlir.j2", "g.f32(g.attention_scale)", "g.f32(1)"),),
+    "block not moved back from the context's end": (
+        ("cache_write_chunk.mlir.j2", "minimum %start, %latest", "maximum %start, %start"),
+    ),
 }
 PREFILL_ONLY: dict[str, tuple[Mutation, ...]] = {
     "causal mask hides the token itself": (("mask.mlir.j2", _CAUSAL, _CAUSAL.replace("LE", "LT")),),
@@ -95,8 +116,12 @@ PREFILL_ONLY: dict[str, tuple[Mutation, ...]] = {
         ("mask.mlir.j2", f"%seen = {_CAUSAL}", _CAUSAL_NEXT + _CAUSAL.replace("%query", "%next")),
     ),
     "no causal mask": (("mask.mlir.j2", _CAUSAL, "stablehlo.compare EQ, %key, %key"),),
-    "block not moved back from the context's end": (
-        ("cache_write_chunk.mlir.j2", "minimum %start, %latest", "maximum %start, %start"),
+    "blocks not moved back from the cache's end": (
+        (
+            "cache_write_chunk_blocked.mlir.j2",
+            "minimum %first_block, %latest_block",
+            "maximum %first_block, %first_block",
+        ),
     ),
 }
 _ROWS = '{{ t(g.rows, "i32") }}'
@@ -105,9 +130,11 @@ _FIRST_POSITIONS = f"""
     %firsts = stablehlo.broadcast_in_dim %first, dims = [0] : (tensor<1xi32>) -> {_ROWS}
     %first_slot = """
 RAGGED_ONLY: dict[str, tuple[Mutation, ...]] = {
-    "every row written to slot 0": (("cache_write_rows.mlir.j2", "dense<{{ row }}>", "dense<0>"),),
+    "every row written to slot 0": (
+        ("cache_write_rows.mlir.j2", "set slot = row", "set slot = 0"),
+    ),
     "every row written at row 0's position": (
-        ("cache_write_rows.mlir.j2", "%positions [{{ row }}:{{ row + 1 }}]", "%positions [0:1]"),
+        ("cache_write_rows.mlir.j2", "%positions[%row{{ row }}]", "%positions[%row0]"),
     ),
     "every row masked by row 0's position": (
         ("ragged.mlir.j2", '"%positions", "%positions")', '"%positions", "%firsts")'),
@@ -118,7 +145,9 @@ RAGGED_ONLY: dict[str, tuple[Mutation, ...]] = {
         ),
     ),
 }
-_PADDING_WRITTEN = (("cache_write_chunk.mlir.j2", "%start, %length", "%start, %chunk"),)
+_PADDING_WRITTEN = (
+    ("cache_write_chunk_blocked.mlir.j2", "add %start, %length", "add %start, %sizes"),
+)
 KINDS = ("prefill_all", "decode", "ragged")  # `batched` is `ragged` but for its one position
 
 
@@ -135,6 +164,14 @@ def test_a_mutated_template_is_noticed(workshop: Workshop, control: str, kind: s
     session = workshop.session(MODEL, only(*KINDS, chunk=16), EVERY_KIND[control])
     reference = load_reference(MODEL)
     assert_noticed(feed(session, kind, reference), reference, f"{control}, {kind}")
+
+
+@pytest.mark.parametrize("control", ROWMAJOR)
+def test_a_mutation_without_blocks_is_noticed(workshop: Workshop, control: str) -> None:
+    build = only("prefill_all", build="rowmajor", chunk=16)
+    session = workshop.session(MODEL, build, ROWMAJOR[control])
+    reference = load_reference(MODEL)
+    assert_noticed(feed(session, "prefill_all", reference), reference, control)
 
 
 @pytest.mark.parametrize("control", PREFILL_ONLY)

@@ -27,6 +27,7 @@ SLOTS = TINY.slots
         ("llama_untied", "packed", "bf16", 0.03),
         ("llama_bf16", "packed", "bf16", 0.03),
         ("llama_bf16", "rowmajor", "bf16", 0.03),
+        ("llama_odd_sizes", "packed", "bf16", 0.03),
         ("llama_f16", "packed", "f16", 0.004),
     ],
 )

@@ -26,7 +26,7 @@ from intaglio.runtime.generation import TokenRun
 
 SLOTS = TINY.slots
 # the models whose weights are joined, typed or shaped in another way each
-SOME = ("llama_untied", "llama_biases", "llama_bf16", "mistral", "qwen2_tied")
+SOME = ("llama_untied", "llama_biases", "llama_bf16", "llama_odd_sizes", "mistral", "qwen2_tied")
 every_model = pytest.mark.parametrize(
     ("name", "build"),
     [

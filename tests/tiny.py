@@ -91,6 +91,18 @@ _CASES = (
     _case("llama_mqa", _LLAMA, num_key_value_heads=1, rms_norm_eps=0.02),
     _case("llama_mha", _LLAMA, num_key_value_heads=ABSENT, num_hidden_layers=3),
     _case("llama_head_dim", _LLAMA, head_dim=24, num_attention_heads=2, num_key_value_heads=1),
+    # no size is a multiple of a tile, the vocabulary's 331 neither
+    _case(
+        "llama_odd_sizes",
+        _LLAMA,
+        "own",
+        tie_word_embeddings=False,
+        hidden_size=72,
+        intermediate_size=100,
+        num_attention_heads=6,
+        num_key_value_heads=2,
+        torch_dtype="bfloat16",
+    ),
     _case(
         "llama_biases",
         _LLAMA,

@@ -28,6 +28,10 @@ module @prefill {
     %positions = stablehlo.add %starts, %offsets : tensor<64xi32>
     %slot_value = tensor.extract %slot[] : tensor<i32>
     %first_slot = arith.index_cast %slot_value : i32 to index
+    %length_value = tensor.extract %length[] : tensor<i32>
+    %length_index = arith.index_cast %length_value : i32 to index
+    %one = arith.constant 1 : index
+    %last = arith.subi %length_index, %one : index
     %start_value = tensor.extract %start[] : tensor<i32>
     %cached_positions = arith.index_cast %start_value : i32 to index
     %block_size = arith.constant 64 : index
@@ -36,83 +40,81 @@ module @prefill {
     %blocks_read = arith.maxsi %blocks_held, %one_block : index
     %blocks = util.assume.int %blocks_read<umin = 1, umax = 32> : index
     %starts_at = stablehlo.reshape %start : (tensor<i32>) -> tensor<1xi32>
+    // a layer's index is opaque to the compiler, so that one compiled attention serves all
+    %layer0_index = arith.constant 0 : index
+    %layer0 = util.optimization_barrier %layer0_index : index
+    %layer1_index = arith.constant 1 : index
+    %layer1 = util.optimization_barrier %layer1_index : index
+    %layer2_index = arith.constant 2 : index
+    %layer2 = util.optimization_barrier %layer2_index : index
+    %layer3_index = arith.constant 3 : index
+    %layer3 = util.optimization_barrier %layer3_index : index
+    %layer4_index = arith.constant 4 : index
+    %layer4 = util.optimization_barrier %layer4_index : index
+    %layer5_index = arith.constant 5 : index
+    %layer5 = util.optimization_barrier %layer5_index : index
+    %layer6_index = arith.constant 6 : index
+    %layer6 = util.optimization_barrier %layer6_index : index
+    %layer7_index = arith.constant 7 : index
+    %layer7 = util.optimization_barrier %layer7_index : index
+    %layer8_index = arith.constant 8 : index
+    %layer8 = util.optimization_barrier %layer8_index : index
+    %layer9_index = arith.constant 9 : index
+    %layer9 = util.optimization_barrier %layer9_index : index
+    %layer10_index = arith.constant 10 : index
+    %layer10 = util.optimization_barrier %layer10_index : index
+    %layer11_index = arith.constant 11 : index
+    %layer11 = util.optimization_barrier %layer11_index : index
+    %layer12_index = arith.constant 12 : index
+    %layer12 = util.optimization_barrier %layer12_index : index
+    %layer13_index = arith.constant 13 : index
+    %layer13 = util.optimization_barrier %layer13_index : index
+    %layer14_index = arith.constant 14 : index
+    %layer14 = util.optimization_barrier %layer14_index : index
+    %layer15_index = arith.constant 15 : index
+    %layer15 = util.optimization_barrier %layer15_index : index
+
     %cos, %sin = call @rotary_angles(%positions) : (tensor<64xi32>) -> (tensor<64x2x32xf32>, tensor<64x2x32xf32>)
     %past_each = stablehlo.broadcast_in_dim %starts_at, dims = [0] : (tensor<1xi32>) -> tensor<1x8xi32>
     %past = stablehlo.reshape %past_each : (tensor<1x8xi32>) -> tensor<8xi32>
     %causal = call @causal_mask() : () -> tensor<256x64xi1>
     %x0 = call @embedding(%embed, %tokens) : (tensor<8016x1024x16x2xbf16>, tensor<64xi32>) -> tensor<64x2048xf32>
 
-    // a layer's index is opaque to the compiler, so that one compiled attention serves all
-    %layer0_index = arith.constant 0 : index
-    %layer0 = util.optimization_barrier %layer0_index : index
     %x1, %new_k0, %new_v0 = call @layer(%x0, %layer0_attn_norm, %layer0_qkv, %layer0_o, %layer0_mlp_norm, %layer0_gate_up, %layer0_down, %layer0, %first_slot, %cos, %sin, %past, %blocks, %causal, %k, %v)
         : (tensor<64x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<64x2x32xf32>, tensor<64x2x32xf32>, tensor<8xi32>, index, tensor<256x64xi1>, tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) -> (tensor<64x2048xf32>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>)
-    %layer1_index = arith.constant 1 : index
-    %layer1 = util.optimization_barrier %layer1_index : index
     %x2, %new_k1, %new_v1 = call @layer(%x1, %layer1_attn_norm, %layer1_qkv, %layer1_o, %layer1_mlp_norm, %layer1_gate_up, %layer1_down, %layer1, %first_slot, %cos, %sin, %past, %blocks, %causal, %k, %v)
         : (tensor<64x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<64x2x32xf32>, tensor<64x2x32xf32>, tensor<8xi32>, index, tensor<256x64xi1>, tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) -> (tensor<64x2048xf32>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>)
-    %layer2_index = arith.constant 2 : index
-    %layer2 = util.optimization_barrier %layer2_index : index
     %x3, %new_k2, %new_v2 = call @layer(%x2, %layer2_attn_norm, %layer2_qkv, %layer2_o, %layer2_mlp_norm, %layer2_gate_up, %layer2_down, %layer2, %first_slot, %cos, %sin, %past, %blocks, %causal, %k, %v)
         : (tensor<64x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<64x2x32xf32>, tensor<64x2x32xf32>, tensor<8xi32>, index, tensor<256x64xi1>, tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) -> (tensor<64x2048xf32>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>)
-    %layer3_index = arith.constant 3 : index
-    %layer3 = util.optimization_barrier %layer3_index : index
     %x4, %new_k3, %new_v3 = call @layer(%x3, %layer3_attn_norm, %layer3_qkv, %layer3_o, %layer3_mlp_norm, %layer3_gate_up, %layer3_down, %layer3, %first_slot, %cos, %sin, %past, %blocks, %causal, %k, %v)
         : (tensor<64x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<64x2x32xf32>, tensor<64x2x32xf32>, tensor<8xi32>, index, tensor<256x64xi1>, tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) -> (tensor<64x2048xf32>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>)
-    %layer4_index = arith.constant 4 : index
-    %layer4 = util.optimization_barrier %layer4_index : index
     %x5, %new_k4, %new_v4 = call @layer(%x4, %layer4_attn_norm, %layer4_qkv, %layer4_o, %layer4_mlp_norm, %layer4_gate_up, %layer4_down, %layer4, %first_slot, %cos, %sin, %past, %blocks, %causal, %k, %v)
         : (tensor<64x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<64x2x32xf32>, tensor<64x2x32xf32>, tensor<8xi32>, index, tensor<256x64xi1>, tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) -> (tensor<64x2048xf32>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>)
-    %layer5_index = arith.constant 5 : index
-    %layer5 = util.optimization_barrier %layer5_index : index
     %x6, %new_k5, %new_v5 = call @layer(%x5, %layer5_attn_norm, %layer5_qkv, %layer5_o, %layer5_mlp_norm, %layer5_gate_up, %layer5_down, %layer5, %first_slot, %cos, %sin, %past, %blocks, %causal, %k, %v)
         : (tensor<64x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<64x2x32xf32>, tensor<64x2x32xf32>, tensor<8xi32>, index, tensor<256x64xi1>, tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) -> (tensor<64x2048xf32>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>)
-    %layer6_index = arith.constant 6 : index
-    %layer6 = util.optimization_barrier %layer6_index : index
     %x7, %new_k6, %new_v6 = call @layer(%x6, %layer6_attn_norm, %layer6_qkv, %layer6_o, %layer6_mlp_norm, %layer6_gate_up, %layer6_down, %layer6, %first_slot, %cos, %sin, %past, %blocks, %causal, %k, %v)
         : (tensor<64x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<64x2x32xf32>, tensor<64x2x32xf32>, tensor<8xi32>, index, tensor<256x64xi1>, tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) -> (tensor<64x2048xf32>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>)
-    %layer7_index = arith.constant 7 : index
-    %layer7 = util.optimization_barrier %layer7_index : index
     %x8, %new_k7, %new_v7 = call @layer(%x7, %layer7_attn_norm, %layer7_qkv, %layer7_o, %layer7_mlp_norm, %layer7_gate_up, %layer7_down, %layer7, %first_slot, %cos, %sin, %past, %blocks, %causal, %k, %v)
         : (tensor<64x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<64x2x32xf32>, tensor<64x2x32xf32>, tensor<8xi32>, index, tensor<256x64xi1>, tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) -> (tensor<64x2048xf32>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>)
-    %layer8_index = arith.constant 8 : index
-    %layer8 = util.optimization_barrier %layer8_index : index
     %x9, %new_k8, %new_v8 = call @layer(%x8, %layer8_attn_norm, %layer8_qkv, %layer8_o, %layer8_mlp_norm, %layer8_gate_up, %layer8_down, %layer8, %first_slot, %cos, %sin, %past, %blocks, %causal, %k, %v)
         : (tensor<64x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<64x2x32xf32>, tensor<64x2x32xf32>, tensor<8xi32>, index, tensor<256x64xi1>, tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) -> (tensor<64x2048xf32>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>)
-    %layer9_index = arith.constant 9 : index
-    %layer9 = util.optimization_barrier %layer9_index : index
     %x10, %new_k9, %new_v9 = call @layer(%x9, %layer9_attn_norm, %layer9_qkv, %layer9_o, %layer9_mlp_norm, %layer9_gate_up, %layer9_down, %layer9, %first_slot, %cos, %sin, %past, %blocks, %causal, %k, %v)
         : (tensor<64x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<64x2x32xf32>, tensor<64x2x32xf32>, tensor<8xi32>, index, tensor<256x64xi1>, tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) -> (tensor<64x2048xf32>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>)
-    %layer10_index = arith.constant 10 : index
-    %layer10 = util.optimization_barrier %layer10_index : index
     %x11, %new_k10, %new_v10 = call @layer(%x10, %layer10_attn_norm, %layer10_qkv, %layer10_o, %layer10_mlp_norm, %layer10_gate_up, %layer10_down, %layer10, %first_slot, %cos, %sin, %past, %blocks, %causal, %k, %v)
         : (tensor<64x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<64x2x32xf32>, tensor<64x2x32xf32>, tensor<8xi32>, index, tensor<256x64xi1>, tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) -> (tensor<64x2048xf32>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>)
-    %layer11_index = arith.constant 11 : index
-    %layer11 = util.optimization_barrier %layer11_index : index
     %x12, %new_k11, %new_v11 = call @layer(%x11, %layer11_attn_norm, %layer11_qkv, %layer11_o, %layer11_mlp_norm, %layer11_gate_up, %layer11_down, %layer11, %first_slot, %cos, %sin, %past, %blocks, %causal, %k, %v)
         : (tensor<64x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<64x2x32xf32>, tensor<64x2x32xf32>, tensor<8xi32>, index, tensor<256x64xi1>, tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) -> (tensor<64x2048xf32>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>)
-    %layer12_index = arith.constant 12 : index
-    %layer12 = util.optimization_barrier %layer12_index : index
     %x13, %new_k12, %new_v12 = call @layer(%x12, %layer12_attn_norm, %layer12_qkv, %layer12_o, %layer12_mlp_norm, %layer12_gate_up, %layer12_down, %layer12, %first_slot, %cos, %sin, %past, %blocks, %causal, %k, %v)
         : (tensor<64x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<64x2x32xf32>, tensor<64x2x32xf32>, tensor<8xi32>, index, tensor<256x64xi1>, tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) -> (tensor<64x2048xf32>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>)
-    %layer13_index = arith.constant 13 : index
-    %layer13 = util.optimization_barrier %layer13_index : index
     %x14, %new_k13, %new_v13 = call @layer(%x13, %layer13_attn_norm, %layer13_qkv, %layer13_o, %layer13_mlp_norm, %layer13_gate_up, %layer13_down, %layer13, %first_slot, %cos, %sin, %past, %blocks, %causal, %k, %v)
         : (tensor<64x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<64x2x32xf32>, tensor<64x2x32xf32>, tensor<8xi32>, index, tensor<256x64xi1>, tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) -> (tensor<64x2048xf32>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>)
-    %layer14_index = arith.constant 14 : index
-    %layer14 = util.optimization_barrier %layer14_index : index
     %x15, %new_k14, %new_v14 = call @layer(%x14, %layer14_attn_norm, %layer14_qkv, %layer14_o, %layer14_mlp_norm, %layer14_gate_up, %layer14_down, %layer14, %first_slot, %cos, %sin, %past, %blocks, %causal, %k, %v)
         : (tensor<64x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<64x2x32xf32>, tensor<64x2x32xf32>, tensor<8xi32>, index, tensor<256x64xi1>, tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) -> (tensor<64x2048xf32>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>)
-    %layer15_index = arith.constant 15 : index
-    %layer15 = util.optimization_barrier %layer15_index : index
     %x16, %new_k15, %new_v15 = call @layer(%x15, %layer15_attn_norm, %layer15_qkv, %layer15_o, %layer15_mlp_norm, %layer15_gate_up, %layer15_down, %layer15, %first_slot, %cos, %sin, %past, %blocks, %causal, %k, %v)
         : (tensor<64x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<64x2x32xf32>, tensor<64x2x32xf32>, tensor<8xi32>, index, tensor<256x64xi1>, tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) -> (tensor<64x2048xf32>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>)
 
     %normed = call @rms_norm(%x16, %final_norm) : (tensor<64x2048xf32>, tensor<2048xbf16>) -> tensor<64x2048xf32>
-    %one = stablehlo.constant dense<1> : tensor<i32>
-    %zero = stablehlo.constant dense<0> : tensor<i32>
-    %last = stablehlo.subtract %length, %one : tensor<i32>
-    %normed_last = stablehlo.dynamic_slice %normed, %last, %zero, sizes = [1, 2048] : (tensor<64x2048xf32>, tensor<i32>, tensor<i32>) -> tensor<1x2048xf32>
+    %normed_last = tensor.extract_slice %normed[%last, 0] [1, 2048] [1, 1] : tensor<64x2048xf32> to tensor<1x2048xf32>
     %row_logits = call @head(%normed_last, %embed) : (tensor<1x2048xf32>, tensor<8016x1024x16x2xbf16>) -> tensor<1x128256xf32>
     %row_next = call @argmax(%row_logits) : (tensor<1x128256xf32>) -> tensor<1xi32>
     %next = stablehlo.reshape %row_next : (tensor<1xi32>) -> tensor<i32>
@@ -474,56 +476,65 @@ module @prefill {
       -> (tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) {
     %keys = stablehlo.concatenate %new_k0, %new_k1, %new_k2, %new_k3, %new_k4, %new_k5, %new_k6, %new_k7, %new_k8, %new_k9, %new_k10, %new_k11, %new_k12, %new_k13, %new_k14, %new_k15, dim = 0 : (tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>) -> tensor<16x1x8x64x64xbf16>
     %values = stablehlo.concatenate %new_v0, %new_v1, %new_v2, %new_v3, %new_v4, %new_v5, %new_v6, %new_v7, %new_v8, %new_v9, %new_v10, %new_v11, %new_v12, %new_v13, %new_v14, %new_v15, dim = 0 : (tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>, tensor<1x1x8x64x64xbf16>) -> tensor<16x1x8x64x64xbf16>
-    %zero = stablehlo.constant dense<0> : tensor<i32>
-    %block_size = stablehlo.constant dense<64> : tensor<i32>
-    %latest = stablehlo.constant dense<30> : tensor<i32>
-    %room = stablehlo.constant dense<128> : tensor<i32>
+    %block_size = arith.constant 64 : index
+    %slot_i32 = tensor.extract %slot[] : tensor<i32>
+    %slot_index = arith.index_cast %slot_i32 : i32 to index
+    %start_i32 = tensor.extract %start[] : tensor<i32>
+    %start_index = arith.index_cast %start_i32 : i32 to index
+    %latest = arith.constant 30 : index
+    %room = arith.constant 128 : index
+    %start_block = arith.divui %start_index, %block_size : index
+    %block = arith.minui %start_block, %latest : index
+    %origin_index = arith.muli %block, %block_size : index
+    %offset = arith.subi %start_index, %origin_index : index
+    %shift = arith.subi %room, %offset : index
+
     %filler = stablehlo.constant dense<0.0> : tensor<bf16>
-    %start_block = stablehlo.divide %start, %block_size : tensor<i32>
-    %block = stablehlo.minimum %start_block, %latest : tensor<i32>
-    %origin = stablehlo.multiply %block, %block_size : tensor<i32>
+    %sizes = stablehlo.constant dense<64> : tensor<i32>
+    %latest_block = stablehlo.constant dense<30> : tensor<i32>
+    %first_block = stablehlo.divide %start, %sizes : tensor<i32>
+    %moved_block = stablehlo.minimum %first_block, %latest_block : tensor<i32>
+    %origin = stablehlo.multiply %moved_block, %sizes : tensor<i32>
     %end = stablehlo.add %start, %length : tensor<i32>
-    %offset = stablehlo.subtract %start, %origin : tensor<i32>
-    %shift = stablehlo.subtract %room, %offset : tensor<i32>
 
     %key_padded = stablehlo.pad %keys, %filler, low = [0, 0, 0, 0, 128], high = [0, 0, 0, 0, 64], interior = [0, 0, 0, 0, 0] : (tensor<16x1x8x64x64xbf16>, tensor<bf16>) -> tensor<16x1x8x64x256xbf16>
-    %key_moved = stablehlo.dynamic_slice %key_padded, %zero, %zero, %zero, %zero, %shift, sizes = [16, 1, 8, 64, 128] : (tensor<16x1x8x64x256xbf16>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<16x1x8x64x128xbf16>
+    %key_moved = tensor.extract_slice %key_padded[0, 0, 0, 0, %shift] [16, 1, 8, 64, 128] [1, 1, 1, 1, 1] : tensor<16x1x8x64x256xbf16> to tensor<16x1x8x64x128xbf16>
     %key_split = stablehlo.reshape %key_moved : (tensor<16x1x8x64x128xbf16>) -> tensor<16x1x8x64x2x64xbf16>
     %key_blocks = stablehlo.transpose %key_split, dims = [0, 1, 2, 4, 3, 5] : (tensor<16x1x8x64x2x64xbf16>) -> tensor<16x1x8x2x64x64xbf16>
-    %key_held = stablehlo.dynamic_slice %k, %zero, %slot, %zero, %block, %zero, %zero, sizes = [16, 1, 8, 2, 64, 64] : (tensor<16x8x8x32x64x64xbf16>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<16x1x8x2x64x64xbf16>
+    %key_held = tensor.extract_slice %k[0, %slot_index, 0, %block, 0, 0] [16, 1, 8, 2, 64, 64] [1, 1, 1, 1, 1, 1] : tensor<16x8x8x32x64x64xbf16> to tensor<16x1x8x2x64x64xbf16>
     %key_number = stablehlo.iota dim = 3 : tensor<16x1x8x2x64x64xi32>
     %key_within = stablehlo.iota dim = 5 : tensor<16x1x8x2x64x64xi32>
-    %key_block_size = stablehlo.broadcast_in_dim %block_size, dims = [] : (tensor<i32>) -> tensor<16x1x8x2x64x64xi32>
+    %key_sizes = stablehlo.broadcast_in_dim %sizes, dims = [] : (tensor<i32>) -> tensor<16x1x8x2x64x64xi32>
     %key_origin = stablehlo.broadcast_in_dim %origin, dims = [] : (tensor<i32>) -> tensor<16x1x8x2x64x64xi32>
     %key_start = stablehlo.broadcast_in_dim %start, dims = [] : (tensor<i32>) -> tensor<16x1x8x2x64x64xi32>
     %key_end = stablehlo.broadcast_in_dim %end, dims = [] : (tensor<i32>) -> tensor<16x1x8x2x64x64xi32>
-    %key_before_block = stablehlo.multiply %key_number, %key_block_size : tensor<16x1x8x2x64x64xi32>
+    %key_before_block = stablehlo.multiply %key_number, %key_sizes : tensor<16x1x8x2x64x64xi32>
     %key_in_room = stablehlo.add %key_before_block, %key_within : tensor<16x1x8x2x64x64xi32>
     %key_position = stablehlo.add %key_in_room, %key_origin : tensor<16x1x8x2x64x64xi32>
     %key_after = stablehlo.compare GE, %key_position, %key_start : (tensor<16x1x8x2x64x64xi32>, tensor<16x1x8x2x64x64xi32>) -> tensor<16x1x8x2x64x64xi1>
     %key_before = stablehlo.compare LT, %key_position, %key_end : (tensor<16x1x8x2x64x64xi32>, tensor<16x1x8x2x64x64xi32>) -> tensor<16x1x8x2x64x64xi1>
     %key_written = stablehlo.and %key_after, %key_before : tensor<16x1x8x2x64x64xi1>
     %key_update = stablehlo.select %key_written, %key_blocks, %key_held : tensor<16x1x8x2x64x64xi1>, tensor<16x1x8x2x64x64xbf16>
-    %key_out = stablehlo.dynamic_update_slice %k, %key_update, %zero, %slot, %zero, %block, %zero, %zero : (tensor<16x8x8x32x64x64xbf16>, tensor<16x1x8x2x64x64xbf16>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<16x8x8x32x64x64xbf16>
+    %key_out = tensor.insert_slice %key_update into %k[0, %slot_index, 0, %block, 0, 0] [16, 1, 8, 2, 64, 64] [1, 1, 1, 1, 1, 1] : tensor<16x1x8x2x64x64xbf16> into tensor<16x8x8x32x64x64xbf16>
 
     %value_padded = stablehlo.pad %values, %filler, low = [0, 0, 0, 128, 0], high = [0, 0, 0, 64, 0], interior = [0, 0, 0, 0, 0] : (tensor<16x1x8x64x64xbf16>, tensor<bf16>) -> tensor<16x1x8x256x64xbf16>
-    %value_moved = stablehlo.dynamic_slice %value_padded, %zero, %zero, %zero, %shift, %zero, sizes = [16, 1, 8, 128, 64] : (tensor<16x1x8x256x64xbf16>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<16x1x8x128x64xbf16>
+    %value_moved = tensor.extract_slice %value_padded[0, 0, 0, %shift, 0] [16, 1, 8, 128, 64] [1, 1, 1, 1, 1] : tensor<16x1x8x256x64xbf16> to tensor<16x1x8x128x64xbf16>
     %value_blocks = stablehlo.reshape %value_moved : (tensor<16x1x8x128x64xbf16>) -> tensor<16x1x8x2x64x64xbf16>
-    %value_held = stablehlo.dynamic_slice %v, %zero, %slot, %zero, %block, %zero, %zero, sizes = [16, 1, 8, 2, 64, 64] : (tensor<16x8x8x32x64x64xbf16>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<16x1x8x2x64x64xbf16>
+    %value_held = tensor.extract_slice %v[0, %slot_index, 0, %block, 0, 0] [16, 1, 8, 2, 64, 64] [1, 1, 1, 1, 1, 1] : tensor<16x8x8x32x64x64xbf16> to tensor<16x1x8x2x64x64xbf16>
     %value_number = stablehlo.iota dim = 3 : tensor<16x1x8x2x64x64xi32>
     %value_within = stablehlo.iota dim = 4 : tensor<16x1x8x2x64x64xi32>
-    %value_block_size = stablehlo.broadcast_in_dim %block_size, dims = [] : (tensor<i32>) -> tensor<16x1x8x2x64x64xi32>
+    %value_sizes = stablehlo.broadcast_in_dim %sizes, dims = [] : (tensor<i32>) -> tensor<16x1x8x2x64x64xi32>
     %value_origin = stablehlo.broadcast_in_dim %origin, dims = [] : (tensor<i32>) -> tensor<16x1x8x2x64x64xi32>
     %value_start = stablehlo.broadcast_in_dim %start, dims = [] : (tensor<i32>) -> tensor<16x1x8x2x64x64xi32>
     %value_end = stablehlo.broadcast_in_dim %end, dims = [] : (tensor<i32>) -> tensor<16x1x8x2x64x64xi32>
-    %value_before_block = stablehlo.multiply %value_number, %value_block_size : tensor<16x1x8x2x64x64xi32>
+    %value_before_block = stablehlo.multiply %value_number, %value_sizes : tensor<16x1x8x2x64x64xi32>
     %value_in_room = stablehlo.add %value_before_block, %value_within : tensor<16x1x8x2x64x64xi32>
     %value_position = stablehlo.add %value_in_room, %value_origin : tensor<16x1x8x2x64x64xi32>
     %value_after = stablehlo.compare GE, %value_position, %value_start : (tensor<16x1x8x2x64x64xi32>, tensor<16x1x8x2x64x64xi32>) -> tensor<16x1x8x2x64x64xi1>
     %value_before = stablehlo.compare LT, %value_position, %value_end : (tensor<16x1x8x2x64x64xi32>, tensor<16x1x8x2x64x64xi32>) -> tensor<16x1x8x2x64x64xi1>
     %value_written = stablehlo.and %value_after, %value_before : tensor<16x1x8x2x64x64xi1>
     %value_update = stablehlo.select %value_written, %value_blocks, %value_held : tensor<16x1x8x2x64x64xi1>, tensor<16x1x8x2x64x64xbf16>
-    %value_out = stablehlo.dynamic_update_slice %v, %value_update, %zero, %slot, %zero, %block, %zero, %zero : (tensor<16x8x8x32x64x64xbf16>, tensor<16x1x8x2x64x64xbf16>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<16x8x8x32x64x64xbf16>
+    %value_out = tensor.insert_slice %value_update into %v[0, %slot_index, 0, %block, 0, 0] [16, 1, 8, 2, 64, 64] [1, 1, 1, 1, 1, 1] : tensor<16x1x8x2x64x64xbf16> into tensor<16x8x8x32x64x64xbf16>
 
     return %key_out, %value_out : tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>
   }

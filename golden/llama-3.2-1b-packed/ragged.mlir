@@ -53,74 +53,75 @@ module @ragged {
     %blocks_held = arith.ceildivsi %cached_positions, %block_size : index
     %blocks_read = arith.maxsi %blocks_held, %one_block : index
     %blocks = util.assume.int %blocks_read<umin = 1, umax = 32> : index
+    // a layer's index is opaque to the compiler, so that one compiled attention serves all
+    %layer0_index = arith.constant 0 : index
+    %layer0 = util.optimization_barrier %layer0_index : index
+    %layer1_index = arith.constant 1 : index
+    %layer1 = util.optimization_barrier %layer1_index : index
+    %layer2_index = arith.constant 2 : index
+    %layer2 = util.optimization_barrier %layer2_index : index
+    %layer3_index = arith.constant 3 : index
+    %layer3 = util.optimization_barrier %layer3_index : index
+    %layer4_index = arith.constant 4 : index
+    %layer4 = util.optimization_barrier %layer4_index : index
+    %layer5_index = arith.constant 5 : index
+    %layer5 = util.optimization_barrier %layer5_index : index
+    %layer6_index = arith.constant 6 : index
+    %layer6 = util.optimization_barrier %layer6_index : index
+    %layer7_index = arith.constant 7 : index
+    %layer7 = util.optimization_barrier %layer7_index : index
+    %layer8_index = arith.constant 8 : index
+    %layer8 = util.optimization_barrier %layer8_index : index
+    %layer9_index = arith.constant 9 : index
+    %layer9 = util.optimization_barrier %layer9_index : index
+    %layer10_index = arith.constant 10 : index
+    %layer10 = util.optimization_barrier %layer10_index : index
+    %layer11_index = arith.constant 11 : index
+    %layer11 = util.optimization_barrier %layer11_index : index
+    %layer12_index = arith.constant 12 : index
+    %layer12 = util.optimization_barrier %layer12_index : index
+    %layer13_index = arith.constant 13 : index
+    %layer13 = util.optimization_barrier %layer13_index : index
+    %layer14_index = arith.constant 14 : index
+    %layer14 = util.optimization_barrier %layer14_index : index
+    %layer15_index = arith.constant 15 : index
+    %layer15 = util.optimization_barrier %layer15_index : index
+
     %cos, %sin = call @rotary_angles(%positions) : (tensor<8xi32>) -> (tensor<8x2x32xf32>, tensor<8x2x32xf32>)
     %past_each = stablehlo.broadcast_in_dim %positions, dims = [0] : (tensor<8xi32>) -> tensor<8x8xi32>
     %past = stablehlo.reshape %past_each : (tensor<8x8xi32>) -> tensor<64xi32>
     %x0 = call @embedding(%embed, %tokens) : (tensor<8016x1024x16x2xbf16>, tensor<8xi32>) -> tensor<8x2048xf32>
 
-    // a layer's index is opaque to the compiler, so that one compiled attention serves all
-    %layer0_index = arith.constant 0 : index
-    %layer0 = util.optimization_barrier %layer0_index : index
     %x1, %new_k0, %new_v0 = call @layer(%x0, %layer0_attn_norm, %layer0_qkv, %layer0_o, %layer0_mlp_norm, %layer0_gate_up, %layer0_down, %layer0, %first_slot, %cos, %sin, %past, %blocks, %k, %v)
         : (tensor<8x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<8x2x32xf32>, tensor<8x2x32xf32>, tensor<64xi32>, index, tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) -> (tensor<8x2048xf32>, tensor<1x8x8x64x1xbf16>, tensor<1x8x8x1x64xbf16>)
-    %layer1_index = arith.constant 1 : index
-    %layer1 = util.optimization_barrier %layer1_index : index
     %x2, %new_k1, %new_v1 = call @layer(%x1, %layer1_attn_norm, %layer1_qkv, %layer1_o, %layer1_mlp_norm, %layer1_gate_up, %layer1_down, %layer1, %first_slot, %cos, %sin, %past, %blocks, %k, %v)
         : (tensor<8x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<8x2x32xf32>, tensor<8x2x32xf32>, tensor<64xi32>, index, tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) -> (tensor<8x2048xf32>, tensor<1x8x8x64x1xbf16>, tensor<1x8x8x1x64xbf16>)
-    %layer2_index = arith.constant 2 : index
-    %layer2 = util.optimization_barrier %layer2_index : index
     %x3, %new_k2, %new_v2 = call @layer(%x2, %layer2_attn_norm, %layer2_qkv, %layer2_o, %layer2_mlp_norm, %layer2_gate_up, %layer2_down, %layer2, %first_slot, %cos, %sin, %past, %blocks, %k, %v)
         : (tensor<8x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<8x2x32xf32>, tensor<8x2x32xf32>, tensor<64xi32>, index, tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) -> (tensor<8x2048xf32>, tensor<1x8x8x64x1xbf16>, tensor<1x8x8x1x64xbf16>)
-    %layer3_index = arith.constant 3 : index
-    %layer3 = util.optimization_barrier %layer3_index : index
     %x4, %new_k3, %new_v3 = call @layer(%x3, %layer3_attn_norm, %layer3_qkv, %layer3_o, %layer3_mlp_norm, %layer3_gate_up, %layer3_down, %layer3, %first_slot, %cos, %sin, %past, %blocks, %k, %v)
         : (tensor<8x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<8x2x32xf32>, tensor<8x2x32xf32>, tensor<64xi32>, index, tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) -> (tensor<8x2048xf32>, tensor<1x8x8x64x1xbf16>, tensor<1x8x8x1x64xbf16>)
-    %layer4_index = arith.constant 4 : index
-    %layer4 = util.optimization_barrier %layer4_index : index
     %x5, %new_k4, %new_v4 = call @layer(%x4, %layer4_attn_norm, %layer4_qkv, %layer4_o, %layer4_mlp_norm, %layer4_gate_up, %layer4_down, %layer4, %first_slot, %cos, %sin, %past, %blocks, %k, %v)
         : (tensor<8x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<8x2x32xf32>, tensor<8x2x32xf32>, tensor<64xi32>, index, tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) -> (tensor<8x2048xf32>, tensor<1x8x8x64x1xbf16>, tensor<1x8x8x1x64xbf16>)
-    %layer5_index = arith.constant 5 : index
-    %layer5 = util.optimization_barrier %layer5_index : index
     %x6, %new_k5, %new_v5 = call @layer(%x5, %layer5_attn_norm, %layer5_qkv, %layer5_o, %layer5_mlp_norm, %layer5_gate_up, %layer5_down, %layer5, %first_slot, %cos, %sin, %past, %blocks, %k, %v)
         : (tensor<8x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<8x2x32xf32>, tensor<8x2x32xf32>, tensor<64xi32>, index, tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) -> (tensor<8x2048xf32>, tensor<1x8x8x64x1xbf16>, tensor<1x8x8x1x64xbf16>)
-    %layer6_index = arith.constant 6 : index
-    %layer6 = util.optimization_barrier %layer6_index : index
     %x7, %new_k6, %new_v6 = call @layer(%x6, %layer6_attn_norm, %layer6_qkv, %layer6_o, %layer6_mlp_norm, %layer6_gate_up, %layer6_down, %layer6, %first_slot, %cos, %sin, %past, %blocks, %k, %v)
         : (tensor<8x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<8x2x32xf32>, tensor<8x2x32xf32>, tensor<64xi32>, index, tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) -> (tensor<8x2048xf32>, tensor<1x8x8x64x1xbf16>, tensor<1x8x8x1x64xbf16>)
-    %layer7_index = arith.constant 7 : index
-    %layer7 = util.optimization_barrier %layer7_index : index
     %x8, %new_k7, %new_v7 = call @layer(%x7, %layer7_attn_norm, %layer7_qkv, %layer7_o, %layer7_mlp_norm, %layer7_gate_up, %layer7_down, %layer7, %first_slot, %cos, %sin, %past, %blocks, %k, %v)
         : (tensor<8x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<8x2x32xf32>, tensor<8x2x32xf32>, tensor<64xi32>, index, tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) -> (tensor<8x2048xf32>, tensor<1x8x8x64x1xbf16>, tensor<1x8x8x1x64xbf16>)
-    %layer8_index = arith.constant 8 : index
-    %layer8 = util.optimization_barrier %layer8_index : index
     %x9, %new_k8, %new_v8 = call @layer(%x8, %layer8_attn_norm, %layer8_qkv, %layer8_o, %layer8_mlp_norm, %layer8_gate_up, %layer8_down, %layer8, %first_slot, %cos, %sin, %past, %blocks, %k, %v)
         : (tensor<8x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<8x2x32xf32>, tensor<8x2x32xf32>, tensor<64xi32>, index, tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) -> (tensor<8x2048xf32>, tensor<1x8x8x64x1xbf16>, tensor<1x8x8x1x64xbf16>)
-    %layer9_index = arith.constant 9 : index
-    %layer9 = util.optimization_barrier %layer9_index : index
     %x10, %new_k9, %new_v9 = call @layer(%x9, %layer9_attn_norm, %layer9_qkv, %layer9_o, %layer9_mlp_norm, %layer9_gate_up, %layer9_down, %layer9, %first_slot, %cos, %sin, %past, %blocks, %k, %v)
         : (tensor<8x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<8x2x32xf32>, tensor<8x2x32xf32>, tensor<64xi32>, index, tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) -> (tensor<8x2048xf32>, tensor<1x8x8x64x1xbf16>, tensor<1x8x8x1x64xbf16>)
-    %layer10_index = arith.constant 10 : index
-    %layer10 = util.optimization_barrier %layer10_index : index
     %x11, %new_k10, %new_v10 = call @layer(%x10, %layer10_attn_norm, %layer10_qkv, %layer10_o, %layer10_mlp_norm, %layer10_gate_up, %layer10_down, %layer10, %first_slot, %cos, %sin, %past, %blocks, %k, %v)
         : (tensor<8x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<8x2x32xf32>, tensor<8x2x32xf32>, tensor<64xi32>, index, tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) -> (tensor<8x2048xf32>, tensor<1x8x8x64x1xbf16>, tensor<1x8x8x1x64xbf16>)
-    %layer11_index = arith.constant 11 : index
-    %layer11 = util.optimization_barrier %layer11_index : index
     %x12, %new_k11, %new_v11 = call @layer(%x11, %layer11_attn_norm, %layer11_qkv, %layer11_o, %layer11_mlp_norm, %layer11_gate_up, %layer11_down, %layer11, %first_slot, %cos, %sin, %past, %blocks, %k, %v)
         : (tensor<8x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<8x2x32xf32>, tensor<8x2x32xf32>, tensor<64xi32>, index, tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) -> (tensor<8x2048xf32>, tensor<1x8x8x64x1xbf16>, tensor<1x8x8x1x64xbf16>)
-    %layer12_index = arith.constant 12 : index
-    %layer12 = util.optimization_barrier %layer12_index : index
     %x13, %new_k12, %new_v12 = call @layer(%x12, %layer12_attn_norm, %layer12_qkv, %layer12_o, %layer12_mlp_norm, %layer12_gate_up, %layer12_down, %layer12, %first_slot, %cos, %sin, %past, %blocks, %k, %v)
         : (tensor<8x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<8x2x32xf32>, tensor<8x2x32xf32>, tensor<64xi32>, index, tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) -> (tensor<8x2048xf32>, tensor<1x8x8x64x1xbf16>, tensor<1x8x8x1x64xbf16>)
-    %layer13_index = arith.constant 13 : index
-    %layer13 = util.optimization_barrier %layer13_index : index
     %x14, %new_k13, %new_v13 = call @layer(%x13, %layer13_attn_norm, %layer13_qkv, %layer13_o, %layer13_mlp_norm, %layer13_gate_up, %layer13_down, %layer13, %first_slot, %cos, %sin, %past, %blocks, %k, %v)
         : (tensor<8x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<8x2x32xf32>, tensor<8x2x32xf32>, tensor<64xi32>, index, tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) -> (tensor<8x2048xf32>, tensor<1x8x8x64x1xbf16>, tensor<1x8x8x1x64xbf16>)
-    %layer14_index = arith.constant 14 : index
-    %layer14 = util.optimization_barrier %layer14_index : index
     %x15, %new_k14, %new_v14 = call @layer(%x14, %layer14_attn_norm, %layer14_qkv, %layer14_o, %layer14_mlp_norm, %layer14_gate_up, %layer14_down, %layer14, %first_slot, %cos, %sin, %past, %blocks, %k, %v)
         : (tensor<8x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<8x2x32xf32>, tensor<8x2x32xf32>, tensor<64xi32>, index, tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) -> (tensor<8x2048xf32>, tensor<1x8x8x64x1xbf16>, tensor<1x8x8x1x64xbf16>)
-    %layer15_index = arith.constant 15 : index
-    %layer15 = util.optimization_barrier %layer15_index : index
     %x16, %new_k15, %new_v15 = call @layer(%x15, %layer15_attn_norm, %layer15_qkv, %layer15_o, %layer15_mlp_norm, %layer15_gate_up, %layer15_down, %layer15, %first_slot, %cos, %sin, %past, %blocks, %k, %v)
         : (tensor<8x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<8x2x32xf32>, tensor<8x2x32xf32>, tensor<64xi32>, index, tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) -> (tensor<8x2048xf32>, tensor<1x8x8x64x1xbf16>, tensor<1x8x8x1x64xbf16>)
 
@@ -460,96 +461,95 @@ module @ragged {
       -> (tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) {
     %keys = stablehlo.concatenate %new_k0, %new_k1, %new_k2, %new_k3, %new_k4, %new_k5, %new_k6, %new_k7, %new_k8, %new_k9, %new_k10, %new_k11, %new_k12, %new_k13, %new_k14, %new_k15, dim = 0 : (tensor<1x8x8x64x1xbf16>, tensor<1x8x8x64x1xbf16>, tensor<1x8x8x64x1xbf16>, tensor<1x8x8x64x1xbf16>, tensor<1x8x8x64x1xbf16>, tensor<1x8x8x64x1xbf16>, tensor<1x8x8x64x1xbf16>, tensor<1x8x8x64x1xbf16>, tensor<1x8x8x64x1xbf16>, tensor<1x8x8x64x1xbf16>, tensor<1x8x8x64x1xbf16>, tensor<1x8x8x64x1xbf16>, tensor<1x8x8x64x1xbf16>, tensor<1x8x8x64x1xbf16>, tensor<1x8x8x64x1xbf16>, tensor<1x8x8x64x1xbf16>) -> tensor<16x8x8x64x1xbf16>
     %values = stablehlo.concatenate %new_v0, %new_v1, %new_v2, %new_v3, %new_v4, %new_v5, %new_v6, %new_v7, %new_v8, %new_v9, %new_v10, %new_v11, %new_v12, %new_v13, %new_v14, %new_v15, dim = 0 : (tensor<1x8x8x1x64xbf16>, tensor<1x8x8x1x64xbf16>, tensor<1x8x8x1x64xbf16>, tensor<1x8x8x1x64xbf16>, tensor<1x8x8x1x64xbf16>, tensor<1x8x8x1x64xbf16>, tensor<1x8x8x1x64xbf16>, tensor<1x8x8x1x64xbf16>, tensor<1x8x8x1x64xbf16>, tensor<1x8x8x1x64xbf16>, tensor<1x8x8x1x64xbf16>, tensor<1x8x8x1x64xbf16>, tensor<1x8x8x1x64xbf16>, tensor<1x8x8x1x64xbf16>, tensor<1x8x8x1x64xbf16>, tensor<1x8x8x1x64xbf16>) -> tensor<16x8x8x1x64xbf16>
-    %zero = stablehlo.constant dense<0> : tensor<i32>
-    %block_size = stablehlo.constant dense<64> : tensor<i32>
-    %slot0 = stablehlo.constant dense<0> : tensor<i32>
-    %at0 = stablehlo.slice %positions [0:1] : (tensor<8xi32>) -> tensor<1xi32>
-    %position0 = stablehlo.reshape %at0 : (tensor<1xi32>) -> tensor<i32>
+    %block_size = arith.constant 64 : index
+    %row0 = arith.constant 0 : index
+    %at0 = tensor.extract %positions[%row0] : tensor<8xi32>
+    %position0 = arith.index_cast %at0 : i32 to index
     %keys0 = stablehlo.slice %keys [0:16, 0:1, 0:8, 0:64, 0:1] : (tensor<16x8x8x64x1xbf16>) -> tensor<16x1x8x64x1xbf16>
     %values0 = stablehlo.slice %values [0:16, 0:1, 0:8, 0:1, 0:64] : (tensor<16x8x8x1x64xbf16>) -> tensor<16x1x8x1x64xbf16>
-    %block_1 = stablehlo.divide %position0, %block_size : tensor<i32>
-    %within_1 = stablehlo.remainder %position0, %block_size : tensor<i32>
+    %block_1 = arith.divui %position0, %block_size : index
+    %within_1 = arith.remui %position0, %block_size : index
     %k_row_1 = stablehlo.reshape %keys0 : (tensor<16x1x8x64x1xbf16>) -> tensor<16x1x8x1x64x1xbf16>
     %v_row_1 = stablehlo.reshape %values0 : (tensor<16x1x8x1x64xbf16>) -> tensor<16x1x8x1x1x64xbf16>
-    %k_1 = stablehlo.dynamic_update_slice %k, %k_row_1, %zero, %slot0, %zero, %block_1, %zero, %within_1 : (tensor<16x8x8x32x64x64xbf16>, tensor<16x1x8x1x64x1xbf16>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<16x8x8x32x64x64xbf16>
-    %v_1 = stablehlo.dynamic_update_slice %v, %v_row_1, %zero, %slot0, %zero, %block_1, %within_1, %zero : (tensor<16x8x8x32x64x64xbf16>, tensor<16x1x8x1x1x64xbf16>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<16x8x8x32x64x64xbf16>
-    %slot1 = stablehlo.constant dense<1> : tensor<i32>
-    %at1 = stablehlo.slice %positions [1:2] : (tensor<8xi32>) -> tensor<1xi32>
-    %position1 = stablehlo.reshape %at1 : (tensor<1xi32>) -> tensor<i32>
+    %k_1 = tensor.insert_slice %k_row_1 into %k[0, 0, 0, %block_1, 0, %within_1] [16, 1, 8, 1, 64, 1] [1, 1, 1, 1, 1, 1] : tensor<16x1x8x1x64x1xbf16> into tensor<16x8x8x32x64x64xbf16>
+    %v_1 = tensor.insert_slice %v_row_1 into %v[0, 0, 0, %block_1, %within_1, 0] [16, 1, 8, 1, 1, 64] [1, 1, 1, 1, 1, 1] : tensor<16x1x8x1x1x64xbf16> into tensor<16x8x8x32x64x64xbf16>
+    %row1 = arith.constant 1 : index
+    %at1 = tensor.extract %positions[%row1] : tensor<8xi32>
+    %position1 = arith.index_cast %at1 : i32 to index
     %keys1 = stablehlo.slice %keys [0:16, 1:2, 0:8, 0:64, 0:1] : (tensor<16x8x8x64x1xbf16>) -> tensor<16x1x8x64x1xbf16>
     %values1 = stablehlo.slice %values [0:16, 1:2, 0:8, 0:1, 0:64] : (tensor<16x8x8x1x64xbf16>) -> tensor<16x1x8x1x64xbf16>
-    %block_2 = stablehlo.divide %position1, %block_size : tensor<i32>
-    %within_2 = stablehlo.remainder %position1, %block_size : tensor<i32>
+    %block_2 = arith.divui %position1, %block_size : index
+    %within_2 = arith.remui %position1, %block_size : index
     %k_row_2 = stablehlo.reshape %keys1 : (tensor<16x1x8x64x1xbf16>) -> tensor<16x1x8x1x64x1xbf16>
     %v_row_2 = stablehlo.reshape %values1 : (tensor<16x1x8x1x64xbf16>) -> tensor<16x1x8x1x1x64xbf16>
-    %k_2 = stablehlo.dynamic_update_slice %k_1, %k_row_2, %zero, %slot1, %zero, %block_2, %zero, %within_2 : (tensor<16x8x8x32x64x64xbf16>, tensor<16x1x8x1x64x1xbf16>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<16x8x8x32x64x64xbf16>
-    %v_2 = stablehlo.dynamic_update_slice %v_1, %v_row_2, %zero, %slot1, %zero, %block_2, %within_2, %zero : (tensor<16x8x8x32x64x64xbf16>, tensor<16x1x8x1x1x64xbf16>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<16x8x8x32x64x64xbf16>
-    %slot2 = stablehlo.constant dense<2> : tensor<i32>
-    %at2 = stablehlo.slice %positions [2:3] : (tensor<8xi32>) -> tensor<1xi32>
-    %position2 = stablehlo.reshape %at2 : (tensor<1xi32>) -> tensor<i32>
+    %k_2 = tensor.insert_slice %k_row_2 into %k_1[0, 1, 0, %block_2, 0, %within_2] [16, 1, 8, 1, 64, 1] [1, 1, 1, 1, 1, 1] : tensor<16x1x8x1x64x1xbf16> into tensor<16x8x8x32x64x64xbf16>
+    %v_2 = tensor.insert_slice %v_row_2 into %v_1[0, 1, 0, %block_2, %within_2, 0] [16, 1, 8, 1, 1, 64] [1, 1, 1, 1, 1, 1] : tensor<16x1x8x1x1x64xbf16> into tensor<16x8x8x32x64x64xbf16>
+    %row2 = arith.constant 2 : index
+    %at2 = tensor.extract %positions[%row2] : tensor<8xi32>
+    %position2 = arith.index_cast %at2 : i32 to index
     %keys2 = stablehlo.slice %keys [0:16, 2:3, 0:8, 0:64, 0:1] : (tensor<16x8x8x64x1xbf16>) -> tensor<16x1x8x64x1xbf16>
     %values2 = stablehlo.slice %values [0:16, 2:3, 0:8, 0:1, 0:64] : (tensor<16x8x8x1x64xbf16>) -> tensor<16x1x8x1x64xbf16>
-    %block_3 = stablehlo.divide %position2, %block_size : tensor<i32>
-    %within_3 = stablehlo.remainder %position2, %block_size : tensor<i32>
+    %block_3 = arith.divui %position2, %block_size : index
+    %within_3 = arith.remui %position2, %block_size : index
     %k_row_3 = stablehlo.reshape %keys2 : (tensor<16x1x8x64x1xbf16>) -> tensor<16x1x8x1x64x1xbf16>
     %v_row_3 = stablehlo.reshape %values2 : (tensor<16x1x8x1x64xbf16>) -> tensor<16x1x8x1x1x64xbf16>
-    %k_3 = stablehlo.dynamic_update_slice %k_2, %k_row_3, %zero, %slot2, %zero, %block_3, %zero, %within_3 : (tensor<16x8x8x32x64x64xbf16>, tensor<16x1x8x1x64x1xbf16>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<16x8x8x32x64x64xbf16>
-    %v_3 = stablehlo.dynamic_update_slice %v_2, %v_row_3, %zero, %slot2, %zero, %block_3, %within_3, %zero : (tensor<16x8x8x32x64x64xbf16>, tensor<16x1x8x1x1x64xbf16>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<16x8x8x32x64x64xbf16>
-    %slot3 = stablehlo.constant dense<3> : tensor<i32>
-    %at3 = stablehlo.slice %positions [3:4] : (tensor<8xi32>) -> tensor<1xi32>
-    %position3 = stablehlo.reshape %at3 : (tensor<1xi32>) -> tensor<i32>
+    %k_3 = tensor.insert_slice %k_row_3 into %k_2[0, 2, 0, %block_3, 0, %within_3] [16, 1, 8, 1, 64, 1] [1, 1, 1, 1, 1, 1] : tensor<16x1x8x1x64x1xbf16> into tensor<16x8x8x32x64x64xbf16>
+    %v_3 = tensor.insert_slice %v_row_3 into %v_2[0, 2, 0, %block_3, %within_3, 0] [16, 1, 8, 1, 1, 64] [1, 1, 1, 1, 1, 1] : tensor<16x1x8x1x1x64xbf16> into tensor<16x8x8x32x64x64xbf16>
+    %row3 = arith.constant 3 : index
+    %at3 = tensor.extract %positions[%row3] : tensor<8xi32>
+    %position3 = arith.index_cast %at3 : i32 to index
     %keys3 = stablehlo.slice %keys [0:16, 3:4, 0:8, 0:64, 0:1] : (tensor<16x8x8x64x1xbf16>) -> tensor<16x1x8x64x1xbf16>
     %values3 = stablehlo.slice %values [0:16, 3:4, 0:8, 0:1, 0:64] : (tensor<16x8x8x1x64xbf16>) -> tensor<16x1x8x1x64xbf16>
-    %block_4 = stablehlo.divide %position3, %block_size : tensor<i32>
-    %within_4 = stablehlo.remainder %position3, %block_size : tensor<i32>
+    %block_4 = arith.divui %position3, %block_size : index
+    %within_4 = arith.remui %position3, %block_size : index
     %k_row_4 = stablehlo.reshape %keys3 : (tensor<16x1x8x64x1xbf16>) -> tensor<16x1x8x1x64x1xbf16>
     %v_row_4 = stablehlo.reshape %values3 : (tensor<16x1x8x1x64xbf16>) -> tensor<16x1x8x1x1x64xbf16>
-    %k_4 = stablehlo.dynamic_update_slice %k_3, %k_row_4, %zero, %slot3, %zero, %block_4, %zero, %within_4 : (tensor<16x8x8x32x64x64xbf16>, tensor<16x1x8x1x64x1xbf16>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<16x8x8x32x64x64xbf16>
-    %v_4 = stablehlo.dynamic_update_slice %v_3, %v_row_4, %zero, %slot3, %zero, %block_4, %within_4, %zero : (tensor<16x8x8x32x64x64xbf16>, tensor<16x1x8x1x1x64xbf16>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<16x8x8x32x64x64xbf16>
-    %slot4 = stablehlo.constant dense<4> : tensor<i32>
-    %at4 = stablehlo.slice %positions [4:5] : (tensor<8xi32>) -> tensor<1xi32>
-    %position4 = stablehlo.reshape %at4 : (tensor<1xi32>) -> tensor<i32>
+    %k_4 = tensor.insert_slice %k_row_4 into %k_3[0, 3, 0, %block_4, 0, %within_4] [16, 1, 8, 1, 64, 1] [1, 1, 1, 1, 1, 1] : tensor<16x1x8x1x64x1xbf16> into tensor<16x8x8x32x64x64xbf16>
+    %v_4 = tensor.insert_slice %v_row_4 into %v_3[0, 3, 0, %block_4, %within_4, 0] [16, 1, 8, 1, 1, 64] [1, 1, 1, 1, 1, 1] : tensor<16x1x8x1x1x64xbf16> into tensor<16x8x8x32x64x64xbf16>
+    %row4 = arith.constant 4 : index
+    %at4 = tensor.extract %positions[%row4] : tensor<8xi32>
+    %position4 = arith.index_cast %at4 : i32 to index
     %keys4 = stablehlo.slice %keys [0:16, 4:5, 0:8, 0:64, 0:1] : (tensor<16x8x8x64x1xbf16>) -> tensor<16x1x8x64x1xbf16>
     %values4 = stablehlo.slice %values [0:16, 4:5, 0:8, 0:1, 0:64] : (tensor<16x8x8x1x64xbf16>) -> tensor<16x1x8x1x64xbf16>
-    %block_5 = stablehlo.divide %position4, %block_size : tensor<i32>
-    %within_5 = stablehlo.remainder %position4, %block_size : tensor<i32>
+    %block_5 = arith.divui %position4, %block_size : index
+    %within_5 = arith.remui %position4, %block_size : index
     %k_row_5 = stablehlo.reshape %keys4 : (tensor<16x1x8x64x1xbf16>) -> tensor<16x1x8x1x64x1xbf16>
     %v_row_5 = stablehlo.reshape %values4 : (tensor<16x1x8x1x64xbf16>) -> tensor<16x1x8x1x1x64xbf16>
-    %k_5 = stablehlo.dynamic_update_slice %k_4, %k_row_5, %zero, %slot4, %zero, %block_5, %zero, %within_5 : (tensor<16x8x8x32x64x64xbf16>, tensor<16x1x8x1x64x1xbf16>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<16x8x8x32x64x64xbf16>
-    %v_5 = stablehlo.dynamic_update_slice %v_4, %v_row_5, %zero, %slot4, %zero, %block_5, %within_5, %zero : (tensor<16x8x8x32x64x64xbf16>, tensor<16x1x8x1x1x64xbf16>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<16x8x8x32x64x64xbf16>
-    %slot5 = stablehlo.constant dense<5> : tensor<i32>
-    %at5 = stablehlo.slice %positions [5:6] : (tensor<8xi32>) -> tensor<1xi32>
-    %position5 = stablehlo.reshape %at5 : (tensor<1xi32>) -> tensor<i32>
+    %k_5 = tensor.insert_slice %k_row_5 into %k_4[0, 4, 0, %block_5, 0, %within_5] [16, 1, 8, 1, 64, 1] [1, 1, 1, 1, 1, 1] : tensor<16x1x8x1x64x1xbf16> into tensor<16x8x8x32x64x64xbf16>
+    %v_5 = tensor.insert_slice %v_row_5 into %v_4[0, 4, 0, %block_5, %within_5, 0] [16, 1, 8, 1, 1, 64] [1, 1, 1, 1, 1, 1] : tensor<16x1x8x1x1x64xbf16> into tensor<16x8x8x32x64x64xbf16>
+    %row5 = arith.constant 5 : index
+    %at5 = tensor.extract %positions[%row5] : tensor<8xi32>
+    %position5 = arith.index_cast %at5 : i32 to index
     %keys5 = stablehlo.slice %keys [0:16, 5:6, 0:8, 0:64, 0:1] : (tensor<16x8x8x64x1xbf16>) -> tensor<16x1x8x64x1xbf16>
     %values5 = stablehlo.slice %values [0:16, 5:6, 0:8, 0:1, 0:64] : (tensor<16x8x8x1x64xbf16>) -> tensor<16x1x8x1x64xbf16>
-    %block_6 = stablehlo.divide %position5, %block_size : tensor<i32>
-    %within_6 = stablehlo.remainder %position5, %block_size : tensor<i32>
+    %block_6 = arith.divui %position5, %block_size : index
+    %within_6 = arith.remui %position5, %block_size : index
     %k_row_6 = stablehlo.reshape %keys5 : (tensor<16x1x8x64x1xbf16>) -> tensor<16x1x8x1x64x1xbf16>
     %v_row_6 = stablehlo.reshape %values5 : (tensor<16x1x8x1x64xbf16>) -> tensor<16x1x8x1x1x64xbf16>
-    %k_6 = stablehlo.dynamic_update_slice %k_5, %k_row_6, %zero, %slot5, %zero, %block_6, %zero, %within_6 : (tensor<16x8x8x32x64x64xbf16>, tensor<16x1x8x1x64x1xbf16>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<16x8x8x32x64x64xbf16>
-    %v_6 = stablehlo.dynamic_update_slice %v_5, %v_row_6, %zero, %slot5, %zero, %block_6, %within_6, %zero : (tensor<16x8x8x32x64x64xbf16>, tensor<16x1x8x1x1x64xbf16>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<16x8x8x32x64x64xbf16>
-    %slot6 = stablehlo.constant dense<6> : tensor<i32>
-    %at6 = stablehlo.slice %positions [6:7] : (tensor<8xi32>) -> tensor<1xi32>
-    %position6 = stablehlo.reshape %at6 : (tensor<1xi32>) -> tensor<i32>
+    %k_6 = tensor.insert_slice %k_row_6 into %k_5[0, 5, 0, %block_6, 0, %within_6] [16, 1, 8, 1, 64, 1] [1, 1, 1, 1, 1, 1] : tensor<16x1x8x1x64x1xbf16> into tensor<16x8x8x32x64x64xbf16>
+    %v_6 = tensor.insert_slice %v_row_6 into %v_5[0, 5, 0, %block_6, %within_6, 0] [16, 1, 8, 1, 1, 64] [1, 1, 1, 1, 1, 1] : tensor<16x1x8x1x1x64xbf16> into tensor<16x8x8x32x64x64xbf16>
+    %row6 = arith.constant 6 : index
+    %at6 = tensor.extract %positions[%row6] : tensor<8xi32>
+    %position6 = arith.index_cast %at6 : i32 to index
     %keys6 = stablehlo.slice %keys [0:16, 6:7, 0:8, 0:64, 0:1] : (tensor<16x8x8x64x1xbf16>) -> tensor<16x1x8x64x1xbf16>
     %values6 = stablehlo.slice %values [0:16, 6:7, 0:8, 0:1, 0:64] : (tensor<16x8x8x1x64xbf16>) -> tensor<16x1x8x1x64xbf16>
-    %block_7 = stablehlo.divide %position6, %block_size : tensor<i32>
-    %within_7 = stablehlo.remainder %position6, %block_size : tensor<i32>
+    %block_7 = arith.divui %position6, %block_size : index
+    %within_7 = arith.remui %position6, %block_size : index
     %k_row_7 = stablehlo.reshape %keys6 : (tensor<16x1x8x64x1xbf16>) -> tensor<16x1x8x1x64x1xbf16>
     %v_row_7 = stablehlo.reshape %values6 : (tensor<16x1x8x1x64xbf16>) -> tensor<16x1x8x1x1x64xbf16>
-    %k_7 = stablehlo.dynamic_update_slice %k_6, %k_row_7, %zero, %slot6, %zero, %block_7, %zero, %within_7 : (tensor<16x8x8x32x64x64xbf16>, tensor<16x1x8x1x64x1xbf16>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<16x8x8x32x64x64xbf16>
-    %v_7 = stablehlo.dynamic_update_slice %v_6, %v_row_7, %zero, %slot6, %zero, %block_7, %within_7, %zero : (tensor<16x8x8x32x64x64xbf16>, tensor<16x1x8x1x1x64xbf16>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<16x8x8x32x64x64xbf16>
-    %slot7 = stablehlo.constant dense<7> : tensor<i32>
-    %at7 = stablehlo.slice %positions [7:8] : (tensor<8xi32>) -> tensor<1xi32>
-    %position7 = stablehlo.reshape %at7 : (tensor<1xi32>) -> tensor<i32>
+    %k_7 = tensor.insert_slice %k_row_7 into %k_6[0, 6, 0, %block_7, 0, %within_7] [16, 1, 8, 1, 64, 1] [1, 1, 1, 1, 1, 1] : tensor<16x1x8x1x64x1xbf16> into tensor<16x8x8x32x64x64xbf16>
+    %v_7 = tensor.insert_slice %v_row_7 into %v_6[0, 6, 0, %block_7, %within_7, 0] [16, 1, 8, 1, 1, 64] [1, 1, 1, 1, 1, 1] : tensor<16x1x8x1x1x64xbf16> into tensor<16x8x8x32x64x64xbf16>
+    %row7 = arith.constant 7 : index
+    %at7 = tensor.extract %positions[%row7] : tensor<8xi32>
+    %position7 = arith.index_cast %at7 : i32 to index
     %keys7 = stablehlo.slice %keys [0:16, 7:8, 0:8, 0:64, 0:1] : (tensor<16x8x8x64x1xbf16>) -> tensor<16x1x8x64x1xbf16>
     %values7 = stablehlo.slice %values [0:16, 7:8, 0:8, 0:1, 0:64] : (tensor<16x8x8x1x64xbf16>) -> tensor<16x1x8x1x64xbf16>
-    %block_8 = stablehlo.divide %position7, %block_size : tensor<i32>
-    %within_8 = stablehlo.remainder %position7, %block_size : tensor<i32>
+    %block_8 = arith.divui %position7, %block_size : index
+    %within_8 = arith.remui %position7, %block_size : index
     %k_row_8 = stablehlo.reshape %keys7 : (tensor<16x1x8x64x1xbf16>) -> tensor<16x1x8x1x64x1xbf16>
     %v_row_8 = stablehlo.reshape %values7 : (tensor<16x1x8x1x64xbf16>) -> tensor<16x1x8x1x1x64xbf16>
-    %k_8 = stablehlo.dynamic_update_slice %k_7, %k_row_8, %zero, %slot7, %zero, %block_8, %zero, %within_8 : (tensor<16x8x8x32x64x64xbf16>, tensor<16x1x8x1x64x1xbf16>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<16x8x8x32x64x64xbf16>
-    %v_8 = stablehlo.dynamic_update_slice %v_7, %v_row_8, %zero, %slot7, %zero, %block_8, %within_8, %zero : (tensor<16x8x8x32x64x64xbf16>, tensor<16x1x8x1x1x64xbf16>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<16x8x8x32x64x64xbf16>
+    %k_8 = tensor.insert_slice %k_row_8 into %k_7[0, 7, 0, %block_8, 0, %within_8] [16, 1, 8, 1, 64, 1] [1, 1, 1, 1, 1, 1] : tensor<16x1x8x1x64x1xbf16> into tensor<16x8x8x32x64x64xbf16>
+    %v_8 = tensor.insert_slice %v_row_8 into %v_7[0, 7, 0, %block_8, %within_8, 0] [16, 1, 8, 1, 1, 64] [1, 1, 1, 1, 1, 1] : tensor<16x1x8x1x1x64xbf16> into tensor<16x8x8x32x64x64xbf16>
     return %k_8, %v_8 : tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>
   }
 }

@@ -18,18 +18,19 @@ module @batched {
     %blocks_read = arith.maxsi %blocks_held, %one_block : index
     %blocks = util.assume.int %blocks_read<umin = 1, umax = 2> : index
     %positions = stablehlo.broadcast_in_dim %position, dims = [] : (tensor<i32>) -> tensor<4xi32>
+    // a layer's index is opaque to the compiler, so that one compiled attention serves all
+    %layer0_index = arith.constant 0 : index
+    %layer0 = util.optimization_barrier %layer0_index : index
+    %layer1_index = arith.constant 1 : index
+    %layer1 = util.optimization_barrier %layer1_index : index
+
     %cos, %sin = call @rotary_angles(%positions) : (tensor<4xi32>) -> (tensor<4x2x8xf32>, tensor<4x2x8xf32>)
     %past_each = stablehlo.broadcast_in_dim %positions, dims = [0] : (tensor<4xi32>) -> tensor<4x2xi32>
     %past = stablehlo.reshape %past_each : (tensor<4x2xi32>) -> tensor<8xi32>
     %x0 = call @embedding(%embed, %tokens) : (tensor<21x64x16x1xf32>, tensor<4xi32>) -> tensor<4x64xf32>
 
-    // a layer's index is opaque to the compiler, so that one compiled attention serves all
-    %layer0_index = arith.constant 0 : index
-    %layer0 = util.optimization_barrier %layer0_index : index
     %x1, %new_k0, %new_v0 = call @layer(%x0, %layer0_attn_norm, %layer0_qkv, %layer0_o, %layer0_mlp_norm, %layer0_gate_up, %layer0_down, %layer0, %first_slot, %cos, %sin, %past, %blocks, %k, %v)
         : (tensor<4x64xf32>, tensor<64xf32>, tensor<8x64x16x1xf32>, tensor<4x64x16x1xf32>, tensor<64xf32>, tensor<12x64x16x1xf32>, tensor<4x96x16x1xf32>, index, index, tensor<4x2x8xf32>, tensor<4x2x8xf32>, tensor<8xi32>, index, tensor<2x4x2x2x16x64xf32>, tensor<2x4x2x2x64x16xf32>) -> (tensor<4x64xf32>, tensor<1x4x2x16x1xf32>, tensor<1x4x2x1x16xf32>)
-    %layer1_index = arith.constant 1 : index
-    %layer1 = util.optimization_barrier %layer1_index : index
     %x2, %new_k1, %new_v1 = call @layer(%x1, %layer1_attn_norm, %layer1_qkv, %layer1_o, %layer1_mlp_norm, %layer1_gate_up, %layer1_down, %layer1, %first_slot, %cos, %sin, %past, %blocks, %k, %v)
         : (tensor<4x64xf32>, tensor<64xf32>, tensor<8x64x16x1xf32>, tensor<4x64x16x1xf32>, tensor<64xf32>, tensor<12x64x16x1xf32>, tensor<4x96x16x1xf32>, index, index, tensor<4x2x8xf32>, tensor<4x2x8xf32>, tensor<8xi32>, index, tensor<2x4x2x2x16x64xf32>, tensor<2x4x2x2x64x16xf32>) -> (tensor<4x64xf32>, tensor<1x4x2x16x1xf32>, tensor<1x4x2x1x16xf32>)
 
@@ -358,14 +359,15 @@ module @batched {
       -> (tensor<2x4x2x2x16x64xf32>, tensor<2x4x2x2x64x16xf32>) {
     %keys = stablehlo.concatenate %new_k0, %new_k1, dim = 0 : (tensor<1x4x2x16x1xf32>, tensor<1x4x2x16x1xf32>) -> tensor<2x4x2x16x1xf32>
     %values = stablehlo.concatenate %new_v0, %new_v1, dim = 0 : (tensor<1x4x2x1x16xf32>, tensor<1x4x2x1x16xf32>) -> tensor<2x4x2x1x16xf32>
-    %zero = stablehlo.constant dense<0> : tensor<i32>
-    %block_size = stablehlo.constant dense<64> : tensor<i32>
-    %block_out = stablehlo.divide %position, %block_size : tensor<i32>
-    %within_out = stablehlo.remainder %position, %block_size : tensor<i32>
+    %block_size = arith.constant 64 : index
+    %at = tensor.extract %position[] : tensor<i32>
+    %index = arith.index_cast %at : i32 to index
+    %block_out = arith.divui %index, %block_size : index
+    %within_out = arith.remui %index, %block_size : index
     %k_row_out = stablehlo.reshape %keys : (tensor<2x4x2x16x1xf32>) -> tensor<2x4x2x1x16x1xf32>
     %v_row_out = stablehlo.reshape %values : (tensor<2x4x2x1x16xf32>) -> tensor<2x4x2x1x1x16xf32>
-    %k_out = stablehlo.dynamic_update_slice %k, %k_row_out, %zero, %zero, %zero, %block_out, %zero, %within_out : (tensor<2x4x2x2x16x64xf32>, tensor<2x4x2x1x16x1xf32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<2x4x2x2x16x64xf32>
-    %v_out = stablehlo.dynamic_update_slice %v, %v_row_out, %zero, %zero, %zero, %block_out, %within_out, %zero : (tensor<2x4x2x2x64x16xf32>, tensor<2x4x2x1x1x16xf32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<2x4x2x2x64x16xf32>
+    %k_out = tensor.insert_slice %k_row_out into %k[0, 0, 0, %block_out, 0, %within_out] [2, 4, 2, 1, 16, 1] [1, 1, 1, 1, 1, 1] : tensor<2x4x2x1x16x1xf32> into tensor<2x4x2x2x16x64xf32>
+    %v_out = tensor.insert_slice %v_row_out into %v[0, 0, 0, %block_out, %within_out, 0] [2, 4, 2, 1, 1, 16] [1, 1, 1, 1, 1, 1] : tensor<2x4x2x1x1x16xf32> into tensor<2x4x2x2x64x16xf32>
     return %k_out, %v_out : tensor<2x4x2x2x16x64xf32>, tensor<2x4x2x2x64x16xf32>
   }
 }

@@ -14,6 +14,10 @@ module @prefill {
     %positions = stablehlo.add %starts, %offsets : tensor<16xi32>
     %slot_value = tensor.extract %slot[] : tensor<i32>
     %first_slot = arith.index_cast %slot_value : i32 to index
+    %length_value = tensor.extract %length[] : tensor<i32>
+    %length_index = arith.index_cast %length_value : i32 to index
+    %one = arith.constant 1 : index
+    %last = arith.subi %length_index, %one : index
     %start_value = tensor.extract %start[] : tensor<i32>
     %cached_positions = arith.index_cast %start_value : i32 to index
     %block_size = arith.constant 64 : index
@@ -22,27 +26,25 @@ module @prefill {
     %blocks_read = arith.maxsi %blocks_held, %one_block : index
     %blocks = util.assume.int %blocks_read<umin = 1, umax = 2> : index
     %starts_at = stablehlo.reshape %start : (tensor<i32>) -> tensor<1xi32>
+    // a layer's index is opaque to the compiler, so that one compiled attention serves all
+    %layer0_index = arith.constant 0 : index
+    %layer0 = util.optimization_barrier %layer0_index : index
+    %layer1_index = arith.constant 1 : index
+    %layer1 = util.optimization_barrier %layer1_index : index
+
     %cos, %sin = call @rotary_angles(%positions) : (tensor<16xi32>) -> (tensor<16x2x8xf32>, tensor<16x2x8xf32>)
     %past_each = stablehlo.broadcast_in_dim %starts_at, dims = [0] : (tensor<1xi32>) -> tensor<1x2xi32>
     %past = stablehlo.reshape %past_each : (tensor<1x2xi32>) -> tensor<2xi32>
     %causal = call @causal_mask() : () -> tensor<32x16xi1>
     %x0 = call @embedding(%embed, %tokens) : (tensor<21x64x16x1xf32>, tensor<16xi32>) -> tensor<16x64xf32>
 
-    // a layer's index is opaque to the compiler, so that one compiled attention serves all
-    %layer0_index = arith.constant 0 : index
-    %layer0 = util.optimization_barrier %layer0_index : index
     %x1, %new_k0, %new_v0 = call @layer(%x0, %layer0_attn_norm, %layer0_qkv, %layer0_o, %layer0_mlp_norm, %layer0_gate_up, %layer0_down, %layer0, %first_slot, %cos, %sin, %past, %blocks, %causal, %k, %v)
         : (tensor<16x64xf32>, tensor<64xf32>, tensor<8x64x16x1xf32>, tensor<4x64x16x1xf32>, tensor<64xf32>, tensor<12x64x16x1xf32>, tensor<4x96x16x1xf32>, index, index, tensor<16x2x8xf32>, tensor<16x2x8xf32>, tensor<2xi32>, index, tensor<32x16xi1>, tensor<2x4x2x2x16x64xf32>, tensor<2x4x2x2x64x16xf32>) -> (tensor<16x64xf32>, tensor<1x1x2x16x16xf32>, tensor<1x1x2x16x16xf32>)
-    %layer1_index = arith.constant 1 : index
-    %layer1 = util.optimization_barrier %layer1_index : index
     %x2, %new_k1, %new_v1 = call @layer(%x1, %layer1_attn_norm, %layer1_qkv, %layer1_o, %layer1_mlp_norm, %layer1_gate_up, %layer1_down, %layer1, %first_slot, %cos, %sin, %past, %blocks, %causal, %k, %v)
         : (tensor<16x64xf32>, tensor<64xf32>, tensor<8x64x16x1xf32>, tensor<4x64x16x1xf32>, tensor<64xf32>, tensor<12x64x16x1xf32>, tensor<4x96x16x1xf32>, index, index, tensor<16x2x8xf32>, tensor<16x2x8xf32>, tensor<2xi32>, index, tensor<32x16xi1>, tensor<2x4x2x2x16x64xf32>, tensor<2x4x2x2x64x16xf32>) -> (tensor<16x64xf32>, tensor<1x1x2x16x16xf32>, tensor<1x1x2x16x16xf32>)
 
     %normed = call @rms_norm(%x2, %final_norm) : (tensor<16x64xf32>, tensor<64xf32>) -> tensor<16x64xf32>
-    %one = stablehlo.constant dense<1> : tensor<i32>
-    %zero = stablehlo.constant dense<0> : tensor<i32>
-    %last = stablehlo.subtract %length, %one : tensor<i32>
-    %normed_last = stablehlo.dynamic_slice %normed, %last, %zero, sizes = [1, 64] : (tensor<16x64xf32>, tensor<i32>, tensor<i32>) -> tensor<1x64xf32>
+    %normed_last = tensor.extract_slice %normed[%last, 0] [1, 64] [1, 1] : tensor<16x64xf32> to tensor<1x64xf32>
     %row_logits = call @head(%normed_last, %embed) : (tensor<1x64xf32>, tensor<21x64x16x1xf32>) -> tensor<1x331xf32>
     %row_next = call @argmax(%row_logits) : (tensor<1x331xf32>) -> tensor<1xi32>
     %next = stablehlo.reshape %row_next : (tensor<1xi32>) -> tensor<i32>
@@ -393,56 +395,65 @@ module @prefill {
       -> (tensor<2x4x2x2x16x64xf32>, tensor<2x4x2x2x64x16xf32>) {
     %keys = stablehlo.concatenate %new_k0, %new_k1, dim = 0 : (tensor<1x1x2x16x16xf32>, tensor<1x1x2x16x16xf32>) -> tensor<2x1x2x16x16xf32>
     %values = stablehlo.concatenate %new_v0, %new_v1, dim = 0 : (tensor<1x1x2x16x16xf32>, tensor<1x1x2x16x16xf32>) -> tensor<2x1x2x16x16xf32>
-    %zero = stablehlo.constant dense<0> : tensor<i32>
-    %block_size = stablehlo.constant dense<64> : tensor<i32>
-    %latest = stablehlo.constant dense<0> : tensor<i32>
-    %room = stablehlo.constant dense<128> : tensor<i32>
+    %block_size = arith.constant 64 : index
+    %slot_i32 = tensor.extract %slot[] : tensor<i32>
+    %slot_index = arith.index_cast %slot_i32 : i32 to index
+    %start_i32 = tensor.extract %start[] : tensor<i32>
+    %start_index = arith.index_cast %start_i32 : i32 to index
+    %latest = arith.constant 0 : index
+    %room = arith.constant 128 : index
+    %start_block = arith.divui %start_index, %block_size : index
+    %block = arith.minui %start_block, %latest : index
+    %origin_index = arith.muli %block, %block_size : index
+    %offset = arith.subi %start_index, %origin_index : index
+    %shift = arith.subi %room, %offset : index
+
     %filler = stablehlo.constant dense<0.0> : tensor<f32>
-    %start_block = stablehlo.divide %start, %block_size : tensor<i32>
-    %block = stablehlo.minimum %start_block, %latest : tensor<i32>
-    %origin = stablehlo.multiply %block, %block_size : tensor<i32>
+    %sizes = stablehlo.constant dense<64> : tensor<i32>
+    %latest_block = stablehlo.constant dense<0> : tensor<i32>
+    %first_block = stablehlo.divide %start, %sizes : tensor<i32>
+    %moved_block = stablehlo.minimum %first_block, %latest_block : tensor<i32>
+    %origin = stablehlo.multiply %moved_block, %sizes : tensor<i32>
     %end = stablehlo.add %start, %length : tensor<i32>
-    %offset = stablehlo.subtract %start, %origin : tensor<i32>
-    %shift = stablehlo.subtract %room, %offset : tensor<i32>
 
     %key_padded = stablehlo.pad %keys, %filler, low = [0, 0, 0, 0, 128], high = [0, 0, 0, 0, 112], interior = [0, 0, 0, 0, 0] : (tensor<2x1x2x16x16xf32>, tensor<f32>) -> tensor<2x1x2x16x256xf32>
-    %key_moved = stablehlo.dynamic_slice %key_padded, %zero, %zero, %zero, %zero, %shift, sizes = [2, 1, 2, 16, 128] : (tensor<2x1x2x16x256xf32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<2x1x2x16x128xf32>
+    %key_moved = tensor.extract_slice %key_padded[0, 0, 0, 0, %shift] [2, 1, 2, 16, 128] [1, 1, 1, 1, 1] : tensor<2x1x2x16x256xf32> to tensor<2x1x2x16x128xf32>
     %key_split = stablehlo.reshape %key_moved : (tensor<2x1x2x16x128xf32>) -> tensor<2x1x2x16x2x64xf32>
     %key_blocks = stablehlo.transpose %key_split, dims = [0, 1, 2, 4, 3, 5] : (tensor<2x1x2x16x2x64xf32>) -> tensor<2x1x2x2x16x64xf32>
-    %key_held = stablehlo.dynamic_slice %k, %zero, %slot, %zero, %block, %zero, %zero, sizes = [2, 1, 2, 2, 16, 64] : (tensor<2x4x2x2x16x64xf32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<2x1x2x2x16x64xf32>
+    %key_held = tensor.extract_slice %k[0, %slot_index, 0, %block, 0, 0] [2, 1, 2, 2, 16, 64] [1, 1, 1, 1, 1, 1] : tensor<2x4x2x2x16x64xf32> to tensor<2x1x2x2x16x64xf32>
     %key_number = stablehlo.iota dim = 3 : tensor<2x1x2x2x16x64xi32>
     %key_within = stablehlo.iota dim = 5 : tensor<2x1x2x2x16x64xi32>
-    %key_block_size = stablehlo.broadcast_in_dim %block_size, dims = [] : (tensor<i32>) -> tensor<2x1x2x2x16x64xi32>
+    %key_sizes = stablehlo.broadcast_in_dim %sizes, dims = [] : (tensor<i32>) -> tensor<2x1x2x2x16x64xi32>
     %key_origin = stablehlo.broadcast_in_dim %origin, dims = [] : (tensor<i32>) -> tensor<2x1x2x2x16x64xi32>
     %key_start = stablehlo.broadcast_in_dim %start, dims = [] : (tensor<i32>) -> tensor<2x1x2x2x16x64xi32>
     %key_end = stablehlo.broadcast_in_dim %end, dims = [] : (tensor<i32>) -> tensor<2x1x2x2x16x64xi32>
-    %key_before_block = stablehlo.multiply %key_number, %key_block_size : tensor<2x1x2x2x16x64xi32>
+    %key_before_block = stablehlo.multiply %key_number, %key_sizes : tensor<2x1x2x2x16x64xi32>
     %key_in_room = stablehlo.add %key_before_block, %key_within : tensor<2x1x2x2x16x64xi32>
     %key_position = stablehlo.add %key_in_room, %key_origin : tensor<2x1x2x2x16x64xi32>
     %key_after = stablehlo.compare GE, %key_position, %key_start : (tensor<2x1x2x2x16x64xi32>, tensor<2x1x2x2x16x64xi32>) -> tensor<2x1x2x2x16x64xi1>
     %key_before = stablehlo.compare LT, %key_position, %key_end : (tensor<2x1x2x2x16x64xi32>, tensor<2x1x2x2x16x64xi32>) -> tensor<2x1x2x2x16x64xi1>
     %key_written = stablehlo.and %key_after, %key_before : tensor<2x1x2x2x16x64xi1>
     %key_update = stablehlo.select %key_written, %key_blocks, %key_held : tensor<2x1x2x2x16x64xi1>, tensor<2x1x2x2x16x64xf32>
-    %key_out = stablehlo.dynamic_update_slice %k, %key_update, %zero, %slot, %zero, %block, %zero, %zero : (tensor<2x4x2x2x16x64xf32>, tensor<2x1x2x2x16x64xf32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<2x4x2x2x16x64xf32>
+    %key_out = tensor.insert_slice %key_update into %k[0, %slot_index, 0, %block, 0, 0] [2, 1, 2, 2, 16, 64] [1, 1, 1, 1, 1, 1] : tensor<2x1x2x2x16x64xf32> into tensor<2x4x2x2x16x64xf32>
 
     %value_padded = stablehlo.pad %values, %filler, low = [0, 0, 0, 128, 0], high = [0, 0, 0, 112, 0], interior = [0, 0, 0, 0, 0] : (tensor<2x1x2x16x16xf32>, tensor<f32>) -> tensor<2x1x2x256x16xf32>
-    %value_moved = stablehlo.dynamic_slice %value_padded, %zero, %zero, %zero, %shift, %zero, sizes = [2, 1, 2, 128, 16] : (tensor<2x1x2x256x16xf32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<2x1x2x128x16xf32>
+    %value_moved = tensor.extract_slice %value_padded[0, 0, 0, %shift, 0] [2, 1, 2, 128, 16] [1, 1, 1, 1, 1] : tensor<2x1x2x256x16xf32> to tensor<2x1x2x128x16xf32>
     %value_blocks = stablehlo.reshape %value_moved : (tensor<2x1x2x128x16xf32>) -> tensor<2x1x2x2x64x16xf32>
-    %value_held = stablehlo.dynamic_slice %v, %zero, %slot, %zero, %block, %zero, %zero, sizes = [2, 1, 2, 2, 64, 16] : (tensor<2x4x2x2x64x16xf32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<2x1x2x2x64x16xf32>
+    %value_held = tensor.extract_slice %v[0, %slot_index, 0, %block, 0, 0] [2, 1, 2, 2, 64, 16] [1, 1, 1, 1, 1, 1] : tensor<2x4x2x2x64x16xf32> to tensor<2x1x2x2x64x16xf32>
     %value_number = stablehlo.iota dim = 3 : tensor<2x1x2x2x64x16xi32>
     %value_within = stablehlo.iota dim = 4 : tensor<2x1x2x2x64x16xi32>
-    %value_block_size = stablehlo.broadcast_in_dim %block_size, dims = [] : (tensor<i32>) -> tensor<2x1x2x2x64x16xi32>
+    %value_sizes = stablehlo.broadcast_in_dim %sizes, dims = [] : (tensor<i32>) -> tensor<2x1x2x2x64x16xi32>
     %value_origin = stablehlo.broadcast_in_dim %origin, dims = [] : (tensor<i32>) -> tensor<2x1x2x2x64x16xi32>
     %value_start = stablehlo.broadcast_in_dim %start, dims = [] : (tensor<i32>) -> tensor<2x1x2x2x64x16xi32>
     %value_end = stablehlo.broadcast_in_dim %end, dims = [] : (tensor<i32>) -> tensor<2x1x2x2x64x16xi32>
-    %value_before_block = stablehlo.multiply %value_number, %value_block_size : tensor<2x1x2x2x64x16xi32>
+    %value_before_block = stablehlo.multiply %value_number, %value_sizes : tensor<2x1x2x2x64x16xi32>
     %value_in_room = stablehlo.add %value_before_block, %value_within : tensor<2x1x2x2x64x16xi32>
     %value_position = stablehlo.add %value_in_room, %value_origin : tensor<2x1x2x2x64x16xi32>
     %value_after = stablehlo.compare GE, %value_position, %value_start : (tensor<2x1x2x2x64x16xi32>, tensor<2x1x2x2x64x16xi32>) -> tensor<2x1x2x2x64x16xi1>
     %value_before = stablehlo.compare LT, %value_position, %value_end : (tensor<2x1x2x2x64x16xi32>, tensor<2x1x2x2x64x16xi32>) -> tensor<2x1x2x2x64x16xi1>
     %value_written = stablehlo.and %value_after, %value_before : tensor<2x1x2x2x64x16xi1>
     %value_update = stablehlo.select %value_written, %value_blocks, %value_held : tensor<2x1x2x2x64x16xi1>, tensor<2x1x2x2x64x16xf32>
-    %value_out = stablehlo.dynamic_update_slice %v, %value_update, %zero, %slot, %zero, %block, %zero, %zero : (tensor<2x4x2x2x64x16xf32>, tensor<2x1x2x2x64x16xf32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<2x4x2x2x64x16xf32>
+    %value_out = tensor.insert_slice %value_update into %v[0, %slot_index, 0, %block, 0, 0] [2, 1, 2, 2, 64, 16] [1, 1, 1, 1, 1, 1] : tensor<2x1x2x2x64x16xf32> into tensor<2x4x2x2x64x16xf32>
 
     return %key_out, %value_out : tensor<2x4x2x2x16x64xf32>, tensor<2x4x2x2x64x16xf32>
   }

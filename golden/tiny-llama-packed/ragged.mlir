@@ -27,18 +27,19 @@ module @ragged {
     %blocks_held = arith.ceildivsi %cached_positions, %block_size : index
     %blocks_read = arith.maxsi %blocks_held, %one_block : index
     %blocks = util.assume.int %blocks_read<umin = 1, umax = 2> : index
+    // a layer's index is opaque to the compiler, so that one compiled attention serves all
+    %layer0_index = arith.constant 0 : index
+    %layer0 = util.optimization_barrier %layer0_index : index
+    %layer1_index = arith.constant 1 : index
+    %layer1 = util.optimization_barrier %layer1_index : index
+
     %cos, %sin = call @rotary_angles(%positions) : (tensor<4xi32>) -> (tensor<4x2x8xf32>, tensor<4x2x8xf32>)
     %past_each = stablehlo.broadcast_in_dim %positions, dims = [0] : (tensor<4xi32>) -> tensor<4x2xi32>
     %past = stablehlo.reshape %past_each : (tensor<4x2xi32>) -> tensor<8xi32>
     %x0 = call @embedding(%embed, %tokens) : (tensor<21x64x16x1xf32>, tensor<4xi32>) -> tensor<4x64xf32>
 
-    // a layer's index is opaque to the compiler, so that one compiled attention serves all
-    %layer0_index = arith.constant 0 : index
-    %layer0 = util.optimization_barrier %layer0_index : index
     %x1, %new_k0, %new_v0 = call @layer(%x0, %layer0_attn_norm, %layer0_qkv, %layer0_o, %layer0_mlp_norm, %layer0_gate_up, %layer0_down, %layer0, %first_slot, %cos, %sin, %past, %blocks, %k, %v)
         : (tensor<4x64xf32>, tensor<64xf32>, tensor<8x64x16x1xf32>, tensor<4x64x16x1xf32>, tensor<64xf32>, tensor<12x64x16x1xf32>, tensor<4x96x16x1xf32>, index, index, tensor<4x2x8xf32>, tensor<4x2x8xf32>, tensor<8xi32>, index, tensor<2x4x2x2x16x64xf32>, tensor<2x4x2x2x64x16xf32>) -> (tensor<4x64xf32>, tensor<1x4x2x16x1xf32>, tensor<1x4x2x1x16xf32>)
-    %layer1_index = arith.constant 1 : index
-    %layer1 = util.optimization_barrier %layer1_index : index
     %x2, %new_k1, %new_v1 = call @layer(%x1, %layer1_attn_norm, %layer1_qkv, %layer1_o, %layer1_mlp_norm, %layer1_gate_up, %layer1_down, %layer1, %first_slot, %cos, %sin, %past, %blocks, %k, %v)
         : (tensor<4x64xf32>, tensor<64xf32>, tensor<8x64x16x1xf32>, tensor<4x64x16x1xf32>, tensor<64xf32>, tensor<12x64x16x1xf32>, tensor<4x96x16x1xf32>, index, index, tensor<4x2x8xf32>, tensor<4x2x8xf32>, tensor<8xi32>, index, tensor<2x4x2x2x16x64xf32>, tensor<2x4x2x2x64x16xf32>) -> (tensor<4x64xf32>, tensor<1x4x2x16x1xf32>, tensor<1x4x2x1x16xf32>)
 
@@ -367,52 +368,51 @@ module @ragged {
       -> (tensor<2x4x2x2x16x64xf32>, tensor<2x4x2x2x64x16xf32>) {
     %keys = stablehlo.concatenate %new_k0, %new_k1, dim = 0 : (tensor<1x4x2x16x1xf32>, tensor<1x4x2x16x1xf32>) -> tensor<2x4x2x16x1xf32>
     %values = stablehlo.concatenate %new_v0, %new_v1, dim = 0 : (tensor<1x4x2x1x16xf32>, tensor<1x4x2x1x16xf32>) -> tensor<2x4x2x1x16xf32>
-    %zero = stablehlo.constant dense<0> : tensor<i32>
-    %block_size = stablehlo.constant dense<64> : tensor<i32>
-    %slot0 = stablehlo.constant dense<0> : tensor<i32>
-    %at0 = stablehlo.slice %positions [0:1] : (tensor<4xi32>) -> tensor<1xi32>
-    %position0 = stablehlo.reshape %at0 : (tensor<1xi32>) -> tensor<i32>
+    %block_size = arith.constant 64 : index
+    %row0 = arith.constant 0 : index
+    %at0 = tensor.extract %positions[%row0] : tensor<4xi32>
+    %position0 = arith.index_cast %at0 : i32 to index
     %keys0 = stablehlo.slice %keys [0:2, 0:1, 0:2, 0:16, 0:1] : (tensor<2x4x2x16x1xf32>) -> tensor<2x1x2x16x1xf32>
     %values0 = stablehlo.slice %values [0:2, 0:1, 0:2, 0:1, 0:16] : (tensor<2x4x2x1x16xf32>) -> tensor<2x1x2x1x16xf32>
-    %block_1 = stablehlo.divide %position0, %block_size : tensor<i32>
-    %within_1 = stablehlo.remainder %position0, %block_size : tensor<i32>
+    %block_1 = arith.divui %position0, %block_size : index
+    %within_1 = arith.remui %position0, %block_size : index
     %k_row_1 = stablehlo.reshape %keys0 : (tensor<2x1x2x16x1xf32>) -> tensor<2x1x2x1x16x1xf32>
     %v_row_1 = stablehlo.reshape %values0 : (tensor<2x1x2x1x16xf32>) -> tensor<2x1x2x1x1x16xf32>
-    %k_1 = stablehlo.dynamic_update_slice %k, %k_row_1, %zero, %slot0, %zero, %block_1, %zero, %within_1 : (tensor<2x4x2x2x16x64xf32>, tensor<2x1x2x1x16x1xf32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<2x4x2x2x16x64xf32>
-    %v_1 = stablehlo.dynamic_update_slice %v, %v_row_1, %zero, %slot0, %zero, %block_1, %within_1, %zero : (tensor<2x4x2x2x64x16xf32>, tensor<2x1x2x1x1x16xf32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<2x4x2x2x64x16xf32>
-    %slot1 = stablehlo.constant dense<1> : tensor<i32>
-    %at1 = stablehlo.slice %positions [1:2] : (tensor<4xi32>) -> tensor<1xi32>
-    %position1 = stablehlo.reshape %at1 : (tensor<1xi32>) -> tensor<i32>
+    %k_1 = tensor.insert_slice %k_row_1 into %k[0, 0, 0, %block_1, 0, %within_1] [2, 1, 2, 1, 16, 1] [1, 1, 1, 1, 1, 1] : tensor<2x1x2x1x16x1xf32> into tensor<2x4x2x2x16x64xf32>
+    %v_1 = tensor.insert_slice %v_row_1 into %v[0, 0, 0, %block_1, %within_1, 0] [2, 1, 2, 1, 1, 16] [1, 1, 1, 1, 1, 1] : tensor<2x1x2x1x1x16xf32> into tensor<2x4x2x2x64x16xf32>
+    %row1 = arith.constant 1 : index
+    %at1 = tensor.extract %positions[%row1] : tensor<4xi32>
+    %position1 = arith.index_cast %at1 : i32 to index
     %keys1 = stablehlo.slice %keys [0:2, 1:2, 0:2, 0:16, 0:1] : (tensor<2x4x2x16x1xf32>) -> tensor<2x1x2x16x1xf32>
     %values1 = stablehlo.slice %values [0:2, 1:2, 0:2, 0:1, 0:16] : (tensor<2x4x2x1x16xf32>) -> tensor<2x1x2x1x16xf32>
-    %block_2 = stablehlo.divide %position1, %block_size : tensor<i32>
-    %within_2 = stablehlo.remainder %position1, %block_size : tensor<i32>
+    %block_2 = arith.divui %position1, %block_size : index
+    %within_2 = arith.remui %position1, %block_size : index
     %k_row_2 = stablehlo.reshape %keys1 : (tensor<2x1x2x16x1xf32>) -> tensor<2x1x2x1x16x1xf32>
     %v_row_2 = stablehlo.reshape %values1 : (tensor<2x1x2x1x16xf32>) -> tensor<2x1x2x1x1x16xf32>
-    %k_2 = stablehlo.dynamic_update_slice %k_1, %k_row_2, %zero, %slot1, %zero, %block_2, %zero, %within_2 : (tensor<2x4x2x2x16x64xf32>, tensor<2x1x2x1x16x1xf32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<2x4x2x2x16x64xf32>
-    %v_2 = stablehlo.dynamic_update_slice %v_1, %v_row_2, %zero, %slot1, %zero, %block_2, %within_2, %zero : (tensor<2x4x2x2x64x16xf32>, tensor<2x1x2x1x1x16xf32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<2x4x2x2x64x16xf32>
-    %slot2 = stablehlo.constant dense<2> : tensor<i32>
-    %at2 = stablehlo.slice %positions [2:3] : (tensor<4xi32>) -> tensor<1xi32>
-    %position2 = stablehlo.reshape %at2 : (tensor<1xi32>) -> tensor<i32>
+    %k_2 = tensor.insert_slice %k_row_2 into %k_1[0, 1, 0, %block_2, 0, %within_2] [2, 1, 2, 1, 16, 1] [1, 1, 1, 1, 1, 1] : tensor<2x1x2x1x16x1xf32> into tensor<2x4x2x2x16x64xf32>
+    %v_2 = tensor.insert_slice %v_row_2 into %v_1[0, 1, 0, %block_2, %within_2, 0] [2, 1, 2, 1, 1, 16] [1, 1, 1, 1, 1, 1] : tensor<2x1x2x1x1x16xf32> into tensor<2x4x2x2x64x16xf32>
+    %row2 = arith.constant 2 : index
+    %at2 = tensor.extract %positions[%row2] : tensor<4xi32>
+    %position2 = arith.index_cast %at2 : i32 to index
     %keys2 = stablehlo.slice %keys [0:2, 2:3, 0:2, 0:16, 0:1] : (tensor<2x4x2x16x1xf32>) -> tensor<2x1x2x16x1xf32>
     %values2 = stablehlo.slice %values [0:2, 2:3, 0:2, 0:1, 0:16] : (tensor<2x4x2x1x16xf32>) -> tensor<2x1x2x1x16xf32>
-    %block_3 = stablehlo.divide %position2, %block_size : tensor<i32>
-    %within_3 = stablehlo.remainder %position2, %block_size : tensor<i32>
+    %block_3 = arith.divui %position2, %block_size : index
+    %within_3 = arith.remui %position2, %block_size : index
     %k_row_3 = stablehlo.reshape %keys2 : (tensor<2x1x2x16x1xf32>) -> tensor<2x1x2x1x16x1xf32>
     %v_row_3 = stablehlo.reshape %values2 : (tensor<2x1x2x1x16xf32>) -> tensor<2x1x2x1x1x16xf32>
-    %k_3 = stablehlo.dynamic_update_slice %k_2, %k_row_3, %zero, %slot2, %zero, %block_3, %zero, %within_3 : (tensor<2x4x2x2x16x64xf32>, tensor<2x1x2x1x16x1xf32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<2x4x2x2x16x64xf32>
-    %v_3 = stablehlo.dynamic_update_slice %v_2, %v_row_3, %zero, %slot2, %zero, %block_3, %within_3, %zero : (tensor<2x4x2x2x64x16xf32>, tensor<2x1x2x1x1x16xf32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<2x4x2x2x64x16xf32>
-    %slot3 = stablehlo.constant dense<3> : tensor<i32>
-    %at3 = stablehlo.slice %positions [3:4] : (tensor<4xi32>) -> tensor<1xi32>
-    %position3 = stablehlo.reshape %at3 : (tensor<1xi32>) -> tensor<i32>
+    %k_3 = tensor.insert_slice %k_row_3 into %k_2[0, 2, 0, %block_3, 0, %within_3] [2, 1, 2, 1, 16, 1] [1, 1, 1, 1, 1, 1] : tensor<2x1x2x1x16x1xf32> into tensor<2x4x2x2x16x64xf32>
+    %v_3 = tensor.insert_slice %v_row_3 into %v_2[0, 2, 0, %block_3, %within_3, 0] [2, 1, 2, 1, 1, 16] [1, 1, 1, 1, 1, 1] : tensor<2x1x2x1x1x16xf32> into tensor<2x4x2x2x64x16xf32>
+    %row3 = arith.constant 3 : index
+    %at3 = tensor.extract %positions[%row3] : tensor<4xi32>
+    %position3 = arith.index_cast %at3 : i32 to index
     %keys3 = stablehlo.slice %keys [0:2, 3:4, 0:2, 0:16, 0:1] : (tensor<2x4x2x16x1xf32>) -> tensor<2x1x2x16x1xf32>
     %values3 = stablehlo.slice %values [0:2, 3:4, 0:2, 0:1, 0:16] : (tensor<2x4x2x1x16xf32>) -> tensor<2x1x2x1x16xf32>
-    %block_4 = stablehlo.divide %position3, %block_size : tensor<i32>
-    %within_4 = stablehlo.remainder %position3, %block_size : tensor<i32>
+    %block_4 = arith.divui %position3, %block_size : index
+    %within_4 = arith.remui %position3, %block_size : index
     %k_row_4 = stablehlo.reshape %keys3 : (tensor<2x1x2x16x1xf32>) -> tensor<2x1x2x1x16x1xf32>
     %v_row_4 = stablehlo.reshape %values3 : (tensor<2x1x2x1x16xf32>) -> tensor<2x1x2x1x1x16xf32>
-    %k_4 = stablehlo.dynamic_update_slice %k_3, %k_row_4, %zero, %slot3, %zero, %block_4, %zero, %within_4 : (tensor<2x4x2x2x16x64xf32>, tensor<2x1x2x1x16x1xf32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<2x4x2x2x16x64xf32>
-    %v_4 = stablehlo.dynamic_update_slice %v_3, %v_row_4, %zero, %slot3, %zero, %block_4, %within_4, %zero : (tensor<2x4x2x2x64x16xf32>, tensor<2x1x2x1x1x16xf32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<2x4x2x2x64x16xf32>
+    %k_4 = tensor.insert_slice %k_row_4 into %k_3[0, 3, 0, %block_4, 0, %within_4] [2, 1, 2, 1, 16, 1] [1, 1, 1, 1, 1, 1] : tensor<2x1x2x1x16x1xf32> into tensor<2x4x2x2x16x64xf32>
+    %v_4 = tensor.insert_slice %v_row_4 into %v_3[0, 3, 0, %block_4, %within_4, 0] [2, 1, 2, 1, 1, 16] [1, 1, 1, 1, 1, 1] : tensor<2x1x2x1x1x16xf32> into tensor<2x4x2x2x64x16xf32>
     return %k_4, %v_4 : tensor<2x4x2x2x16x64xf32>, tensor<2x4x2x2x64x16xf32>
   }
 }

@@ -14,27 +14,29 @@ module @prefill {
     %positions = stablehlo.add %starts, %offsets : tensor<16xi32>
     %slot_value = tensor.extract %slot[] : tensor<i32>
     %first_slot = arith.index_cast %slot_value : i32 to index
+    %length_value = tensor.extract %length[] : tensor<i32>
+    %length_index = arith.index_cast %length_value : i32 to index
+    %one = arith.constant 1 : index
+    %last = arith.subi %length_index, %one : index
     %starts_at = stablehlo.reshape %start : (tensor<i32>) -> tensor<1xi32>
+    // a layer's index is opaque to the compiler, so that one compiled attention serves all
+    %layer0_index = arith.constant 0 : index
+    %layer0 = util.optimization_barrier %layer0_index : index
+    %layer1_index = arith.constant 1 : index
+    %layer1 = util.optimization_barrier %layer1_index : index
+
     %cos, %sin = call @rotary_angles(%positions) : (tensor<16xi32>) -> (tensor<16x2x8xf32>, tensor<16x2x8xf32>)
     %cached = call @cached_mask(%starts_at) : (tensor<1xi32>) -> tensor<1x64xi1>
     %causal = call @causal_mask() : () -> tensor<32x16xi1>
     %x0 = call @embedding(%embed, %tokens) : (tensor<331x64xf32>, tensor<16xi32>) -> tensor<16x64xf32>
 
-    // a layer's index is opaque to the compiler, so that one compiled attention serves all
-    %layer0_index = arith.constant 0 : index
-    %layer0 = util.optimization_barrier %layer0_index : index
     %x1, %new_k0, %new_v0 = call @layer(%x0, %layer0_attn_norm, %layer0_q, %layer0_k, %layer0_v, %layer0_o, %layer0_mlp_norm, %layer0_gate, %layer0_up, %layer0_down, %layer0, %first_slot, %cos, %sin, %cached, %causal, %k, %v)
         : (tensor<16x64xf32>, tensor<64xf32>, tensor<64x64xf32>, tensor<32x64xf32>, tensor<32x64xf32>, tensor<64x64xf32>, tensor<64xf32>, tensor<96x64xf32>, tensor<96x64xf32>, tensor<64x96xf32>, index, index, tensor<16x2x8xf32>, tensor<16x2x8xf32>, tensor<1x64xi1>, tensor<32x16xi1>, tensor<2x4x2x16x64xf32>, tensor<2x4x2x64x16xf32>) -> (tensor<16x64xf32>, tensor<1x1x2x16x16xf32>, tensor<1x1x2x16x16xf32>)
-    %layer1_index = arith.constant 1 : index
-    %layer1 = util.optimization_barrier %layer1_index : index
     %x2, %new_k1, %new_v1 = call @layer(%x1, %layer1_attn_norm, %layer1_q, %layer1_k, %layer1_v, %layer1_o, %layer1_mlp_norm, %layer1_gate, %layer1_up, %layer1_down, %layer1, %first_slot, %cos, %sin, %cached, %causal, %k, %v)
         : (tensor<16x64xf32>, tensor<64xf32>, tensor<64x64xf32>, tensor<32x64xf32>, tensor<32x64xf32>, tensor<64x64xf32>, tensor<64xf32>, tensor<96x64xf32>, tensor<96x64xf32>, tensor<64x96xf32>, index, index, tensor<16x2x8xf32>, tensor<16x2x8xf32>, tensor<1x64xi1>, tensor<32x16xi1>, tensor<2x4x2x16x64xf32>, tensor<2x4x2x64x16xf32>) -> (tensor<16x64xf32>, tensor<1x1x2x16x16xf32>, tensor<1x1x2x16x16xf32>)
 
     %normed = call @rms_norm(%x2, %final_norm) : (tensor<16x64xf32>, tensor<64xf32>) -> tensor<16x64xf32>
-    %one = stablehlo.constant dense<1> : tensor<i32>
-    %zero = stablehlo.constant dense<0> : tensor<i32>
-    %last = stablehlo.subtract %length, %one : tensor<i32>
-    %normed_last = stablehlo.dynamic_slice %normed, %last, %zero, sizes = [1, 64] : (tensor<16x64xf32>, tensor<i32>, tensor<i32>) -> tensor<1x64xf32>
+    %normed_last = tensor.extract_slice %normed[%last, 0] [1, 64] [1, 1] : tensor<16x64xf32> to tensor<1x64xf32>
     %row_logits = call @head(%normed_last, %embed) : (tensor<1x64xf32>, tensor<331x64xf32>) -> tensor<1x331xf32>
     %row_next = call @argmax(%row_logits) : (tensor<1x331xf32>) -> tensor<1xi32>
     %next = stablehlo.reshape %row_next : (tensor<1xi32>) -> tensor<i32>
