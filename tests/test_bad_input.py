@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from helpers import (
     listing,
     one_line,
     refused,
+    succeed,
     write_config,
 )
 from workshop import Workshop
@@ -263,6 +265,8 @@ def test_a_disk_that_fills_leaves_nothing_half_written(bundle: Path, workshop: W
     assert "written: None" not in error
     assert listing(Path.cwd()) == ["out"]
     with compile_cache(workshop):  # what is compiled already need not be written
+        succeed("compile", model, "-o", "out/whole", *TINY_OPTIONS)
+        shutil.rmtree("out/whole")
         error = limited(20_000, "compile", model, "-o", "out/bundle", *TINY_OPTIONS)
     assert "out/bundle: cannot be written: File too large: free space there" in one_line(error)
     assert listing(Path.cwd()) == ["out"]

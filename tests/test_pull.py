@@ -68,7 +68,7 @@ def test_a_gguf_is_converted_once(tmp_path: Path, cache: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "nothing-here", "a/b/c", "../x", "~/none", "a\0b", "x" * 5000]
+    "text", ["", "nothing-here", "a/b/c", "../no-such-folder", "~/none", "a\0b", "x" * 5000]
 )
 def test_not_a_model(text: str) -> None:
     with pytest.raises(UserError) as caught:
