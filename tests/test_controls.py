@@ -146,7 +146,7 @@ RAGGED_ONLY: dict[str, tuple[Mutation, ...]] = {
     ),
 }
 _PADDING_WRITTEN = (
-    ("cache_write_chunk_blocked.mlir.j2", "add %start, %length", "add %start, %sizes"),
+    ("cache_write_chunk_blocked.mlir.j2", "add %start, %length", "add %start, %block_length"),
 )
 KINDS = ("prefill_all", "decode", "ragged")  # `batched` is `ragged` but for its one position
 

@@ -90,25 +90,14 @@ def test_echo_is_not_answered_from_the_cache(served: Served) -> None:
 
 
 def test_scores_of_a_chat(served: Served) -> None:
-    messages: Any = [{"role": "user", "content": "score"}]
+    asked: Any = {
+        "model": MODEL,
+        "messages": [{"role": "user", "content": "score"}],
+        **{"max_tokens": 9, "temperature": 0, "logprobs": True, "top_logprobs": 4},
+    }
     with openai.OpenAI(base_url=f"{served.url}/v1", api_key="x", max_retries=0) as client:
-        answer = client.chat.completions.create(
-            model=MODEL,
-            messages=messages,
-            max_tokens=9,
-            temperature=0,
-            logprobs=True,
-            top_logprobs=4,
-        )
-        chunks = client.chat.completions.create(
-            model=MODEL,
-            messages=messages,
-            max_tokens=9,
-            temperature=0,
-            logprobs=True,
-            top_logprobs=4,
-            stream=True,
-        )
+        answer = client.chat.completions.create(**asked)
+        chunks = client.chat.completions.create(**asked, stream=True)
         streamed = [
             entry
             for chunk in chunks
@@ -120,7 +109,7 @@ def test_scores_of_a_chat(served: Served) -> None:
     assert [entry.token for entry in streamed] == [entry.token for entry in logprobs.content]
     assert len(streamed) == 9
     prompt = served.engine.encode("u:score;a:")
-    generation = served.engine.chat(messages, max_tokens=9, graph="ragged_b2")
+    generation = served.engine.chat(asked["messages"], max_tokens=9, graph="ragged_b2")
     list(generation)
     rows = every_score(served, [*prompt, *generation.tokens])[len(prompt) - 1 :]
     for entry, token, row in zip(streamed, generation.tokens, rows, strict=False):

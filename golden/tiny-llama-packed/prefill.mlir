@@ -408,12 +408,13 @@ module @prefill {
     %offset = arith.subi %start_index, %origin_index : index
     %shift = arith.subi %room, %offset : index
 
+    // the first position of these blocks once more, as a tensor to compare with
     %filler = stablehlo.constant dense<0.0> : tensor<f32>
-    %sizes = stablehlo.constant dense<64> : tensor<i32>
+    %block_length = stablehlo.constant dense<64> : tensor<i32>
     %latest_block = stablehlo.constant dense<0> : tensor<i32>
-    %first_block = stablehlo.divide %start, %sizes : tensor<i32>
+    %first_block = stablehlo.divide %start, %block_length : tensor<i32>
     %moved_block = stablehlo.minimum %first_block, %latest_block : tensor<i32>
-    %origin = stablehlo.multiply %moved_block, %sizes : tensor<i32>
+    %origin = stablehlo.multiply %moved_block, %block_length : tensor<i32>
     %end = stablehlo.add %start, %length : tensor<i32>
 
     %key_padded = stablehlo.pad %keys, %filler, low = [0, 0, 0, 0, 128], high = [0, 0, 0, 0, 112], interior = [0, 0, 0, 0, 0] : (tensor<2x1x2x16x16xf32>, tensor<f32>) -> tensor<2x1x2x16x256xf32>
@@ -423,11 +424,11 @@ module @prefill {
     %key_held = tensor.extract_slice %k[0, %slot_index, 0, %block, 0, 0] [2, 1, 2, 2, 16, 64] [1, 1, 1, 1, 1, 1] : tensor<2x4x2x2x16x64xf32> to tensor<2x1x2x2x16x64xf32>
     %key_number = stablehlo.iota dim = 3 : tensor<2x1x2x2x16x64xi32>
     %key_within = stablehlo.iota dim = 5 : tensor<2x1x2x2x16x64xi32>
-    %key_sizes = stablehlo.broadcast_in_dim %sizes, dims = [] : (tensor<i32>) -> tensor<2x1x2x2x16x64xi32>
+    %key_block_length = stablehlo.broadcast_in_dim %block_length, dims = [] : (tensor<i32>) -> tensor<2x1x2x2x16x64xi32>
     %key_origin = stablehlo.broadcast_in_dim %origin, dims = [] : (tensor<i32>) -> tensor<2x1x2x2x16x64xi32>
     %key_start = stablehlo.broadcast_in_dim %start, dims = [] : (tensor<i32>) -> tensor<2x1x2x2x16x64xi32>
     %key_end = stablehlo.broadcast_in_dim %end, dims = [] : (tensor<i32>) -> tensor<2x1x2x2x16x64xi32>
-    %key_before_block = stablehlo.multiply %key_number, %key_sizes : tensor<2x1x2x2x16x64xi32>
+    %key_before_block = stablehlo.multiply %key_number, %key_block_length : tensor<2x1x2x2x16x64xi32>
     %key_in_room = stablehlo.add %key_before_block, %key_within : tensor<2x1x2x2x16x64xi32>
     %key_position = stablehlo.add %key_in_room, %key_origin : tensor<2x1x2x2x16x64xi32>
     %key_after = stablehlo.compare GE, %key_position, %key_start : (tensor<2x1x2x2x16x64xi32>, tensor<2x1x2x2x16x64xi32>) -> tensor<2x1x2x2x16x64xi1>
@@ -442,11 +443,11 @@ module @prefill {
     %value_held = tensor.extract_slice %v[0, %slot_index, 0, %block, 0, 0] [2, 1, 2, 2, 64, 16] [1, 1, 1, 1, 1, 1] : tensor<2x4x2x2x64x16xf32> to tensor<2x1x2x2x64x16xf32>
     %value_number = stablehlo.iota dim = 3 : tensor<2x1x2x2x64x16xi32>
     %value_within = stablehlo.iota dim = 4 : tensor<2x1x2x2x64x16xi32>
-    %value_sizes = stablehlo.broadcast_in_dim %sizes, dims = [] : (tensor<i32>) -> tensor<2x1x2x2x64x16xi32>
+    %value_block_length = stablehlo.broadcast_in_dim %block_length, dims = [] : (tensor<i32>) -> tensor<2x1x2x2x64x16xi32>
     %value_origin = stablehlo.broadcast_in_dim %origin, dims = [] : (tensor<i32>) -> tensor<2x1x2x2x64x16xi32>
     %value_start = stablehlo.broadcast_in_dim %start, dims = [] : (tensor<i32>) -> tensor<2x1x2x2x64x16xi32>
     %value_end = stablehlo.broadcast_in_dim %end, dims = [] : (tensor<i32>) -> tensor<2x1x2x2x64x16xi32>
-    %value_before_block = stablehlo.multiply %value_number, %value_sizes : tensor<2x1x2x2x64x16xi32>
+    %value_before_block = stablehlo.multiply %value_number, %value_block_length : tensor<2x1x2x2x64x16xi32>
     %value_in_room = stablehlo.add %value_before_block, %value_within : tensor<2x1x2x2x64x16xi32>
     %value_position = stablehlo.add %value_in_room, %value_origin : tensor<2x1x2x2x64x16xi32>
     %value_after = stablehlo.compare GE, %value_position, %value_start : (tensor<2x1x2x2x64x16xi32>, tensor<2x1x2x2x64x16xi32>) -> tensor<2x1x2x2x64x16xi1>
