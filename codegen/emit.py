@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 
 import jinja2
 import numpy as np
 
-from intaglio.runtime.manifest import PACKED_TILES, WeightSpec
-from intaglio.templates import environment, tensor_type
+from intaglio.runtime.manifest import PACKED_TILES
+from intaglio.templates import Typed, environment, tensor_type, wrapped
 
 from .config import ModelConfig
 from .graphs import GraphSpec
@@ -31,10 +32,10 @@ def emit(config: ModelConfig, graph: GraphSpec, env: jinja2.Environment | None =
 
 @dataclass(frozen=True)
 class LayerView:
-    """One layer's call: its index and the names of its weight arguments."""
+    """One layer's call: its index and its weight arguments."""
 
     index: int
-    names: str
+    weights: list[Typed]
 
 
 class GraphView:
@@ -43,6 +44,7 @@ class GraphView:
     def __init__(self, config: ModelConfig, graph: GraphSpec) -> None:
         self._config, self._graph = config, graph
         self._weights = {w.name: w for w in graph.weights(config)}
+        self._aliases: dict[str, str] = {}
         self.kind, self.name = graph.kind, graph.name
         self.dtype = config.dtype
         self.cache_dtype = graph.cache.dtype(config)
@@ -78,20 +80,25 @@ class GraphView:
 
     @property
     def weight_lines(self) -> list[str]:
-        """The weight arguments: one line each for the model's, one line a layer."""
-        model = [self._parameter(w) for n, w in self._weights.items() if not n.startswith("layer")]
+        """The weight arguments: one line each for the model's, then each layer's together."""
+        model = [f"{name}: {kind}" for name, kind in self._typed(self._model_weights)]
         layers = [
-            ", ".join(self._parameter(self._weights[f"layer{i}_{n}"]) for n in self.layer_weights)
-            for i in range(self.num_layers)
+            wrapped([f"{name}: {kind}" for name, kind in layer.weights], 6) for layer in self.layers
         ]
         return model + layers
 
-    def _parameter(self, weight: WeightSpec) -> str:
-        return f"%{weight.name}: {self.type_of(weight.name)}"
+    @property
+    def _model_weights(self) -> list[str]:
+        return [name for name in self._weights if not name.startswith("layer")]
+
+    def _typed(self, weights: list[str]) -> list[Typed]:
+        return [(f"%{name}", self.type_of(name)) for name in weights]
 
     def type_of(self, weight: str) -> str:
+        """The alias of a weight argument's type, called by its role: all layers' are one."""
         spec = self._weights[weight]
-        return tensor_type(*spec.stored_shape, spec.dtype)
+        role = weight.split("_", 1)[1] if weight.startswith("layer") else weight
+        return self.type("norm" if role.endswith("_norm") else role, *spec.stored_shape, spec.dtype)
 
     # -- how weights lie
 
@@ -138,19 +145,20 @@ class GraphView:
     @property
     def token_type(self) -> str:
         token = self._graph.results(self._config)[0]
-        return tensor_type(*token.shape, token.dtype)
+        return self.type("next", *token.shape, token.dtype) if token.shape else "tensor<i32>"
 
     @property
     def logits_type(self) -> str:
         logits = self._graph.results(self._config)[1]
-        return tensor_type(*logits.shape, logits.dtype)
+        name = "logits" if len(logits.shape) == 2 else "last_logits"
+        return self.type(name, *logits.shape, logits.dtype)
 
     # -- layers
 
     @property
     def layers(self) -> list[LayerView]:
         return [
-            LayerView(i, ", ".join(f"%layer{i}_{name}" for name in self.layer_weights))
+            LayerView(i, self._typed([f"layer{i}_{name}" for name in self.layer_weights]))
             for i in range(self.num_layers)
         ]
 
@@ -166,57 +174,76 @@ class GraphView:
     def mlp_weights(self) -> list[str]:
         return [name for name in self.layer_weights if name in MLP_WEIGHTS]
 
-    def names(self, weights: list[str]) -> str:
-        return ", ".join(f"%{name}" for name in weights)
+    def params(self, weights: list[str]) -> list[Typed]:
+        """A layer's weights as the parameters that every layer's function has."""
+        return [(f"%{name}", self.type_of(f"layer0_{name}")) for name in weights]
 
-    def types(self, weights: list[str]) -> str:
-        return ", ".join(self.type_of(f"layer0_{name}") for name in weights)
-
-    def params(self, weights: list[str]) -> str:
-        return ", ".join(f"%{name}: {self.type_of(f'layer0_{name}')}" for name in weights)
-
-    # -- what every layer is handed beside its weights: the angles and the masks
+    # -- what every layer is handed beside its weights: its place, the angles, masks and caches
 
     @property
-    def _shared(self) -> dict[str, str]:
-        cached = {"%cached": self.cached_mask}
+    def places(self) -> list[Typed]:
+        return [("%layer", "index"), ("%first_slot", "index")]
+
+    @property
+    def shared(self) -> list[Typed]:
+        cached = [("%cached", self.cached_mask)]
         if self.block:
-            cached = {"%past": self.pasts, "%blocks": "index"}
-        shared = {"%cos": self.angle, "%sin": self.angle, **cached}
-        if self.new > 1:
-            shared["%causal"] = self.causal_mask
-        return shared
+            cached = [("%past", self.pasts), ("%blocks", "index")]
+        causal = [("%causal", self.causal_mask)] if self.new > 1 else []
+        return [("%cos", self.angle), ("%sin", self.angle), *cached, *causal]
 
     @property
-    def shared_names(self) -> str:
-        return ", ".join(self._shared)
-
-    @property
-    def shared_types(self) -> str:
-        return ", ".join(self._shared.values())
-
-    @property
-    def shared_params(self) -> str:
-        return ", ".join(f"{name}: {kind}" for name, kind in self._shared.items())
+    def caches(self) -> list[Typed]:
+        return [("%k_cache", self.k_cache), ("%v_cache", self.v_cache)]
 
     # -- types
 
+    def type(self, name: str, *parts: object) -> str:
+        """`!name`, which the module's top defines as the tensor type of `parts`."""
+        kind = tensor_type(*parts)
+        known = self._aliases.setdefault(name, kind)
+        assert known == kind, f"!{name} is {known}, not {kind}"
+        return f"!{name}"
+
+    def aliases_in(self, body: str) -> list[tuple[str, str]]:
+        """The aliases that a module's text uses, and what each stands for, in that order."""
+        used = dict.fromkeys(re.findall(r"!(\w+)\b", body))
+        return [(name, self._aliases[name]) for name in used if name in self._aliases]
+
+    @property
+    def tokens(self) -> str:
+        return self.type("tokens", self.rows, "i32")
+
     @property
     def hidden(self) -> str:
-        return tensor_type(self.rows, self.hidden_size, "f32")
+        return self.type("hidden", self.rows, self.hidden_size, "f32")
+
+    @property
+    def head_hidden(self) -> str:
+        """The rows that logits are made of."""
+        name = "hidden" if self.head_rows == self.rows else "last_hidden"
+        return self.type(name, self.head_rows, self.hidden_size, "f32")
+
+    @property
+    def logits(self) -> str:
+        return self.type("logits", self.head_rows, self.vocab_size, "f32")
+
+    @property
+    def norm(self) -> str:
+        return self.type_of("final_norm")
 
     @property
     def angle(self) -> str:
-        return tensor_type(self.rows, 2, self.head_dim // 2, "f32")
+        return self.type("angle", self.rows, 2, self.head_dim // 2, "f32")
 
     @property
     def cached_mask(self) -> str:
-        return tensor_type(self.lanes, self.window, "i1")
+        return self.type("cached_mask", self.lanes, self.window, "i1")
 
     @property
     def pasts(self) -> str:
         """How many positions are cached before a step, for each slot and kv head."""
-        return tensor_type(self.lanes * self.num_kv_heads, "i32")
+        return self.type("pasts", self.lanes * self.num_kv_heads, "i32")
 
     @property
     def chunk_blocks(self) -> int:
@@ -225,7 +252,7 @@ class GraphView:
 
     @property
     def causal_mask(self) -> str:
-        return tensor_type(self.queries, self.new, "i1")
+        return self.type("causal_mask", self.queries, self.new, "i1")
 
     @property
     def k_cache(self) -> str:
@@ -237,7 +264,7 @@ class GraphView:
 
     def _cache_type(self, index: int) -> str:
         spec = self._graph.cache.tensors(self._config)[index]
-        return tensor_type(*spec.shape, spec.dtype)
+        return self.type(f"{spec.name}_cache", *spec.shape, spec.dtype)
 
     # -- the step's new keys and values: [layers, slots, kv_heads, head_dim, new] and
     #    [layers, slots, kv_heads, new, head_dim]; `padded` has room for a chunk before them
@@ -250,21 +277,20 @@ class GraphView:
 
     @property
     def new_k(self) -> str:
-        return tensor_type(*self.k_dims(1), self.cache_dtype)
+        return self.type("new_k", *self.k_dims(1), self.cache_dtype)
 
     @property
     def new_v(self) -> str:
-        return tensor_type(*self.v_dims(1), self.cache_dtype)
+        return self.type("new_v", *self.v_dims(1), self.cache_dtype)
 
-    def new_names(self, letter: str) -> str:
-        return ", ".join(f"%new_{letter}{i}" for i in range(self.num_layers))
+    def new_names(self, letter: str) -> list[str]:
+        return [f"%new_{letter}{i}" for i in range(self.num_layers)]
 
-    def repeated(self, kind: str) -> str:
-        """A type once for each layer."""
-        return ", ".join([kind] * self.num_layers)
-
-    def new_params(self, letter: str, kind: str) -> str:
-        return ", ".join(f"%new_{letter}{i}: {kind}" for i in range(self.num_layers))
+    @property
+    def new_rows(self) -> list[Typed]:
+        """Every layer's new keys, then every layer's new values."""
+        keys = [(name, self.new_k) for name in self.new_names("k")]
+        return keys + [(name, self.new_v) for name in self.new_names("v")]
 
     # -- numbers
 
@@ -275,8 +301,8 @@ class GraphView:
         return f"theta^(-2i / head_dim), theta {rope.theta:g}{scaled}: radians a position"
 
     @property
-    def rope_frequencies(self) -> str:
-        return ", ".join(self.f32(value) for value in self._config.rope.frequencies(self.head_dim))
+    def rope_frequencies(self) -> list[str]:
+        return [self.f32(value) for value in self._config.rope.frequencies(self.head_dim)]
 
     def f32(self, value: float) -> str:
         """The shortest decimal that rounds to this f32, as MLIR writes floats."""

@@ -9,7 +9,7 @@ from jinja2 import Environment
 
 _LINES_AROUND = 3
 _LONGEST_LINE = 200
-_WRITTEN = re.compile(r"func\.func private @([^(]+)\(")
+_WRITTEN = re.compile(r"""function\("(\w+)"( ~ )?""")
 _FUNCTION = re.compile(r"func\.func \w+ @(\w+)\(")
 
 
@@ -48,8 +48,8 @@ def _origin(lines: list[str], template: str, env: Environment) -> str:
     names = [head.group(1) for head in heads if head]
     for file in env.list_templates(extensions=["j2"]) if names else ():
         assert env.loader is not None
-        for written in _WRITTEN.findall(env.loader.get_source(env, file)[0]):
-            if re.fullmatch(re.sub(r"{{.*?}}", r"\\w+", written), names[-1]):
+        for written, has_more in _WRITTEN.findall(env.loader.get_source(env, file)[0]):
+            if names[-1] == written or (has_more and names[-1].startswith(written)):
                 return f"{file} (in {template})"
     return template
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
 
 from jinja2 import BaseLoader, ChoiceLoader, Environment, PackageLoader, StrictUndefined
+
+# no line of the emitted text is longer
+_LINE = 120
 
 
 @cache
@@ -28,11 +32,50 @@ def _environment(loader: BaseLoader) -> Environment:
         keep_trailing_newline=True,
         autoescape=False,
     )
-    env.globals["t"] = tensor_type
-    env.globals["zip"] = zip
+    env.globals |= {"t": tensor_type, "zip": zip, "call": call, "function": function}
+    env.filters["wrapped"] = wrapped
     return env
 
 
 def tensor_type(*parts: Any) -> str:
-    """`tensor_type(4, 64, "f32")` is `tensor<4x64xf32>`; a scalar is `tensor_type("i32")`."""
-    return f"tensor<{'x'.join(str(part) for part in parts)}>"
+    """`tensor_type(4, [8, 64], "f32")` is `tensor<4x8x64xf32>`, `tensor_type("i32")` a scalar's."""
+    flat = [size for part in parts for size in (part if isinstance(part, list) else [part])]
+    return f"tensor<{'x'.join(str(size) for size in flat)}>"
+
+
+# an argument or parameter: its name, with the %, and its type
+Typed = tuple[str, str]
+
+
+def function(name: str, parameters: Sequence[Typed], results: Sequence[str]) -> str:
+    """The head of a private function, its parameters wrapped: `func.func private @… {`."""
+    listed = wrapped([f"{name}: {kind}" for name, kind in parameters], 6)
+    returned = results[0] if len(results) == 1 else f"({wrapped(results, 11)})"
+    head = f"  func.func private @{name}({listed}) -> {returned} {{"
+    if len(head) <= _LINE and "\n" not in head:
+        return head
+    return f"  func.func private @{name}(\n      {listed})\n      -> {returned} {{"
+
+
+def call(results: str, name: str, arguments: Sequence[Typed], returned: Sequence[str]) -> str:
+    """`%results = call @name(…) : (…) -> …`, on one line or wrapped."""
+    names, kinds = wrapped([name for name, _ in arguments], 8), [kind for _, kind in arguments]
+    gives = returned[0] if len(returned) == 1 else f"({', '.join(returned)})"
+    line = f"    {results} = call @{name}({names}) : ({', '.join(kinds)}) -> {gives}"
+    if len(line) <= _LINE and "\n" not in line:
+        return line
+    head = f"    {results} = call @{name}({names})"
+    if "\n" in names or len(head) > _LINE:
+        head = f"    {results} = call @{name}(\n        {names})"
+    return f"{head}\n        : ({wrapped(kinds, 11)})\n        -> {gives}"
+
+
+def wrapped(items: Iterable[str], indent: int) -> str:
+    """The items with commas between, on lines that begin with `indent` spaces after the first."""
+    lines, line = [], ""
+    for item in items:
+        if line and indent + len(line) + len(item) > _LINE - 6:
+            lines.append(line.rstrip())
+            line = ""
+        line += f"{item}, "
+    return ("\n" + " " * indent).join([*lines, line.removesuffix(", ")])

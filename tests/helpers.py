@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -144,3 +145,10 @@ def own_cache(workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     (tmp_path / "cache" / "compile").symlink_to(compiled)
     monkeypatch.setenv("INTAGLIO_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
+
+
+def without_aliases(text: str) -> str:
+    """An emitted module with each `!name` as the type it stands for, and no definitions of them."""
+    types = dict(re.findall(r"^!(\w+) = (\S+)\n", text, re.M))
+    body = re.sub(r"^!\w+ = \S+\n", "", text, flags=re.M)
+    return re.sub(r"!(\w+)\b", lambda alias: types[alias[1]], body)

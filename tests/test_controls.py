@@ -58,7 +58,7 @@ _ONE_FEWER = """%one_i32 = arith.constant 1 : i32
       """ + _SEEN.replace("%position_i32", "%after")
 _MASK = "stablehlo.compare LT, %position, %pasts"
 _CAUSAL = "stablehlo.compare LE, %key, %query"
-_MASK_TYPE = '{{ t(g.lanes, g.window, "i32") }}'
+_MASK_TYPE = "{{ index }}"
 _ONE_MORE = f"""%one = stablehlo.constant dense<1> : {_MASK_TYPE}
     %next = stablehlo.add %position, %one : {_MASK_TYPE}
     %mask = """
@@ -81,7 +81,7 @@ EVERY_KIND: dict[str, tuple[Mutation, ...]] = {
     ),
     "rope pairs neighbours": _INTERLEAVED,
     "k and v swapped": (
-        ("attention.mlir.j2", "@rotary_k(%k_flat", "@rotary_k(%v_flat"),
+        ("attention.mlir.j2", '"rotary_k", [("%k_flat"', '"rotary_k", [("%v_flat"'),
         ("attention.mlir.j2", "reshape %v_flat", "reshape %k_flat"),
         ("attention.mlir.j2", '("v", "%v_flat"', '("v", "%k_flat"'),
     ),
@@ -96,7 +96,7 @@ EVERY_KIND: dict[str, tuple[Mutation, ...]] = {
             _SEEN.replace("slt, %position_i32", "eq, %cached_end"),
         ),
     ),
-    "head ignored": (("step.mlir.j2", "({{ x }}, %{{ g.head_weight }})", "({{ x }}, %embed)"),),
+    "head ignored": (("step.mlir.j2", '"%" ~ g.head_weight', '"%embed"'),),
     "scores not scaled": (("attention.mlir.j2", "g.f32(g.attention_scale)", "g.f32(1)"),),
 }
 # the cache that is not in blocks has masks of its own
@@ -124,7 +124,7 @@ PREFILL_ONLY: dict[str, tuple[Mutation, ...]] = {
         ),
     ),
 }
-_ROWS = '{{ t(g.rows, "i32") }}'
+_ROWS = "{{ g.tokens }}"
 _FIRST_POSITIONS = f"""
     %first = stablehlo.slice %positions [0:1] : ({_ROWS}) -> tensor<1xi32>
     %firsts = stablehlo.broadcast_in_dim %first, dims = [0] : (tensor<1xi32>) -> {_ROWS}

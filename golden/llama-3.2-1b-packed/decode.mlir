@@ -1,28 +1,102 @@
 // decode · llama, tied · 16 layers, hidden 2048, 32/8 heads of 64 · context 2048, 8 slots · fast
+
+!embed = tensor<8016x1024x16x2xbf16>
+!norm = tensor<2048xbf16>
+!qkv = tensor<192x1024x16x2xbf16>
+!o = tensor<128x1024x16x2xbf16>
+!gate_up = tensor<1024x1024x16x2xbf16>
+!down = tensor<128x4096x16x2xbf16>
+!k_cache = tensor<16x8x8x32x64x64xbf16>
+!v_cache = tensor<16x8x8x32x64x64xbf16>
+!last_logits = tensor<128256xf32>
+!tokens = tensor<1xi32>
+!angle = tensor<1x2x32xf32>
+!pasts = tensor<8xi32>
+!hidden = tensor<1x2048xf32>
+!new_k = tensor<1x1x8x64x1xbf16>
+!new_v = tensor<1x1x8x1x64xbf16>
+!logits = tensor<1x128256xf32>
+!next = tensor<1xi32>
+!column = tensor<1x1xf32>
+!each_row = tensor<1xf32>
+!norm_f32 = tensor<2048xf32>
+!qkv_x_tiles = tensor<1x1024x1x2xbf16>
+!qkv_y_tiles = tensor<1x192x1x16xf32>
+!q_row = tensor<1x2048xf32>
+!k_row = tensor<1x512xf32>
+!q_heads = tensor<1x8x4x64xf32>
+!new_heads = tensor<1x8x1x64xf32>
+!queries = tensor<8x4x64xf32>
+!new = tensor<8x1x64xf32>
+!k_lanes = tensor<16x64x32x64x64xbf16>
+!k_past = tensor<8x?x64x64xbf16>
+!v_lanes = tensor<16x64x32x64x64xbf16>
+!v_past = tensor<8x?x64x64xbf16>
+!scores = tensor<8x4x?x64xf32>
+!each_query = tensor<8x4xf32>
+!partial = tensor<8x?x4x64xf32>
+!o_x_tiles = tensor<1x1024x1x2xbf16>
+!o_y_tiles = tensor<1x128x1x16xf32>
+!angles = tensor<1x32xf32>
+!q_pairs = tensor<1x32x2x32xf32>
+!k_pairs = tensor<1x8x2x32xf32>
+!gate_up_x_tiles = tensor<1x1024x1x2xbf16>
+!gate_up_y_tiles = tensor<1x1024x1x16xf32>
+!gate_up_out = tensor<1x16384xf32>
+!inner = tensor<1x8192xf32>
+!down_x_tiles = tensor<1x4096x1x2xbf16>
+!down_y_tiles = tensor<1x128x1x16xf32>
+!ids = tensor<1x1xi32>
+!found = tensor<1x1x1024x1x2xbf16>
+!found_row = tensor<1x2048xbf16>
+!table_x_tiles = tensor<1x1024x1x2xbf16>
+!table_y_tiles = tensor<1x8016x1x16xf32>
+!vocab_index = tensor<1x128256xi32>
+!new_keys = tensor<16x1x8x64x1xbf16>
+!new_values = tensor<16x1x8x1x64xbf16>
+!keys_at = tensor<16x1x8x1x64x1xbf16>
+!values_at = tensor<16x1x8x1x1x64xbf16>
+
 module @decode {
   func.func public @decode(
-      %embed: tensor<8016x1024x16x2xbf16>,
-      %final_norm: tensor<2048xbf16>,
-      %layer0_attn_norm: tensor<2048xbf16>, %layer0_qkv: tensor<192x1024x16x2xbf16>, %layer0_o: tensor<128x1024x16x2xbf16>, %layer0_mlp_norm: tensor<2048xbf16>, %layer0_gate_up: tensor<1024x1024x16x2xbf16>, %layer0_down: tensor<128x4096x16x2xbf16>,
-      %layer1_attn_norm: tensor<2048xbf16>, %layer1_qkv: tensor<192x1024x16x2xbf16>, %layer1_o: tensor<128x1024x16x2xbf16>, %layer1_mlp_norm: tensor<2048xbf16>, %layer1_gate_up: tensor<1024x1024x16x2xbf16>, %layer1_down: tensor<128x4096x16x2xbf16>,
-      %layer2_attn_norm: tensor<2048xbf16>, %layer2_qkv: tensor<192x1024x16x2xbf16>, %layer2_o: tensor<128x1024x16x2xbf16>, %layer2_mlp_norm: tensor<2048xbf16>, %layer2_gate_up: tensor<1024x1024x16x2xbf16>, %layer2_down: tensor<128x4096x16x2xbf16>,
-      %layer3_attn_norm: tensor<2048xbf16>, %layer3_qkv: tensor<192x1024x16x2xbf16>, %layer3_o: tensor<128x1024x16x2xbf16>, %layer3_mlp_norm: tensor<2048xbf16>, %layer3_gate_up: tensor<1024x1024x16x2xbf16>, %layer3_down: tensor<128x4096x16x2xbf16>,
-      %layer4_attn_norm: tensor<2048xbf16>, %layer4_qkv: tensor<192x1024x16x2xbf16>, %layer4_o: tensor<128x1024x16x2xbf16>, %layer4_mlp_norm: tensor<2048xbf16>, %layer4_gate_up: tensor<1024x1024x16x2xbf16>, %layer4_down: tensor<128x4096x16x2xbf16>,
-      %layer5_attn_norm: tensor<2048xbf16>, %layer5_qkv: tensor<192x1024x16x2xbf16>, %layer5_o: tensor<128x1024x16x2xbf16>, %layer5_mlp_norm: tensor<2048xbf16>, %layer5_gate_up: tensor<1024x1024x16x2xbf16>, %layer5_down: tensor<128x4096x16x2xbf16>,
-      %layer6_attn_norm: tensor<2048xbf16>, %layer6_qkv: tensor<192x1024x16x2xbf16>, %layer6_o: tensor<128x1024x16x2xbf16>, %layer6_mlp_norm: tensor<2048xbf16>, %layer6_gate_up: tensor<1024x1024x16x2xbf16>, %layer6_down: tensor<128x4096x16x2xbf16>,
-      %layer7_attn_norm: tensor<2048xbf16>, %layer7_qkv: tensor<192x1024x16x2xbf16>, %layer7_o: tensor<128x1024x16x2xbf16>, %layer7_mlp_norm: tensor<2048xbf16>, %layer7_gate_up: tensor<1024x1024x16x2xbf16>, %layer7_down: tensor<128x4096x16x2xbf16>,
-      %layer8_attn_norm: tensor<2048xbf16>, %layer8_qkv: tensor<192x1024x16x2xbf16>, %layer8_o: tensor<128x1024x16x2xbf16>, %layer8_mlp_norm: tensor<2048xbf16>, %layer8_gate_up: tensor<1024x1024x16x2xbf16>, %layer8_down: tensor<128x4096x16x2xbf16>,
-      %layer9_attn_norm: tensor<2048xbf16>, %layer9_qkv: tensor<192x1024x16x2xbf16>, %layer9_o: tensor<128x1024x16x2xbf16>, %layer9_mlp_norm: tensor<2048xbf16>, %layer9_gate_up: tensor<1024x1024x16x2xbf16>, %layer9_down: tensor<128x4096x16x2xbf16>,
-      %layer10_attn_norm: tensor<2048xbf16>, %layer10_qkv: tensor<192x1024x16x2xbf16>, %layer10_o: tensor<128x1024x16x2xbf16>, %layer10_mlp_norm: tensor<2048xbf16>, %layer10_gate_up: tensor<1024x1024x16x2xbf16>, %layer10_down: tensor<128x4096x16x2xbf16>,
-      %layer11_attn_norm: tensor<2048xbf16>, %layer11_qkv: tensor<192x1024x16x2xbf16>, %layer11_o: tensor<128x1024x16x2xbf16>, %layer11_mlp_norm: tensor<2048xbf16>, %layer11_gate_up: tensor<1024x1024x16x2xbf16>, %layer11_down: tensor<128x4096x16x2xbf16>,
-      %layer12_attn_norm: tensor<2048xbf16>, %layer12_qkv: tensor<192x1024x16x2xbf16>, %layer12_o: tensor<128x1024x16x2xbf16>, %layer12_mlp_norm: tensor<2048xbf16>, %layer12_gate_up: tensor<1024x1024x16x2xbf16>, %layer12_down: tensor<128x4096x16x2xbf16>,
-      %layer13_attn_norm: tensor<2048xbf16>, %layer13_qkv: tensor<192x1024x16x2xbf16>, %layer13_o: tensor<128x1024x16x2xbf16>, %layer13_mlp_norm: tensor<2048xbf16>, %layer13_gate_up: tensor<1024x1024x16x2xbf16>, %layer13_down: tensor<128x4096x16x2xbf16>,
-      %layer14_attn_norm: tensor<2048xbf16>, %layer14_qkv: tensor<192x1024x16x2xbf16>, %layer14_o: tensor<128x1024x16x2xbf16>, %layer14_mlp_norm: tensor<2048xbf16>, %layer14_gate_up: tensor<1024x1024x16x2xbf16>, %layer14_down: tensor<128x4096x16x2xbf16>,
-      %layer15_attn_norm: tensor<2048xbf16>, %layer15_qkv: tensor<192x1024x16x2xbf16>, %layer15_o: tensor<128x1024x16x2xbf16>, %layer15_mlp_norm: tensor<2048xbf16>, %layer15_gate_up: tensor<1024x1024x16x2xbf16>, %layer15_down: tensor<128x4096x16x2xbf16>,
+      %embed: !embed,
+      %final_norm: !norm,
+      %layer0_attn_norm: !norm, %layer0_qkv: !qkv, %layer0_o: !o, %layer0_mlp_norm: !norm,
+      %layer0_gate_up: !gate_up, %layer0_down: !down,
+      %layer1_attn_norm: !norm, %layer1_qkv: !qkv, %layer1_o: !o, %layer1_mlp_norm: !norm,
+      %layer1_gate_up: !gate_up, %layer1_down: !down,
+      %layer2_attn_norm: !norm, %layer2_qkv: !qkv, %layer2_o: !o, %layer2_mlp_norm: !norm,
+      %layer2_gate_up: !gate_up, %layer2_down: !down,
+      %layer3_attn_norm: !norm, %layer3_qkv: !qkv, %layer3_o: !o, %layer3_mlp_norm: !norm,
+      %layer3_gate_up: !gate_up, %layer3_down: !down,
+      %layer4_attn_norm: !norm, %layer4_qkv: !qkv, %layer4_o: !o, %layer4_mlp_norm: !norm,
+      %layer4_gate_up: !gate_up, %layer4_down: !down,
+      %layer5_attn_norm: !norm, %layer5_qkv: !qkv, %layer5_o: !o, %layer5_mlp_norm: !norm,
+      %layer5_gate_up: !gate_up, %layer5_down: !down,
+      %layer6_attn_norm: !norm, %layer6_qkv: !qkv, %layer6_o: !o, %layer6_mlp_norm: !norm,
+      %layer6_gate_up: !gate_up, %layer6_down: !down,
+      %layer7_attn_norm: !norm, %layer7_qkv: !qkv, %layer7_o: !o, %layer7_mlp_norm: !norm,
+      %layer7_gate_up: !gate_up, %layer7_down: !down,
+      %layer8_attn_norm: !norm, %layer8_qkv: !qkv, %layer8_o: !o, %layer8_mlp_norm: !norm,
+      %layer8_gate_up: !gate_up, %layer8_down: !down,
+      %layer9_attn_norm: !norm, %layer9_qkv: !qkv, %layer9_o: !o, %layer9_mlp_norm: !norm,
+      %layer9_gate_up: !gate_up, %layer9_down: !down,
+      %layer10_attn_norm: !norm, %layer10_qkv: !qkv, %layer10_o: !o, %layer10_mlp_norm: !norm,
+      %layer10_gate_up: !gate_up, %layer10_down: !down,
+      %layer11_attn_norm: !norm, %layer11_qkv: !qkv, %layer11_o: !o, %layer11_mlp_norm: !norm,
+      %layer11_gate_up: !gate_up, %layer11_down: !down,
+      %layer12_attn_norm: !norm, %layer12_qkv: !qkv, %layer12_o: !o, %layer12_mlp_norm: !norm,
+      %layer12_gate_up: !gate_up, %layer12_down: !down,
+      %layer13_attn_norm: !norm, %layer13_qkv: !qkv, %layer13_o: !o, %layer13_mlp_norm: !norm,
+      %layer13_gate_up: !gate_up, %layer13_down: !down,
+      %layer14_attn_norm: !norm, %layer14_qkv: !qkv, %layer14_o: !o, %layer14_mlp_norm: !norm,
+      %layer14_gate_up: !gate_up, %layer14_down: !down,
+      %layer15_attn_norm: !norm, %layer15_qkv: !qkv, %layer15_o: !o, %layer15_mlp_norm: !norm,
+      %layer15_gate_up: !gate_up, %layer15_down: !down,
       %token: tensor<i32>, %position: tensor<i32>,
-      %k: tensor<16x8x8x32x64x64xbf16> {tf.aliasing_output = 2 : i32},
-      %v: tensor<16x8x8x32x64x64xbf16> {tf.aliasing_output = 3 : i32})
-      -> (tensor<i32>, tensor<128256xf32>, tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) {
+      %k: !k_cache {tf.aliasing_output = 2 : i32},
+      %v: !v_cache {tf.aliasing_output = 3 : i32})
+      -> (tensor<i32>, !last_logits, !k_cache, !v_cache) {
     %first_slot = arith.constant 0 : index
     %tokens = stablehlo.reshape %token : (tensor<i32>) -> tensor<1xi32>
     %position_value = tensor.extract %position[] : tensor<i32>
@@ -67,214 +141,248 @@ module @decode {
     %layer15_index = arith.constant 15 : index
     %layer15 = util.optimization_barrier %layer15_index : index
 
-    %cos, %sin = call @rotary_angles(%positions) : (tensor<1xi32>) -> (tensor<1x2x32xf32>, tensor<1x2x32xf32>)
+    %cos, %sin = call @rotary_angles(%positions) : (!tokens) -> (!angle, !angle)
     %past_each = stablehlo.broadcast_in_dim %positions, dims = [0] : (tensor<1xi32>) -> tensor<1x8xi32>
-    %past = stablehlo.reshape %past_each : (tensor<1x8xi32>) -> tensor<8xi32>
-    %x0 = call @embedding(%embed, %tokens) : (tensor<8016x1024x16x2xbf16>, tensor<1xi32>) -> tensor<1x2048xf32>
+    %past = stablehlo.reshape %past_each : (tensor<1x8xi32>) -> !pasts
+    %x0 = call @embedding(%embed, %tokens) : (!embed, !tokens) -> !hidden
 
-    %x1, %new_k0, %new_v0 = call @layer(%x0, %layer0_attn_norm, %layer0_qkv, %layer0_o, %layer0_mlp_norm, %layer0_gate_up, %layer0_down, %layer0, %first_slot, %cos, %sin, %past, %blocks, %k, %v)
-        : (tensor<1x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<1x2x32xf32>, tensor<1x2x32xf32>, tensor<8xi32>, index, tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) -> (tensor<1x2048xf32>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x1x64xbf16>)
-    %x2, %new_k1, %new_v1 = call @layer(%x1, %layer1_attn_norm, %layer1_qkv, %layer1_o, %layer1_mlp_norm, %layer1_gate_up, %layer1_down, %layer1, %first_slot, %cos, %sin, %past, %blocks, %k, %v)
-        : (tensor<1x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<1x2x32xf32>, tensor<1x2x32xf32>, tensor<8xi32>, index, tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) -> (tensor<1x2048xf32>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x1x64xbf16>)
-    %x3, %new_k2, %new_v2 = call @layer(%x2, %layer2_attn_norm, %layer2_qkv, %layer2_o, %layer2_mlp_norm, %layer2_gate_up, %layer2_down, %layer2, %first_slot, %cos, %sin, %past, %blocks, %k, %v)
-        : (tensor<1x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<1x2x32xf32>, tensor<1x2x32xf32>, tensor<8xi32>, index, tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) -> (tensor<1x2048xf32>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x1x64xbf16>)
-    %x4, %new_k3, %new_v3 = call @layer(%x3, %layer3_attn_norm, %layer3_qkv, %layer3_o, %layer3_mlp_norm, %layer3_gate_up, %layer3_down, %layer3, %first_slot, %cos, %sin, %past, %blocks, %k, %v)
-        : (tensor<1x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<1x2x32xf32>, tensor<1x2x32xf32>, tensor<8xi32>, index, tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) -> (tensor<1x2048xf32>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x1x64xbf16>)
-    %x5, %new_k4, %new_v4 = call @layer(%x4, %layer4_attn_norm, %layer4_qkv, %layer4_o, %layer4_mlp_norm, %layer4_gate_up, %layer4_down, %layer4, %first_slot, %cos, %sin, %past, %blocks, %k, %v)
-        : (tensor<1x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<1x2x32xf32>, tensor<1x2x32xf32>, tensor<8xi32>, index, tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) -> (tensor<1x2048xf32>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x1x64xbf16>)
-    %x6, %new_k5, %new_v5 = call @layer(%x5, %layer5_attn_norm, %layer5_qkv, %layer5_o, %layer5_mlp_norm, %layer5_gate_up, %layer5_down, %layer5, %first_slot, %cos, %sin, %past, %blocks, %k, %v)
-        : (tensor<1x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<1x2x32xf32>, tensor<1x2x32xf32>, tensor<8xi32>, index, tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) -> (tensor<1x2048xf32>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x1x64xbf16>)
-    %x7, %new_k6, %new_v6 = call @layer(%x6, %layer6_attn_norm, %layer6_qkv, %layer6_o, %layer6_mlp_norm, %layer6_gate_up, %layer6_down, %layer6, %first_slot, %cos, %sin, %past, %blocks, %k, %v)
-        : (tensor<1x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<1x2x32xf32>, tensor<1x2x32xf32>, tensor<8xi32>, index, tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) -> (tensor<1x2048xf32>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x1x64xbf16>)
-    %x8, %new_k7, %new_v7 = call @layer(%x7, %layer7_attn_norm, %layer7_qkv, %layer7_o, %layer7_mlp_norm, %layer7_gate_up, %layer7_down, %layer7, %first_slot, %cos, %sin, %past, %blocks, %k, %v)
-        : (tensor<1x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<1x2x32xf32>, tensor<1x2x32xf32>, tensor<8xi32>, index, tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) -> (tensor<1x2048xf32>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x1x64xbf16>)
-    %x9, %new_k8, %new_v8 = call @layer(%x8, %layer8_attn_norm, %layer8_qkv, %layer8_o, %layer8_mlp_norm, %layer8_gate_up, %layer8_down, %layer8, %first_slot, %cos, %sin, %past, %blocks, %k, %v)
-        : (tensor<1x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<1x2x32xf32>, tensor<1x2x32xf32>, tensor<8xi32>, index, tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) -> (tensor<1x2048xf32>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x1x64xbf16>)
-    %x10, %new_k9, %new_v9 = call @layer(%x9, %layer9_attn_norm, %layer9_qkv, %layer9_o, %layer9_mlp_norm, %layer9_gate_up, %layer9_down, %layer9, %first_slot, %cos, %sin, %past, %blocks, %k, %v)
-        : (tensor<1x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<1x2x32xf32>, tensor<1x2x32xf32>, tensor<8xi32>, index, tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) -> (tensor<1x2048xf32>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x1x64xbf16>)
-    %x11, %new_k10, %new_v10 = call @layer(%x10, %layer10_attn_norm, %layer10_qkv, %layer10_o, %layer10_mlp_norm, %layer10_gate_up, %layer10_down, %layer10, %first_slot, %cos, %sin, %past, %blocks, %k, %v)
-        : (tensor<1x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<1x2x32xf32>, tensor<1x2x32xf32>, tensor<8xi32>, index, tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) -> (tensor<1x2048xf32>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x1x64xbf16>)
-    %x12, %new_k11, %new_v11 = call @layer(%x11, %layer11_attn_norm, %layer11_qkv, %layer11_o, %layer11_mlp_norm, %layer11_gate_up, %layer11_down, %layer11, %first_slot, %cos, %sin, %past, %blocks, %k, %v)
-        : (tensor<1x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<1x2x32xf32>, tensor<1x2x32xf32>, tensor<8xi32>, index, tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) -> (tensor<1x2048xf32>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x1x64xbf16>)
-    %x13, %new_k12, %new_v12 = call @layer(%x12, %layer12_attn_norm, %layer12_qkv, %layer12_o, %layer12_mlp_norm, %layer12_gate_up, %layer12_down, %layer12, %first_slot, %cos, %sin, %past, %blocks, %k, %v)
-        : (tensor<1x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<1x2x32xf32>, tensor<1x2x32xf32>, tensor<8xi32>, index, tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) -> (tensor<1x2048xf32>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x1x64xbf16>)
-    %x14, %new_k13, %new_v13 = call @layer(%x13, %layer13_attn_norm, %layer13_qkv, %layer13_o, %layer13_mlp_norm, %layer13_gate_up, %layer13_down, %layer13, %first_slot, %cos, %sin, %past, %blocks, %k, %v)
-        : (tensor<1x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<1x2x32xf32>, tensor<1x2x32xf32>, tensor<8xi32>, index, tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) -> (tensor<1x2048xf32>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x1x64xbf16>)
-    %x15, %new_k14, %new_v14 = call @layer(%x14, %layer14_attn_norm, %layer14_qkv, %layer14_o, %layer14_mlp_norm, %layer14_gate_up, %layer14_down, %layer14, %first_slot, %cos, %sin, %past, %blocks, %k, %v)
-        : (tensor<1x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<1x2x32xf32>, tensor<1x2x32xf32>, tensor<8xi32>, index, tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) -> (tensor<1x2048xf32>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x1x64xbf16>)
-    %x16, %new_k15, %new_v15 = call @layer(%x15, %layer15_attn_norm, %layer15_qkv, %layer15_o, %layer15_mlp_norm, %layer15_gate_up, %layer15_down, %layer15, %first_slot, %cos, %sin, %past, %blocks, %k, %v)
-        : (tensor<1x2048xf32>, tensor<2048xbf16>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, tensor<2048xbf16>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>, index, index, tensor<1x2x32xf32>, tensor<1x2x32xf32>, tensor<8xi32>, index, tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) -> (tensor<1x2048xf32>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x1x64xbf16>)
+    %x1, %new_k0, %new_v0 = call @layer(
+        %x0, %layer0_attn_norm, %layer0_qkv, %layer0_o, %layer0_mlp_norm, %layer0_gate_up, %layer0_down, %layer0,
+        %first_slot, %cos, %sin, %past, %blocks, %k, %v)
+        : (!hidden, !norm, !qkv, !o, !norm, !gate_up, !down, index, index, !angle, !angle, !pasts, index, !k_cache,
+           !v_cache)
+        -> (!hidden, !new_k, !new_v)
+    %x2, %new_k1, %new_v1 = call @layer(
+        %x1, %layer1_attn_norm, %layer1_qkv, %layer1_o, %layer1_mlp_norm, %layer1_gate_up, %layer1_down, %layer1,
+        %first_slot, %cos, %sin, %past, %blocks, %k, %v)
+        : (!hidden, !norm, !qkv, !o, !norm, !gate_up, !down, index, index, !angle, !angle, !pasts, index, !k_cache,
+           !v_cache)
+        -> (!hidden, !new_k, !new_v)
+    %x3, %new_k2, %new_v2 = call @layer(
+        %x2, %layer2_attn_norm, %layer2_qkv, %layer2_o, %layer2_mlp_norm, %layer2_gate_up, %layer2_down, %layer2,
+        %first_slot, %cos, %sin, %past, %blocks, %k, %v)
+        : (!hidden, !norm, !qkv, !o, !norm, !gate_up, !down, index, index, !angle, !angle, !pasts, index, !k_cache,
+           !v_cache)
+        -> (!hidden, !new_k, !new_v)
+    %x4, %new_k3, %new_v3 = call @layer(
+        %x3, %layer3_attn_norm, %layer3_qkv, %layer3_o, %layer3_mlp_norm, %layer3_gate_up, %layer3_down, %layer3,
+        %first_slot, %cos, %sin, %past, %blocks, %k, %v)
+        : (!hidden, !norm, !qkv, !o, !norm, !gate_up, !down, index, index, !angle, !angle, !pasts, index, !k_cache,
+           !v_cache)
+        -> (!hidden, !new_k, !new_v)
+    %x5, %new_k4, %new_v4 = call @layer(
+        %x4, %layer4_attn_norm, %layer4_qkv, %layer4_o, %layer4_mlp_norm, %layer4_gate_up, %layer4_down, %layer4,
+        %first_slot, %cos, %sin, %past, %blocks, %k, %v)
+        : (!hidden, !norm, !qkv, !o, !norm, !gate_up, !down, index, index, !angle, !angle, !pasts, index, !k_cache,
+           !v_cache)
+        -> (!hidden, !new_k, !new_v)
+    %x6, %new_k5, %new_v5 = call @layer(
+        %x5, %layer5_attn_norm, %layer5_qkv, %layer5_o, %layer5_mlp_norm, %layer5_gate_up, %layer5_down, %layer5,
+        %first_slot, %cos, %sin, %past, %blocks, %k, %v)
+        : (!hidden, !norm, !qkv, !o, !norm, !gate_up, !down, index, index, !angle, !angle, !pasts, index, !k_cache,
+           !v_cache)
+        -> (!hidden, !new_k, !new_v)
+    %x7, %new_k6, %new_v6 = call @layer(
+        %x6, %layer6_attn_norm, %layer6_qkv, %layer6_o, %layer6_mlp_norm, %layer6_gate_up, %layer6_down, %layer6,
+        %first_slot, %cos, %sin, %past, %blocks, %k, %v)
+        : (!hidden, !norm, !qkv, !o, !norm, !gate_up, !down, index, index, !angle, !angle, !pasts, index, !k_cache,
+           !v_cache)
+        -> (!hidden, !new_k, !new_v)
+    %x8, %new_k7, %new_v7 = call @layer(
+        %x7, %layer7_attn_norm, %layer7_qkv, %layer7_o, %layer7_mlp_norm, %layer7_gate_up, %layer7_down, %layer7,
+        %first_slot, %cos, %sin, %past, %blocks, %k, %v)
+        : (!hidden, !norm, !qkv, !o, !norm, !gate_up, !down, index, index, !angle, !angle, !pasts, index, !k_cache,
+           !v_cache)
+        -> (!hidden, !new_k, !new_v)
+    %x9, %new_k8, %new_v8 = call @layer(
+        %x8, %layer8_attn_norm, %layer8_qkv, %layer8_o, %layer8_mlp_norm, %layer8_gate_up, %layer8_down, %layer8,
+        %first_slot, %cos, %sin, %past, %blocks, %k, %v)
+        : (!hidden, !norm, !qkv, !o, !norm, !gate_up, !down, index, index, !angle, !angle, !pasts, index, !k_cache,
+           !v_cache)
+        -> (!hidden, !new_k, !new_v)
+    %x10, %new_k9, %new_v9 = call @layer(
+        %x9, %layer9_attn_norm, %layer9_qkv, %layer9_o, %layer9_mlp_norm, %layer9_gate_up, %layer9_down, %layer9,
+        %first_slot, %cos, %sin, %past, %blocks, %k, %v)
+        : (!hidden, !norm, !qkv, !o, !norm, !gate_up, !down, index, index, !angle, !angle, !pasts, index, !k_cache,
+           !v_cache)
+        -> (!hidden, !new_k, !new_v)
+    %x11, %new_k10, %new_v10 = call @layer(
+        %x10, %layer10_attn_norm, %layer10_qkv, %layer10_o, %layer10_mlp_norm, %layer10_gate_up, %layer10_down,
+        %layer10, %first_slot, %cos, %sin, %past, %blocks, %k, %v)
+        : (!hidden, !norm, !qkv, !o, !norm, !gate_up, !down, index, index, !angle, !angle, !pasts, index, !k_cache,
+           !v_cache)
+        -> (!hidden, !new_k, !new_v)
+    %x12, %new_k11, %new_v11 = call @layer(
+        %x11, %layer11_attn_norm, %layer11_qkv, %layer11_o, %layer11_mlp_norm, %layer11_gate_up, %layer11_down,
+        %layer11, %first_slot, %cos, %sin, %past, %blocks, %k, %v)
+        : (!hidden, !norm, !qkv, !o, !norm, !gate_up, !down, index, index, !angle, !angle, !pasts, index, !k_cache,
+           !v_cache)
+        -> (!hidden, !new_k, !new_v)
+    %x13, %new_k12, %new_v12 = call @layer(
+        %x12, %layer12_attn_norm, %layer12_qkv, %layer12_o, %layer12_mlp_norm, %layer12_gate_up, %layer12_down,
+        %layer12, %first_slot, %cos, %sin, %past, %blocks, %k, %v)
+        : (!hidden, !norm, !qkv, !o, !norm, !gate_up, !down, index, index, !angle, !angle, !pasts, index, !k_cache,
+           !v_cache)
+        -> (!hidden, !new_k, !new_v)
+    %x14, %new_k13, %new_v13 = call @layer(
+        %x13, %layer13_attn_norm, %layer13_qkv, %layer13_o, %layer13_mlp_norm, %layer13_gate_up, %layer13_down,
+        %layer13, %first_slot, %cos, %sin, %past, %blocks, %k, %v)
+        : (!hidden, !norm, !qkv, !o, !norm, !gate_up, !down, index, index, !angle, !angle, !pasts, index, !k_cache,
+           !v_cache)
+        -> (!hidden, !new_k, !new_v)
+    %x15, %new_k14, %new_v14 = call @layer(
+        %x14, %layer14_attn_norm, %layer14_qkv, %layer14_o, %layer14_mlp_norm, %layer14_gate_up, %layer14_down,
+        %layer14, %first_slot, %cos, %sin, %past, %blocks, %k, %v)
+        : (!hidden, !norm, !qkv, !o, !norm, !gate_up, !down, index, index, !angle, !angle, !pasts, index, !k_cache,
+           !v_cache)
+        -> (!hidden, !new_k, !new_v)
+    %x16, %new_k15, %new_v15 = call @layer(
+        %x15, %layer15_attn_norm, %layer15_qkv, %layer15_o, %layer15_mlp_norm, %layer15_gate_up, %layer15_down,
+        %layer15, %first_slot, %cos, %sin, %past, %blocks, %k, %v)
+        : (!hidden, !norm, !qkv, !o, !norm, !gate_up, !down, index, index, !angle, !angle, !pasts, index, !k_cache,
+           !v_cache)
+        -> (!hidden, !new_k, !new_v)
 
-    %normed = call @rms_norm(%x16, %final_norm) : (tensor<1x2048xf32>, tensor<2048xbf16>) -> tensor<1x2048xf32>
-    %row_logits = call @head(%normed, %embed) : (tensor<1x2048xf32>, tensor<8016x1024x16x2xbf16>) -> tensor<1x128256xf32>
-    %row_next = call @argmax(%row_logits) : (tensor<1x128256xf32>) -> tensor<1xi32>
+    %normed = call @rms_norm(%x16, %final_norm) : (!hidden, !norm) -> !hidden
+    %row_logits = call @head(%normed, %embed) : (!hidden, !embed) -> !logits
+    %row_next = call @argmax(%row_logits) : (!logits) -> !next
     %next = stablehlo.reshape %row_next : (tensor<1xi32>) -> tensor<i32>
-    %logits = stablehlo.reshape %row_logits : (tensor<1x128256xf32>) -> tensor<128256xf32>
+    %logits = stablehlo.reshape %row_logits : (!logits) -> !last_logits
 
-    %k_out, %v_out = call @cache_write(%k, %v,
-        %new_k0, %new_k1, %new_k2, %new_k3, %new_k4, %new_k5, %new_k6, %new_k7, %new_k8, %new_k9, %new_k10, %new_k11, %new_k12, %new_k13, %new_k14, %new_k15,
-        %new_v0, %new_v1, %new_v2, %new_v3, %new_v4, %new_v5, %new_v6, %new_v7, %new_v8, %new_v9, %new_v10, %new_v11, %new_v12, %new_v13, %new_v14, %new_v15,
-        %position)
-        : (tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>,
-        tensor<1x1x8x64x1xbf16>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x64x1xbf16>,
-        tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>,
-        tensor<i32>) -> (tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>)
-    return %next, %logits, %k_out, %v_out : tensor<i32>, tensor<128256xf32>, tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>
+    %k_out, %v_out = call @cache_write(
+        %k, %v, %new_k0, %new_k1, %new_k2, %new_k3, %new_k4, %new_k5, %new_k6, %new_k7, %new_k8, %new_k9, %new_k10,
+        %new_k11, %new_k12, %new_k13, %new_k14, %new_k15, %new_v0, %new_v1, %new_v2, %new_v3, %new_v4, %new_v5,
+        %new_v6, %new_v7, %new_v8, %new_v9, %new_v10, %new_v11, %new_v12, %new_v13, %new_v14, %new_v15, %position)
+        : (!k_cache, !v_cache, !new_k, !new_k, !new_k, !new_k, !new_k, !new_k, !new_k, !new_k, !new_k, !new_k,
+           !new_k, !new_k, !new_k, !new_k, !new_k, !new_k, !new_v, !new_v, !new_v, !new_v, !new_v, !new_v, !new_v,
+           !new_v, !new_v, !new_v, !new_v, !new_v, !new_v, !new_v, !new_v, !new_v, tensor<i32>)
+        -> (!k_cache, !v_cache)
+    return %next, %logits, %k_out, %v_out : tensor<i32>, !last_logits, !k_cache, !v_cache
   }
 
-  // Row `token` of the table for each token: row token mod 16 of tile token / 16.
-  func.func private @embedding(%table: tensor<8016x1024x16x2xbf16>, %tokens: tensor<1xi32>) -> tensor<1x2048xf32> {
-    %n = stablehlo.constant dense<16> : tensor<1xi32>
-    %tile = stablehlo.divide %tokens, %n : tensor<1xi32>
-    %row = stablehlo.remainder %tokens, %n : tensor<1xi32>
-    %tiles = stablehlo.reshape %tile : (tensor<1xi32>) -> tensor<1x1xi32>
-    %rows = stablehlo.reshape %row : (tensor<1xi32>) -> tensor<1x1xi32>
-    %at = stablehlo.concatenate %tiles, %rows, dim = 1 : (tensor<1x1xi32>, tensor<1x1xi32>) -> tensor<1x2xi32>
-    %found = "stablehlo.gather"(%table, %at) <{
-        dimension_numbers = #stablehlo.gather<offset_dims = [1, 2, 3, 4], start_index_map = [0, 2], index_vector_dim = 1>,
-        slice_sizes = array<i64: 1, 1024, 1, 2>, indices_are_sorted = false}>
-        : (tensor<8016x1024x16x2xbf16>, tensor<1x2xi32>) -> tensor<1x1x1024x1x2xbf16>
-    %padded = stablehlo.reshape %found : (tensor<1x1x1024x1x2xbf16>) -> tensor<1x2048xbf16>
-    %x = stablehlo.convert %padded : (tensor<1x2048xbf16>) -> tensor<1x2048xf32>
-    return %x : tensor<1x2048xf32>
+  // x + attention(norm(x)), then x + mlp(norm(x)).
+  func.func private @layer(
+      %x: !hidden, %attn_norm: !norm, %qkv: !qkv, %o: !o, %mlp_norm: !norm, %gate_up: !gate_up, %down: !down,
+      %layer: index, %first_slot: index, %cos: !angle, %sin: !angle, %past: !pasts, %blocks: index,
+      %k_cache: !k_cache, %v_cache: !v_cache)
+      -> (!hidden, !new_k, !new_v) {
+    %x_normed = call @rms_norm(%x, %attn_norm) : (!hidden, !norm) -> !hidden
+    %attended, %new_k, %new_v = call @attention(
+        %x_normed, %qkv, %o, %layer, %first_slot, %cos, %sin, %past, %blocks, %k_cache, %v_cache)
+        : (!hidden, !qkv, !o, index, index, !angle, !angle, !pasts, index, !k_cache, !v_cache)
+        -> (!hidden, !new_k, !new_v)
+    %x_mid = stablehlo.add %x, %attended : !hidden
+    %mid_normed = call @rms_norm(%x_mid, %mlp_norm) : (!hidden, !norm) -> !hidden
+    %fed = call @mlp(%mid_normed, %gate_up, %down) : (!hidden, !gate_up, !down) -> !hidden
+    %y = stablehlo.add %x_mid, %fed : !hidden
+    return %y, %new_k, %new_v : !hidden, !new_k, !new_v
   }
 
   // x / sqrt(mean(x²) + eps) · weight, in f32.
-  func.func private @rms_norm(%x: tensor<1x2048xf32>, %weight: tensor<2048xbf16>) -> tensor<1x2048xf32> {
+  func.func private @rms_norm(%x: !hidden, %weight: !norm) -> !hidden {
     %zero = stablehlo.constant dense<0.0> : tensor<f32>
-    %size = stablehlo.constant dense<2048.0> : tensor<1x1xf32>
-    %eps = stablehlo.constant dense<1.0e-05> : tensor<1x1xf32>
-    %square = stablehlo.multiply %x, %x : tensor<1x2048xf32>
-    %sum = stablehlo.reduce(%square init: %zero) applies stablehlo.add across dimensions = [1] : (tensor<1x2048xf32>, tensor<f32>) -> tensor<1xf32>
-    %sums = stablehlo.reshape %sum : (tensor<1xf32>) -> tensor<1x1xf32>
-    %mean = stablehlo.divide %sums, %size : tensor<1x1xf32>
-    %shifted = stablehlo.add %mean, %eps : tensor<1x1xf32>
-    %scale = stablehlo.rsqrt %shifted : tensor<1x1xf32>
-    %scales = stablehlo.broadcast_in_dim %scale, dims = [0, 1] : (tensor<1x1xf32>) -> tensor<1x2048xf32>
-    %normed = stablehlo.multiply %x, %scales : tensor<1x2048xf32>
-    %weight_f32 = stablehlo.convert %weight : (tensor<2048xbf16>) -> tensor<2048xf32>
-    %weights = stablehlo.broadcast_in_dim %weight_f32, dims = [1] : (tensor<2048xf32>) -> tensor<1x2048xf32>
-    %y = stablehlo.multiply %normed, %weights : tensor<1x2048xf32>
-    return %y : tensor<1x2048xf32>
+    %size = stablehlo.constant dense<2048.0> : !column
+    %eps = stablehlo.constant dense<1.0e-05> : !column
+    %square = stablehlo.multiply %x, %x : !hidden
+    %sum = stablehlo.reduce(%square init: %zero) applies stablehlo.add across dimensions = [1]
+        : (!hidden, tensor<f32>) -> !each_row
+    %sums = stablehlo.reshape %sum : (!each_row) -> !column
+    %mean = stablehlo.divide %sums, %size : !column
+    %shifted = stablehlo.add %mean, %eps : !column
+    %scale = stablehlo.rsqrt %shifted : !column
+    %scales = stablehlo.broadcast_in_dim %scale, dims = [0, 1] : (!column) -> !hidden
+    %normed = stablehlo.multiply %x, %scales : !hidden
+    %weight_f32 = stablehlo.convert %weight : (!norm) -> !norm_f32
+    %weights = stablehlo.broadcast_in_dim %weight_f32, dims = [1] : (!norm_f32) -> !hidden
+    %y = stablehlo.multiply %normed, %weights : !hidden
+    return %y : !hidden
   }
-
-  // cos and ∓sin of position · frequency, laid over a head's two halves: [rows, 2, head_dim / 2].
-  func.func private @rotary_angles(%positions: tensor<1xi32>) -> (tensor<1x2x32xf32>, tensor<1x2x32xf32>) {
-    // theta^(-2i / head_dim), theta 500000, llama3 scaling by 32: radians a position
-    %frequency = stablehlo.constant dense<[1.0, 0.6636012, 0.4403666, 0.29222783, 0.19392274, 0.12868737, 0.0853971, 0.056669623, 0.03760603, 0.024955409, 0.01656044, 0.010989528, 0.0072926646, 0.0048394212, 0.003211446, 0.0012905479, 0.0004295568, 9.708288e-05, 1.9461639e-05, 1.29147675e-05, 8.570256e-06, 5.6872323e-06, 3.7740542e-06, 2.5044671e-06, 1.6619674e-06, 1.1028836e-06, 7.31875e-07, 4.856731e-07, 3.222933e-07, 2.1387423e-07, 1.419272e-07, 9.4183065e-08]> : tensor<32xf32>
-    %sign = stablehlo.constant dense<[-1.0, 1.0]> : tensor<2xf32>
-    %position = stablehlo.convert %positions : (tensor<1xi32>) -> tensor<1xf32>
-    %by_row = stablehlo.broadcast_in_dim %position, dims = [0] : (tensor<1xf32>) -> tensor<1x32xf32>
-    %by_pair = stablehlo.broadcast_in_dim %frequency, dims = [1] : (tensor<32xf32>) -> tensor<1x32xf32>
-    %angle = stablehlo.multiply %by_row, %by_pair : tensor<1x32xf32>
-    %cos_half = stablehlo.cosine %angle : tensor<1x32xf32>
-    %sin_half = stablehlo.sine %angle : tensor<1x32xf32>
-    %cos = stablehlo.broadcast_in_dim %cos_half, dims = [0, 2] : (tensor<1x32xf32>) -> tensor<1x2x32xf32>
-    %sin_both = stablehlo.broadcast_in_dim %sin_half, dims = [0, 2] : (tensor<1x32xf32>) -> tensor<1x2x32xf32>
-    %signs = stablehlo.broadcast_in_dim %sign, dims = [1] : (tensor<2xf32>) -> tensor<1x2x32xf32>
-    %sin = stablehlo.multiply %sin_both, %signs : tensor<1x2x32xf32>
-    return %cos, %sin : tensor<1x2x32xf32>, tensor<1x2x32xf32>
-  }
-
-  // Each head's halves (a, b) turned by the angle: (a·cos - b·sin, b·cos + a·sin).
-  func.func private @rotary_q(%x: tensor<1x2048xf32>, %cos: tensor<1x2x32xf32>, %sin: tensor<1x2x32xf32>) -> tensor<1x2048xf32> {
-    %halves = stablehlo.reshape %x : (tensor<1x2048xf32>) -> tensor<1x32x2x32xf32>
-    %swapped = stablehlo.reverse %halves, dims = [2] : tensor<1x32x2x32xf32>
-    %cos_all = stablehlo.broadcast_in_dim %cos, dims = [0, 2, 3] : (tensor<1x2x32xf32>) -> tensor<1x32x2x32xf32>
-    %sin_all = stablehlo.broadcast_in_dim %sin, dims = [0, 2, 3] : (tensor<1x2x32xf32>) -> tensor<1x32x2x32xf32>
-    %kept = stablehlo.multiply %halves, %cos_all : tensor<1x32x2x32xf32>
-    %crossed = stablehlo.multiply %swapped, %sin_all : tensor<1x32x2x32xf32>
-    %turned = stablehlo.add %kept, %crossed : tensor<1x32x2x32xf32>
-    %y = stablehlo.reshape %turned : (tensor<1x32x2x32xf32>) -> tensor<1x2048xf32>
-    return %y : tensor<1x2048xf32>
-  }
-  func.func private @rotary_k(%x: tensor<1x512xf32>, %cos: tensor<1x2x32xf32>, %sin: tensor<1x2x32xf32>) -> tensor<1x512xf32> {
-    %halves = stablehlo.reshape %x : (tensor<1x512xf32>) -> tensor<1x8x2x32xf32>
-    %swapped = stablehlo.reverse %halves, dims = [2] : tensor<1x8x2x32xf32>
-    %cos_all = stablehlo.broadcast_in_dim %cos, dims = [0, 2, 3] : (tensor<1x2x32xf32>) -> tensor<1x8x2x32xf32>
-    %sin_all = stablehlo.broadcast_in_dim %sin, dims = [0, 2, 3] : (tensor<1x2x32xf32>) -> tensor<1x8x2x32xf32>
-    %kept = stablehlo.multiply %halves, %cos_all : tensor<1x8x2x32xf32>
-    %crossed = stablehlo.multiply %swapped, %sin_all : tensor<1x8x2x32xf32>
-    %turned = stablehlo.add %kept, %crossed : tensor<1x8x2x32xf32>
-    %y = stablehlo.reshape %turned : (tensor<1x8x2x32xf32>) -> tensor<1x512xf32>
-    return %y : tensor<1x512xf32>
-  }
-
 
   // Softmax over two parts: the cached keys and the step's own, joined by a common maximum.
   // Returns the new keys and values too; the step writes all layers' at once.
   func.func private @attention(
-      %x: tensor<1x2048xf32>, %qkv: tensor<192x1024x16x2xbf16>, %o: tensor<128x1024x16x2xbf16>,
-      %layer: index, %first_slot: index, %cos: tensor<1x2x32xf32>, %sin: tensor<1x2x32xf32>, %past: tensor<8xi32>, %blocks: index,
-      %k_cache: tensor<16x8x8x32x64x64xbf16>, %v_cache: tensor<16x8x8x32x64x64xbf16>)
-      -> (tensor<1x2048xf32>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x1x64xbf16>) {
+      %x: !hidden, %qkv: !qkv, %o: !o, %layer: index, %first_slot: index, %cos: !angle, %sin: !angle,
+      %past: !pasts, %blocks: index, %k_cache: !k_cache, %v_cache: !v_cache)
+      -> (!hidden, !new_k, !new_v) {
     %qkv_flat_in = stablehlo.convert %x : (tensor<1x2048xf32>) -> tensor<1x2048xbf16>
     %qkv_flat_pad = arith.constant 0.0 : bf16
-    %qkv_flat_room = tensor.empty() : tensor<1x1024x1x2xbf16>
-    %qkv_flat_tiles = linalg.pack %qkv_flat_in padding_value(%qkv_flat_pad : bf16) inner_dims_pos = [0, 1] inner_tiles = [1, 2] into %qkv_flat_room : tensor<1x2048xbf16> -> tensor<1x1024x1x2xbf16>
+    %qkv_flat_room = tensor.empty() : !qkv_x_tiles
+    %qkv_flat_tiles = linalg.pack %qkv_flat_in padding_value(%qkv_flat_pad : bf16)
+        inner_dims_pos = [0, 1] inner_tiles = [1, 2] into %qkv_flat_room : tensor<1x2048xbf16> -> !qkv_x_tiles
     %qkv_flat_zero = arith.constant 0.0 : f32
-    %qkv_flat_empty = tensor.empty() : tensor<1x192x1x16xf32>
-    %qkv_flat_zeros = linalg.fill ins(%qkv_flat_zero : f32) outs(%qkv_flat_empty : tensor<1x192x1x16xf32>) -> tensor<1x192x1x16xf32>
-    %qkv_flat_sums = linalg.mmt4d ins(%qkv_flat_tiles, %qkv : tensor<1x1024x1x2xbf16>, tensor<192x1024x16x2xbf16>) outs(%qkv_flat_zeros : tensor<1x192x1x16xf32>) -> tensor<1x192x1x16xf32>
+    %qkv_flat_empty = tensor.empty() : !qkv_y_tiles
+    %qkv_flat_zeros = linalg.fill ins(%qkv_flat_zero : f32) outs(%qkv_flat_empty : !qkv_y_tiles) -> !qkv_y_tiles
+    %qkv_flat_sums = linalg.mmt4d ins(%qkv_flat_tiles, %qkv : !qkv_x_tiles, tensor<192x1024x16x2xbf16>)
+        outs(%qkv_flat_zeros : !qkv_y_tiles) -> !qkv_y_tiles
     %qkv_flat_flat = tensor.empty() : tensor<1x3072xf32>
-    %qkv_flat = linalg.unpack %qkv_flat_sums inner_dims_pos = [0, 1] inner_tiles = [1, 16] into %qkv_flat_flat : tensor<1x192x1x16xf32> -> tensor<1x3072xf32>
+    %qkv_flat = linalg.unpack %qkv_flat_sums inner_dims_pos = [0, 1] inner_tiles = [1, 16]
+        into %qkv_flat_flat : !qkv_y_tiles -> tensor<1x3072xf32>
     %q_of_all = stablehlo.reshape %qkv_flat : (tensor<1x3072xf32>) -> tensor<1x48x2x32xf32>
     %q_part = stablehlo.slice %q_of_all [0:1, 0:32, 0:2, 0:32] : (tensor<1x48x2x32xf32>) -> tensor<1x32x2x32xf32>
-    %q_flat = stablehlo.reshape %q_part : (tensor<1x32x2x32xf32>) -> tensor<1x2048xf32>
+    %q_flat = stablehlo.reshape %q_part : (tensor<1x32x2x32xf32>) -> !q_row
     %k_of_all = stablehlo.reshape %qkv_flat : (tensor<1x3072xf32>) -> tensor<1x48x2x32xf32>
     %k_part = stablehlo.slice %k_of_all [0:1, 32:40, 0:2, 0:32] : (tensor<1x48x2x32xf32>) -> tensor<1x8x2x32xf32>
-    %k_flat = stablehlo.reshape %k_part : (tensor<1x8x2x32xf32>) -> tensor<1x512xf32>
+    %k_flat = stablehlo.reshape %k_part : (tensor<1x8x2x32xf32>) -> !k_row
     %v_of_all = stablehlo.reshape %qkv_flat : (tensor<1x3072xf32>) -> tensor<1x48x64xf32>
     %v_part = stablehlo.slice %v_of_all [0:1, 40:48, 0:64] : (tensor<1x48x64xf32>) -> tensor<1x8x64xf32>
-    %v_flat = stablehlo.reshape %v_part : (tensor<1x8x64xf32>) -> tensor<1x512xf32>
-    %q_turned = call @rotary_q(%q_flat, %cos, %sin) : (tensor<1x2048xf32>, tensor<1x2x32xf32>, tensor<1x2x32xf32>) -> tensor<1x2048xf32>
-    %k_turned = call @rotary_k(%k_flat, %cos, %sin) : (tensor<1x512xf32>, tensor<1x2x32xf32>, tensor<1x2x32xf32>) -> tensor<1x512xf32>
+    %v_flat = stablehlo.reshape %v_part : (tensor<1x8x64xf32>) -> !k_row
+    %q_turned = call @rotary_q(%q_flat, %cos, %sin) : (!q_row, !angle, !angle) -> !q_row
+    %k_turned = call @rotary_k(%k_flat, %cos, %sin) : (!k_row, !angle, !angle) -> !k_row
 
     // queries [slots, kv_heads, group · new, head_dim], keys and values [slots, kv_heads, new, head_dim]
-    %q_heads = stablehlo.reshape %q_turned : (tensor<1x2048xf32>) -> tensor<1x8x4x64xf32>
-    %k_heads = stablehlo.reshape %k_turned : (tensor<1x512xf32>) -> tensor<1x8x1x64xf32>
-    %v_heads = stablehlo.reshape %v_flat : (tensor<1x512xf32>) -> tensor<1x8x1x64xf32>
-    %scale = stablehlo.constant dense<0.125> : tensor<1x8x4x64xf32>
-    %q_scaled = stablehlo.multiply %q_heads, %scale : tensor<1x8x4x64xf32>
+    %q_heads = stablehlo.reshape %q_turned : (!q_row) -> !q_heads
+    %k_heads = stablehlo.reshape %k_turned : (!k_row) -> !new_heads
+    %v_heads = stablehlo.reshape %v_flat : (!k_row) -> !new_heads
+    %scale = stablehlo.constant dense<0.125> : !q_heads
+    %q_scaled = stablehlo.multiply %q_heads, %scale : !q_heads
     %k_heads_bf16 = stablehlo.convert %k_heads : (tensor<1x8x1x64xf32>) -> tensor<1x8x1x64xbf16>
     %v_heads_bf16 = stablehlo.convert %v_heads : (tensor<1x8x1x64xf32>) -> tensor<1x8x1x64xbf16>
 
     // slots and kv_heads as one dimension b; g: query, n: block, j: position in a block, d: head_dim
-    %q_lanes = stablehlo.reshape %q_scaled : (tensor<1x8x4x64xf32>) -> tensor<8x4x64xf32>
-    %k_new = stablehlo.reshape %k_heads : (tensor<1x8x1x64xf32>) -> tensor<8x1x64xf32>
+    %q_lanes = stablehlo.reshape %q_scaled : (!q_heads) -> !queries
+    %k_new = stablehlo.reshape %k_heads : (!new_heads) -> !new
     %kv_heads = arith.constant 8 : index
     %first = arith.muli %first_slot, %kv_heads : index
-    %k_all = stablehlo.reshape %k_cache : (tensor<16x8x8x32x64x64xbf16>) -> tensor<16x64x32x64x64xbf16>
-    %k_past = tensor.extract_slice %k_all[%layer, %first, 0, 0, 0] [1, 8, %blocks, 64, 64] [1, 1, 1, 1, 1] : tensor<16x64x32x64x64xbf16> to tensor<8x?x64x64xbf16>
-    %v_all = stablehlo.reshape %v_cache : (tensor<16x8x8x32x64x64xbf16>) -> tensor<16x64x32x64x64xbf16>
-    %v_past = tensor.extract_slice %v_all[%layer, %first, 0, 0, 0] [1, 8, %blocks, 64, 64] [1, 1, 1, 1, 1] : tensor<16x64x32x64x64xbf16> to tensor<8x?x64x64xbf16>
+    %k_all = stablehlo.reshape %k_cache : (!k_cache) -> !k_lanes
+    %k_past = tensor.extract_slice %k_all[%layer, %first, 0, 0, 0]
+        [1, 8, %blocks, 64, 64] [1, 1, 1, 1, 1] : !k_lanes to !k_past
+    %v_all = stablehlo.reshape %v_cache : (!v_cache) -> !v_lanes
+    %v_past = tensor.extract_slice %v_all[%layer, %first, 0, 0, 0]
+        [1, 8, %blocks, 64, 64] [1, 1, 1, 1, 1] : !v_lanes to !v_past
 
     %none = arith.constant 0.0 : f32
     %minus_inf = arith.constant 0xFF800000 : f32
     %block_size = arith.constant 64 : index
-    %scores_room = tensor.empty(%blocks) : tensor<8x4x?x64xf32>
-    %scores_none = linalg.fill ins(%none : f32) outs(%scores_room : tensor<8x4x?x64xf32>) -> tensor<8x4x?x64xf32>
+    %scores_room = tensor.empty(%blocks) : !scores
+    %scores_none = linalg.fill ins(%none : f32) outs(%scores_room : !scores) -> !scores
     %scores = linalg.generic {
-        indexing_maps = [affine_map<(b, n, g, j, d) -> (b, g, d)>, affine_map<(b, n, g, j, d) -> (b, n, d, j)>, affine_map<(b, n, g, j, d) -> (b, g, n, j)>],
+        indexing_maps = [
+            affine_map<(b, n, g, j, d) -> (b, g, d)>,
+            affine_map<(b, n, g, j, d) -> (b, n, d, j)>,
+            affine_map<(b, n, g, j, d) -> (b, g, n, j)>],
         iterator_types = ["parallel", "parallel", "parallel", "parallel", "reduction"]}
-        ins(%q_lanes, %k_past : tensor<8x4x64xf32>, tensor<8x?x64x64xbf16>) outs(%scores_none : tensor<8x4x?x64xf32>) {
+        ins(%q_lanes, %k_past : !queries, !k_past) outs(%scores_none : !scores) {
     ^bb0(%query: f32, %key: bf16, %sum: f32):
       %key_f32 = arith.extf %key : bf16 to f32
       %product = arith.mulf %query, %key_f32 : f32
       %next = arith.addf %sum, %product : f32
       linalg.yield %next : f32
-    } -> tensor<8x4x?x64xf32>
+    } -> !scores
 
     // the step's own tokens, and a common maximum
     %own_none = stablehlo.constant dense<0.0> : tensor<f32>
     %own_lowest = stablehlo.constant dense<0xFF800000> : tensor<f32>
-    %k_each = stablehlo.broadcast_in_dim %k_new, dims = [0, 1, 2] : (tensor<8x1x64xf32>) -> tensor<8x4x64xf32>
-    %own_products = stablehlo.multiply %q_lanes, %k_each : tensor<8x4x64xf32>
-    %own_max = stablehlo.reduce(%own_products init: %own_none) applies stablehlo.add across dimensions = [2] : (tensor<8x4x64xf32>, tensor<f32>) -> tensor<8x4xf32>
+    %k_each = stablehlo.broadcast_in_dim %k_new, dims = [0, 1, 2] : (!new) -> !queries
+    %own_products = stablehlo.multiply %q_lanes, %k_each : !queries
+    %own_max = stablehlo.reduce(%own_products init: %own_none) applies stablehlo.add across dimensions = [2]
+        : (!queries, tensor<f32>) -> !each_query
     %max = linalg.generic {
-        indexing_maps = [affine_map<(b, g, n, j) -> (b, g, n, j)>, affine_map<(b, g, n, j) -> (b)>, affine_map<(b, g, n, j) -> (b, g)>],
+        indexing_maps = [
+            affine_map<(b, g, n, j) -> (b, g, n, j)>,
+            affine_map<(b, g, n, j) -> (b)>,
+            affine_map<(b, g, n, j) -> (b, g)>],
         iterator_types = ["parallel", "parallel", "reduction", "reduction"]}
-        ins(%scores, %past : tensor<8x4x?x64xf32>, tensor<8xi32>) outs(%own_max : tensor<8x4xf32>) {
+        ins(%scores, %past : !scores, !pasts) outs(%own_max : !each_query) {
     ^bb0(%score: f32, %cached_end: i32, %highest: f32):
       %n = linalg.index 2 : index
       %j = linalg.index 3 : index
@@ -285,12 +393,16 @@ module @decode {
       %counted = arith.select %is_cached, %score, %minus_inf : f32
       %next = arith.maximumf %highest, %counted : f32
       linalg.yield %next : f32
-    } -> tensor<8x4xf32>
+    } -> !each_query
 
     %weights = linalg.generic {
-        indexing_maps = [affine_map<(b, g, n, j) -> (b, g, n, j)>, affine_map<(b, g, n, j) -> (b)>, affine_map<(b, g, n, j) -> (b, g)>, affine_map<(b, g, n, j) -> (b, g, n, j)>],
+        indexing_maps = [
+            affine_map<(b, g, n, j) -> (b, g, n, j)>,
+            affine_map<(b, g, n, j) -> (b)>,
+            affine_map<(b, g, n, j) -> (b, g)>,
+            affine_map<(b, g, n, j) -> (b, g, n, j)>],
         iterator_types = ["parallel", "parallel", "parallel", "parallel"]}
-        ins(%scores, %past, %max : tensor<8x4x?x64xf32>, tensor<8xi32>, tensor<8x4xf32>) outs(%scores_room : tensor<8x4x?x64xf32>) {
+        ins(%scores, %past, %max : !scores, !pasts, !each_query) outs(%scores_room : !scores) {
     ^bb0(%score: f32, %cached_end: i32, %highest: f32, %unused: f32):
       %n = linalg.index 2 : index
       %j = linalg.index 3 : index
@@ -302,157 +414,240 @@ module @decode {
       %exp = math.exp %below : f32
       %weight = arith.select %is_cached, %exp, %none : f32
       linalg.yield %weight : f32
-    } -> tensor<8x4x?x64xf32>
-    %own_below = stablehlo.subtract %own_max, %max : tensor<8x4xf32>
-    %own_sum = stablehlo.exponential %own_below : tensor<8x4xf32>
-    %own_sums = stablehlo.reshape %own_sum : (tensor<8x4xf32>) -> tensor<1x8x4xf32>
-    %own_weights = stablehlo.broadcast_in_dim %own_sums, dims = [0, 1, 2] : (tensor<1x8x4xf32>) -> tensor<1x8x4x64xf32>
-    %v_each = stablehlo.broadcast_in_dim %v_heads, dims = [0, 1, 2, 3] : (tensor<1x8x1x64xf32>) -> tensor<1x8x4x64xf32>
-    %own_parts = stablehlo.multiply %own_weights, %v_each : tensor<1x8x4x64xf32>
-    %own_out = stablehlo.reshape %own_parts : (tensor<1x8x4x64xf32>) -> tensor<8x4x64xf32>
+    } -> !scores
+    %own_below = stablehlo.subtract %own_max, %max : !each_query
+    %own_sum = stablehlo.exponential %own_below : !each_query
+    %own_sums = stablehlo.reshape %own_sum : (!each_query) -> tensor<1x8x4xf32>
+    %own_weights = stablehlo.broadcast_in_dim %own_sums, dims = [0, 1, 2] : (tensor<1x8x4xf32>) -> !q_heads
+    %v_each = stablehlo.broadcast_in_dim %v_heads, dims = [0, 1, 2, 3] : (!new_heads) -> !q_heads
+    %own_parts = stablehlo.multiply %own_weights, %v_each : !q_heads
+    %own_out = stablehlo.reshape %own_parts : (!q_heads) -> !queries
     %sum = linalg.generic {
-        indexing_maps = [affine_map<(b, g, n, j) -> (b, g, n, j)>, affine_map<(b, g, n, j) -> (b, g)>],
+        indexing_maps = [
+            affine_map<(b, g, n, j) -> (b, g, n, j)>,
+            affine_map<(b, g, n, j) -> (b, g)>],
         iterator_types = ["parallel", "parallel", "reduction", "reduction"]}
-        ins(%weights : tensor<8x4x?x64xf32>) outs(%own_sum : tensor<8x4xf32>) {
+        ins(%weights : !scores) outs(%own_sum : !each_query) {
     ^bb0(%weight: f32, %total: f32):
       %next = arith.addf %total, %weight : f32
       linalg.yield %next : f32
-    } -> tensor<8x4xf32>
+    } -> !each_query
 
     // weighted values block by block, then all blocks and the own together
-    %partial_room = tensor.empty(%blocks) : tensor<8x?x4x64xf32>
-    %partial_none = linalg.fill ins(%none : f32) outs(%partial_room : tensor<8x?x4x64xf32>) -> tensor<8x?x4x64xf32>
+    %partial_room = tensor.empty(%blocks) : !partial
+    %partial_none = linalg.fill ins(%none : f32) outs(%partial_room : !partial) -> !partial
     %partial = linalg.generic {
-        indexing_maps = [affine_map<(b, n, g, d, j) -> (b, g, n, j)>, affine_map<(b, n, g, d, j) -> (b, n, j, d)>, affine_map<(b, n, g, d, j) -> (b, n, g, d)>],
+        indexing_maps = [
+            affine_map<(b, n, g, d, j) -> (b, g, n, j)>,
+            affine_map<(b, n, g, d, j) -> (b, n, j, d)>,
+            affine_map<(b, n, g, d, j) -> (b, n, g, d)>],
         iterator_types = ["parallel", "parallel", "parallel", "parallel", "reduction"]}
-        ins(%weights, %v_past : tensor<8x4x?x64xf32>, tensor<8x?x64x64xbf16>) outs(%partial_none : tensor<8x?x4x64xf32>) {
+        ins(%weights, %v_past : !scores, !v_past) outs(%partial_none : !partial) {
     ^bb0(%weight: f32, %value: bf16, %sum_in: f32):
       %value_f32 = arith.extf %value : bf16 to f32
       %product = arith.mulf %weight, %value_f32 : f32
       %next = arith.addf %sum_in, %product : f32
       linalg.yield %next : f32
-    } -> tensor<8x?x4x64xf32>
+    } -> !partial
     %weighted = linalg.generic {
-        indexing_maps = [affine_map<(b, g, d, n) -> (b, n, g, d)>, affine_map<(b, g, d, n) -> (b, g, d)>],
+        indexing_maps = [
+            affine_map<(b, g, d, n) -> (b, n, g, d)>,
+            affine_map<(b, g, d, n) -> (b, g, d)>],
         iterator_types = ["parallel", "parallel", "parallel", "reduction"]}
-        ins(%partial : tensor<8x?x4x64xf32>) outs(%own_out : tensor<8x4x64xf32>) {
+        ins(%partial : !partial) outs(%own_out : !queries) {
     ^bb0(%part: f32, %total: f32):
       %next = arith.addf %total, %part : f32
       linalg.yield %next : f32
-    } -> tensor<8x4x64xf32>
-    %sums = stablehlo.broadcast_in_dim %sum, dims = [0, 1] : (tensor<8x4xf32>) -> tensor<8x4x64xf32>
-    %lanes_out = stablehlo.divide %weighted, %sums : tensor<8x4x64xf32>
-    %heads_out = stablehlo.reshape %lanes_out : (tensor<8x4x64xf32>) -> tensor<1x8x4x64xf32>
+    } -> !queries
+    %sums = stablehlo.broadcast_in_dim %sum, dims = [0, 1] : (!each_query) -> !queries
+    %lanes_out = stablehlo.divide %weighted, %sums : !queries
+    %heads_out = stablehlo.reshape %lanes_out : (!queries) -> !q_heads
 
-    %flat_out = stablehlo.reshape %heads_out : (tensor<1x8x4x64xf32>) -> tensor<1x2048xf32>
-    %new_k = stablehlo.reshape %k_heads_bf16 : (tensor<1x8x1x64xbf16>) -> tensor<1x1x8x64x1xbf16>
-    %new_v = stablehlo.reshape %v_heads_bf16 : (tensor<1x8x1x64xbf16>) -> tensor<1x1x8x1x64xbf16>
+    %flat_out = stablehlo.reshape %heads_out : (!q_heads) -> !q_row
+    %new_k = stablehlo.reshape %k_heads_bf16 : (tensor<1x8x1x64xbf16>) -> !new_k
+    %new_v = stablehlo.reshape %v_heads_bf16 : (tensor<1x8x1x64xbf16>) -> !new_v
     %y_in = stablehlo.convert %flat_out : (tensor<1x2048xf32>) -> tensor<1x2048xbf16>
     %y_pad = arith.constant 0.0 : bf16
-    %y_room = tensor.empty() : tensor<1x1024x1x2xbf16>
-    %y_tiles = linalg.pack %y_in padding_value(%y_pad : bf16) inner_dims_pos = [0, 1] inner_tiles = [1, 2] into %y_room : tensor<1x2048xbf16> -> tensor<1x1024x1x2xbf16>
+    %y_room = tensor.empty() : !o_x_tiles
+    %y_tiles = linalg.pack %y_in padding_value(%y_pad : bf16)
+        inner_dims_pos = [0, 1] inner_tiles = [1, 2] into %y_room : tensor<1x2048xbf16> -> !o_x_tiles
     %y_zero = arith.constant 0.0 : f32
-    %y_empty = tensor.empty() : tensor<1x128x1x16xf32>
-    %y_zeros = linalg.fill ins(%y_zero : f32) outs(%y_empty : tensor<1x128x1x16xf32>) -> tensor<1x128x1x16xf32>
-    %y_sums = linalg.mmt4d ins(%y_tiles, %o : tensor<1x1024x1x2xbf16>, tensor<128x1024x16x2xbf16>) outs(%y_zeros : tensor<1x128x1x16xf32>) -> tensor<1x128x1x16xf32>
+    %y_empty = tensor.empty() : !o_y_tiles
+    %y_zeros = linalg.fill ins(%y_zero : f32) outs(%y_empty : !o_y_tiles) -> !o_y_tiles
+    %y_sums = linalg.mmt4d ins(%y_tiles, %o : !o_x_tiles, tensor<128x1024x16x2xbf16>)
+        outs(%y_zeros : !o_y_tiles) -> !o_y_tiles
     %y_flat = tensor.empty() : tensor<1x2048xf32>
-    %y = linalg.unpack %y_sums inner_dims_pos = [0, 1] inner_tiles = [1, 16] into %y_flat : tensor<1x128x1x16xf32> -> tensor<1x2048xf32>
-    return %y, %new_k, %new_v : tensor<1x2048xf32>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x1x64xbf16>
+    %y = linalg.unpack %y_sums inner_dims_pos = [0, 1] inner_tiles = [1, 16]
+        into %y_flat : !o_y_tiles -> tensor<1x2048xf32>
+    return %y, %new_k, %new_v : !hidden, !new_k, !new_v
   }
+
+  // cos and ∓sin of position · frequency, laid over a head's two halves: [rows, 2, head_dim / 2].
+  func.func private @rotary_angles(%positions: !tokens) -> (!angle, !angle) {
+    // theta^(-2i / head_dim), theta 500000, llama3 scaling by 32: radians a position
+    %frequency = stablehlo.constant dense<[
+        1.0, 0.6636012, 0.4403666, 0.29222783, 0.19392274, 0.12868737, 0.0853971, 0.056669623, 0.03760603,
+        0.024955409, 0.01656044, 0.010989528, 0.0072926646, 0.0048394212, 0.003211446, 0.0012905479, 0.0004295568,
+        9.708288e-05, 1.9461639e-05, 1.29147675e-05, 8.570256e-06, 5.6872323e-06, 3.7740542e-06, 2.5044671e-06,
+        1.6619674e-06, 1.1028836e-06, 7.31875e-07, 4.856731e-07, 3.222933e-07, 2.1387423e-07, 1.419272e-07,
+        9.4183065e-08]> : tensor<32xf32>
+    %sign = stablehlo.constant dense<[-1.0, 1.0]> : tensor<2xf32>
+    %position = stablehlo.convert %positions : (!tokens) -> tensor<1xf32>
+    %by_row = stablehlo.broadcast_in_dim %position, dims = [0] : (tensor<1xf32>) -> !angles
+    %by_pair = stablehlo.broadcast_in_dim %frequency, dims = [1] : (tensor<32xf32>) -> !angles
+    %angle = stablehlo.multiply %by_row, %by_pair : !angles
+    %cos_half = stablehlo.cosine %angle : !angles
+    %sin_half = stablehlo.sine %angle : !angles
+    %cos = stablehlo.broadcast_in_dim %cos_half, dims = [0, 2] : (!angles) -> !angle
+    %sin_both = stablehlo.broadcast_in_dim %sin_half, dims = [0, 2] : (!angles) -> !angle
+    %signs = stablehlo.broadcast_in_dim %sign, dims = [1] : (tensor<2xf32>) -> !angle
+    %sin = stablehlo.multiply %sin_both, %signs : !angle
+    return %cos, %sin : !angle, !angle
+  }
+
+  // Each head's halves (a, b) turned by the angle: (a·cos - b·sin, b·cos + a·sin).
+  func.func private @rotary_q(%x: !q_row, %cos: !angle, %sin: !angle) -> !q_row {
+    %halves = stablehlo.reshape %x : (!q_row) -> !q_pairs
+    %swapped = stablehlo.reverse %halves, dims = [2] : !q_pairs
+    %cos_all = stablehlo.broadcast_in_dim %cos, dims = [0, 2, 3] : (!angle) -> !q_pairs
+    %sin_all = stablehlo.broadcast_in_dim %sin, dims = [0, 2, 3] : (!angle) -> !q_pairs
+    %kept = stablehlo.multiply %halves, %cos_all : !q_pairs
+    %crossed = stablehlo.multiply %swapped, %sin_all : !q_pairs
+    %turned = stablehlo.add %kept, %crossed : !q_pairs
+    %y = stablehlo.reshape %turned : (!q_pairs) -> !q_row
+    return %y : !q_row
+  }
+  func.func private @rotary_k(%x: !k_row, %cos: !angle, %sin: !angle) -> !k_row {
+    %halves = stablehlo.reshape %x : (!k_row) -> !k_pairs
+    %swapped = stablehlo.reverse %halves, dims = [2] : !k_pairs
+    %cos_all = stablehlo.broadcast_in_dim %cos, dims = [0, 2, 3] : (!angle) -> !k_pairs
+    %sin_all = stablehlo.broadcast_in_dim %sin, dims = [0, 2, 3] : (!angle) -> !k_pairs
+    %kept = stablehlo.multiply %halves, %cos_all : !k_pairs
+    %crossed = stablehlo.multiply %swapped, %sin_all : !k_pairs
+    %turned = stablehlo.add %kept, %crossed : !k_pairs
+    %y = stablehlo.reshape %turned : (!k_pairs) -> !k_row
+    return %y : !k_row
+  }
+
 
   // down(silu(gate(x)) · up(x))
-  func.func private @mlp(%x: tensor<1x2048xf32>, %gate_up: tensor<1024x1024x16x2xbf16>, %down: tensor<128x4096x16x2xbf16>) -> tensor<1x2048xf32> {
+  func.func private @mlp(%x: !hidden, %gate_up: !gate_up, %down: !down) -> !hidden {
     %both_in = stablehlo.convert %x : (tensor<1x2048xf32>) -> tensor<1x2048xbf16>
     %both_pad = arith.constant 0.0 : bf16
-    %both_room = tensor.empty() : tensor<1x1024x1x2xbf16>
-    %both_tiles = linalg.pack %both_in padding_value(%both_pad : bf16) inner_dims_pos = [0, 1] inner_tiles = [1, 2] into %both_room : tensor<1x2048xbf16> -> tensor<1x1024x1x2xbf16>
+    %both_room = tensor.empty() : !gate_up_x_tiles
+    %both_tiles = linalg.pack %both_in padding_value(%both_pad : bf16)
+        inner_dims_pos = [0, 1] inner_tiles = [1, 2] into %both_room : tensor<1x2048xbf16> -> !gate_up_x_tiles
     %both_zero = arith.constant 0.0 : f32
-    %both_empty = tensor.empty() : tensor<1x1024x1x16xf32>
-    %both_zeros = linalg.fill ins(%both_zero : f32) outs(%both_empty : tensor<1x1024x1x16xf32>) -> tensor<1x1024x1x16xf32>
-    %both_sums = linalg.mmt4d ins(%both_tiles, %gate_up : tensor<1x1024x1x2xbf16>, tensor<1024x1024x16x2xbf16>) outs(%both_zeros : tensor<1x1024x1x16xf32>) -> tensor<1x1024x1x16xf32>
+    %both_empty = tensor.empty() : !gate_up_y_tiles
+    %both_zeros = linalg.fill ins(%both_zero : f32) outs(%both_empty : !gate_up_y_tiles) -> !gate_up_y_tiles
+    %both_sums = linalg.mmt4d ins(%both_tiles, %gate_up : !gate_up_x_tiles, tensor<1024x1024x16x2xbf16>)
+        outs(%both_zeros : !gate_up_y_tiles) -> !gate_up_y_tiles
     %both_flat = tensor.empty() : tensor<1x16384xf32>
-    %both = linalg.unpack %both_sums inner_dims_pos = [0, 1] inner_tiles = [1, 16] into %both_flat : tensor<1x1024x1x16xf32> -> tensor<1x16384xf32>
-    %gated = stablehlo.slice %both [0:1, 0:8192] : (tensor<1x16384xf32>) -> tensor<1x8192xf32>
-    %raised = stablehlo.slice %both [0:1, 8192:16384] : (tensor<1x16384xf32>) -> tensor<1x8192xf32>
-    %sigmoid = stablehlo.logistic %gated : tensor<1x8192xf32>
-    %silu = stablehlo.multiply %gated, %sigmoid : tensor<1x8192xf32>
-    %inner = stablehlo.multiply %silu, %raised : tensor<1x8192xf32>
+    %both = linalg.unpack %both_sums inner_dims_pos = [0, 1] inner_tiles = [1, 16]
+        into %both_flat : !gate_up_y_tiles -> tensor<1x16384xf32>
+    %gated = stablehlo.slice %both [0:1, 0:8192] : (!gate_up_out) -> !inner
+    %raised = stablehlo.slice %both [0:1, 8192:16384] : (!gate_up_out) -> !inner
+    %sigmoid = stablehlo.logistic %gated : !inner
+    %silu = stablehlo.multiply %gated, %sigmoid : !inner
+    %inner = stablehlo.multiply %silu, %raised : !inner
     %y_in = stablehlo.convert %inner : (tensor<1x8192xf32>) -> tensor<1x8192xbf16>
     %y_pad = arith.constant 0.0 : bf16
-    %y_room = tensor.empty() : tensor<1x4096x1x2xbf16>
-    %y_tiles = linalg.pack %y_in padding_value(%y_pad : bf16) inner_dims_pos = [0, 1] inner_tiles = [1, 2] into %y_room : tensor<1x8192xbf16> -> tensor<1x4096x1x2xbf16>
+    %y_room = tensor.empty() : !down_x_tiles
+    %y_tiles = linalg.pack %y_in padding_value(%y_pad : bf16)
+        inner_dims_pos = [0, 1] inner_tiles = [1, 2] into %y_room : tensor<1x8192xbf16> -> !down_x_tiles
     %y_zero = arith.constant 0.0 : f32
-    %y_empty = tensor.empty() : tensor<1x128x1x16xf32>
-    %y_zeros = linalg.fill ins(%y_zero : f32) outs(%y_empty : tensor<1x128x1x16xf32>) -> tensor<1x128x1x16xf32>
-    %y_sums = linalg.mmt4d ins(%y_tiles, %down : tensor<1x4096x1x2xbf16>, tensor<128x4096x16x2xbf16>) outs(%y_zeros : tensor<1x128x1x16xf32>) -> tensor<1x128x1x16xf32>
+    %y_empty = tensor.empty() : !down_y_tiles
+    %y_zeros = linalg.fill ins(%y_zero : f32) outs(%y_empty : !down_y_tiles) -> !down_y_tiles
+    %y_sums = linalg.mmt4d ins(%y_tiles, %down : !down_x_tiles, tensor<128x4096x16x2xbf16>)
+        outs(%y_zeros : !down_y_tiles) -> !down_y_tiles
     %y_flat = tensor.empty() : tensor<1x2048xf32>
-    %y = linalg.unpack %y_sums inner_dims_pos = [0, 1] inner_tiles = [1, 16] into %y_flat : tensor<1x128x1x16xf32> -> tensor<1x2048xf32>
-    return %y : tensor<1x2048xf32>
+    %y = linalg.unpack %y_sums inner_dims_pos = [0, 1] inner_tiles = [1, 16]
+        into %y_flat : !down_y_tiles -> tensor<1x2048xf32>
+    return %y : !hidden
   }
 
-  // x + attention(norm(x)), then x + mlp(norm(x)).
-  func.func private @layer(
-      %x: tensor<1x2048xf32>, %attn_norm: tensor<2048xbf16>, %qkv: tensor<192x1024x16x2xbf16>, %o: tensor<128x1024x16x2xbf16>, %mlp_norm: tensor<2048xbf16>, %gate_up: tensor<1024x1024x16x2xbf16>, %down: tensor<128x4096x16x2xbf16>,
-      %layer: index, %first_slot: index, %cos: tensor<1x2x32xf32>, %sin: tensor<1x2x32xf32>, %past: tensor<8xi32>, %blocks: index,
-      %k_cache: tensor<16x8x8x32x64x64xbf16>, %v_cache: tensor<16x8x8x32x64x64xbf16>)
-      -> (tensor<1x2048xf32>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x1x64xbf16>) {
-    %x_normed = call @rms_norm(%x, %attn_norm) : (tensor<1x2048xf32>, tensor<2048xbf16>) -> tensor<1x2048xf32>
-    %attended, %new_k, %new_v = call @attention(%x_normed, %qkv, %o, %layer, %first_slot, %cos, %sin, %past, %blocks, %k_cache, %v_cache)
-        : (tensor<1x2048xf32>, tensor<192x1024x16x2xbf16>, tensor<128x1024x16x2xbf16>, index, index, tensor<1x2x32xf32>, tensor<1x2x32xf32>, tensor<8xi32>, index, tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) -> (tensor<1x2048xf32>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x1x64xbf16>)
-    %x_mid = stablehlo.add %x, %attended : tensor<1x2048xf32>
-    %mid_normed = call @rms_norm(%x_mid, %mlp_norm) : (tensor<1x2048xf32>, tensor<2048xbf16>) -> tensor<1x2048xf32>
-    %fed = call @mlp(%mid_normed, %gate_up, %down) : (tensor<1x2048xf32>, tensor<1024x1024x16x2xbf16>, tensor<128x4096x16x2xbf16>) -> tensor<1x2048xf32>
-    %y = stablehlo.add %x_mid, %fed : tensor<1x2048xf32>
-    return %y, %new_k, %new_v : tensor<1x2048xf32>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x1x64xbf16>
+  // Row `token` of the table for each token: row token mod 16 of tile token / 16.
+  func.func private @embedding(%table: !embed, %tokens: !tokens) -> !hidden {
+    %n = stablehlo.constant dense<16> : !tokens
+    %tile = stablehlo.divide %tokens, %n : !tokens
+    %row = stablehlo.remainder %tokens, %n : !tokens
+    %tiles = stablehlo.reshape %tile : (!tokens) -> !ids
+    %rows = stablehlo.reshape %row : (!tokens) -> !ids
+    %at = stablehlo.concatenate %tiles, %rows, dim = 1 : (!ids, !ids) -> tensor<1x2xi32>
+    %found = "stablehlo.gather"(%table, %at) <{
+        dimension_numbers = #stablehlo.gather<
+            offset_dims = [1, 2, 3, 4], start_index_map = [0, 2], index_vector_dim = 1>,
+        slice_sizes = array<i64: 1, 1024, 1, 2>, indices_are_sorted = false}>
+        : (!embed, tensor<1x2xi32>) -> !found
+    %padded = stablehlo.reshape %found : (!found) -> !found_row
+    %x = stablehlo.convert %padded : (tensor<1x2048xbf16>) -> !hidden
+    return %x : !hidden
   }
 
   // Logits over the vocabulary.
-  func.func private @head(%x: tensor<1x2048xf32>, %table: tensor<8016x1024x16x2xbf16>) -> tensor<1x128256xf32> {
+  func.func private @head(%x: !hidden, %table: !embed) -> !logits {
     %logits_in = stablehlo.convert %x : (tensor<1x2048xf32>) -> tensor<1x2048xbf16>
     %logits_pad = arith.constant 0.0 : bf16
-    %logits_room = tensor.empty() : tensor<1x1024x1x2xbf16>
-    %logits_tiles = linalg.pack %logits_in padding_value(%logits_pad : bf16) inner_dims_pos = [0, 1] inner_tiles = [1, 2] into %logits_room : tensor<1x2048xbf16> -> tensor<1x1024x1x2xbf16>
+    %logits_room = tensor.empty() : !table_x_tiles
+    %logits_tiles = linalg.pack %logits_in padding_value(%logits_pad : bf16)
+        inner_dims_pos = [0, 1] inner_tiles = [1, 2] into %logits_room : tensor<1x2048xbf16> -> !table_x_tiles
     %logits_zero = arith.constant 0.0 : f32
-    %logits_empty = tensor.empty() : tensor<1x8016x1x16xf32>
-    %logits_zeros = linalg.fill ins(%logits_zero : f32) outs(%logits_empty : tensor<1x8016x1x16xf32>) -> tensor<1x8016x1x16xf32>
-    %logits_sums = linalg.mmt4d ins(%logits_tiles, %table : tensor<1x1024x1x2xbf16>, tensor<8016x1024x16x2xbf16>) outs(%logits_zeros : tensor<1x8016x1x16xf32>) -> tensor<1x8016x1x16xf32>
+    %logits_empty = tensor.empty() : !table_y_tiles
+    %logits_zeros = linalg.fill ins(%logits_zero : f32) outs(%logits_empty : !table_y_tiles) -> !table_y_tiles
+    %logits_sums = linalg.mmt4d ins(%logits_tiles, %table : !table_x_tiles, tensor<8016x1024x16x2xbf16>)
+        outs(%logits_zeros : !table_y_tiles) -> !table_y_tiles
     %logits_flat = tensor.empty() : tensor<1x128256xf32>
-    %logits = linalg.unpack %logits_sums inner_dims_pos = [0, 1] inner_tiles = [1, 16] into %logits_flat : tensor<1x8016x1x16xf32> -> tensor<1x128256xf32>
-    return %logits : tensor<1x128256xf32>
+    %logits = linalg.unpack %logits_sums inner_dims_pos = [0, 1] inner_tiles = [1, 16]
+        into %logits_flat : !table_y_tiles -> tensor<1x128256xf32>
+    return %logits : !logits
   }
 
   // The lowest index that holds a row's maximum.
-  func.func private @argmax(%logits: tensor<1x128256xf32>) -> tensor<1xi32> {
+  func.func private @argmax(%logits: !logits) -> !next {
     %minus_inf = stablehlo.constant dense<0xFF800000> : tensor<f32>
     %past_end = stablehlo.constant dense<128256> : tensor<i32>
-    %max = stablehlo.reduce(%logits init: %minus_inf) applies stablehlo.maximum across dimensions = [1] : (tensor<1x128256xf32>, tensor<f32>) -> tensor<1xf32>
-    %maxes = stablehlo.broadcast_in_dim %max, dims = [0] : (tensor<1xf32>) -> tensor<1x128256xf32>
-    %is_max = stablehlo.compare EQ, %logits, %maxes : (tensor<1x128256xf32>, tensor<1x128256xf32>) -> tensor<1x128256xi1>
-    %index = stablehlo.iota dim = 1 : tensor<1x128256xi32>
-    %past_ends = stablehlo.broadcast_in_dim %past_end, dims = [] : (tensor<i32>) -> tensor<1x128256xi32>
-    %candidates = stablehlo.select %is_max, %index, %past_ends : tensor<1x128256xi1>, tensor<1x128256xi32>
-    %lowest = stablehlo.reduce(%candidates init: %past_end) applies stablehlo.minimum across dimensions = [1] : (tensor<1x128256xi32>, tensor<i32>) -> tensor<1xi32>
-    return %lowest : tensor<1xi32>
+    %max = stablehlo.reduce(%logits init: %minus_inf) applies stablehlo.maximum across dimensions = [1]
+        : (!logits, tensor<f32>) -> tensor<1xf32>
+    %maxes = stablehlo.broadcast_in_dim %max, dims = [0] : (tensor<1xf32>) -> !logits
+    %is_max = stablehlo.compare EQ, %logits, %maxes : (!logits, !logits) -> tensor<1x128256xi1>
+    %index = stablehlo.iota dim = 1 : !vocab_index
+    %past_ends = stablehlo.broadcast_in_dim %past_end, dims = [] : (tensor<i32>) -> !vocab_index
+    %candidates = stablehlo.select %is_max, %index, %past_ends : tensor<1x128256xi1>, !vocab_index
+    %lowest = stablehlo.reduce(%candidates init: %past_end) applies stablehlo.minimum across dimensions = [1]
+        : (!vocab_index, tensor<i32>) -> !next
+    return %lowest : !next
   }
 
   // The new keys and values of all slots, at one position.
   func.func private @cache_write(
-      %k: tensor<16x8x8x32x64x64xbf16>, %v: tensor<16x8x8x32x64x64xbf16>,
-      %new_k0: tensor<1x1x8x64x1xbf16>, %new_k1: tensor<1x1x8x64x1xbf16>, %new_k2: tensor<1x1x8x64x1xbf16>, %new_k3: tensor<1x1x8x64x1xbf16>, %new_k4: tensor<1x1x8x64x1xbf16>, %new_k5: tensor<1x1x8x64x1xbf16>, %new_k6: tensor<1x1x8x64x1xbf16>, %new_k7: tensor<1x1x8x64x1xbf16>, %new_k8: tensor<1x1x8x64x1xbf16>, %new_k9: tensor<1x1x8x64x1xbf16>, %new_k10: tensor<1x1x8x64x1xbf16>, %new_k11: tensor<1x1x8x64x1xbf16>, %new_k12: tensor<1x1x8x64x1xbf16>, %new_k13: tensor<1x1x8x64x1xbf16>, %new_k14: tensor<1x1x8x64x1xbf16>, %new_k15: tensor<1x1x8x64x1xbf16>,
-      %new_v0: tensor<1x1x8x1x64xbf16>, %new_v1: tensor<1x1x8x1x64xbf16>, %new_v2: tensor<1x1x8x1x64xbf16>, %new_v3: tensor<1x1x8x1x64xbf16>, %new_v4: tensor<1x1x8x1x64xbf16>, %new_v5: tensor<1x1x8x1x64xbf16>, %new_v6: tensor<1x1x8x1x64xbf16>, %new_v7: tensor<1x1x8x1x64xbf16>, %new_v8: tensor<1x1x8x1x64xbf16>, %new_v9: tensor<1x1x8x1x64xbf16>, %new_v10: tensor<1x1x8x1x64xbf16>, %new_v11: tensor<1x1x8x1x64xbf16>, %new_v12: tensor<1x1x8x1x64xbf16>, %new_v13: tensor<1x1x8x1x64xbf16>, %new_v14: tensor<1x1x8x1x64xbf16>, %new_v15: tensor<1x1x8x1x64xbf16>,
-      %position: tensor<i32>)
-      -> (tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>) {
-    %keys = stablehlo.concatenate %new_k0, %new_k1, %new_k2, %new_k3, %new_k4, %new_k5, %new_k6, %new_k7, %new_k8, %new_k9, %new_k10, %new_k11, %new_k12, %new_k13, %new_k14, %new_k15, dim = 0 : (tensor<1x1x8x64x1xbf16>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x64x1xbf16>, tensor<1x1x8x64x1xbf16>) -> tensor<16x1x8x64x1xbf16>
-    %values = stablehlo.concatenate %new_v0, %new_v1, %new_v2, %new_v3, %new_v4, %new_v5, %new_v6, %new_v7, %new_v8, %new_v9, %new_v10, %new_v11, %new_v12, %new_v13, %new_v14, %new_v15, dim = 0 : (tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>, tensor<1x1x8x1x64xbf16>) -> tensor<16x1x8x1x64xbf16>
+      %k: !k_cache, %v: !v_cache, %new_k0: !new_k, %new_k1: !new_k, %new_k2: !new_k, %new_k3: !new_k,
+      %new_k4: !new_k, %new_k5: !new_k, %new_k6: !new_k, %new_k7: !new_k, %new_k8: !new_k, %new_k9: !new_k,
+      %new_k10: !new_k, %new_k11: !new_k, %new_k12: !new_k, %new_k13: !new_k, %new_k14: !new_k, %new_k15: !new_k,
+      %new_v0: !new_v, %new_v1: !new_v, %new_v2: !new_v, %new_v3: !new_v, %new_v4: !new_v, %new_v5: !new_v,
+      %new_v6: !new_v, %new_v7: !new_v, %new_v8: !new_v, %new_v9: !new_v, %new_v10: !new_v, %new_v11: !new_v,
+      %new_v12: !new_v, %new_v13: !new_v, %new_v14: !new_v, %new_v15: !new_v, %position: tensor<i32>)
+      -> (!k_cache, !v_cache) {
+    %keys = stablehlo.concatenate
+        %new_k0, %new_k1, %new_k2, %new_k3, %new_k4, %new_k5, %new_k6, %new_k7, %new_k8, %new_k9, %new_k10,
+        %new_k11, %new_k12, %new_k13, %new_k14, %new_k15, dim = 0
+        : (!new_k, !new_k, !new_k, !new_k, !new_k, !new_k, !new_k, !new_k, !new_k, !new_k, !new_k, !new_k, !new_k,
+           !new_k, !new_k, !new_k) -> !new_keys
+    %values = stablehlo.concatenate
+        %new_v0, %new_v1, %new_v2, %new_v3, %new_v4, %new_v5, %new_v6, %new_v7, %new_v8, %new_v9, %new_v10,
+        %new_v11, %new_v12, %new_v13, %new_v14, %new_v15, dim = 0
+        : (!new_v, !new_v, !new_v, !new_v, !new_v, !new_v, !new_v, !new_v, !new_v, !new_v, !new_v, !new_v, !new_v,
+           !new_v, !new_v, !new_v) -> !new_values
     %block_size = arith.constant 64 : index
     %at = tensor.extract %position[] : tensor<i32>
     %index = arith.index_cast %at : i32 to index
     %block_out = arith.divui %index, %block_size : index
     %within_out = arith.remui %index, %block_size : index
-    %k_row_out = stablehlo.reshape %keys : (tensor<16x1x8x64x1xbf16>) -> tensor<16x1x8x1x64x1xbf16>
-    %v_row_out = stablehlo.reshape %values : (tensor<16x1x8x1x64xbf16>) -> tensor<16x1x8x1x1x64xbf16>
-    %k_out = tensor.insert_slice %k_row_out into %k[0, 0, 0, %block_out, 0, %within_out] [16, 1, 8, 1, 64, 1] [1, 1, 1, 1, 1, 1] : tensor<16x1x8x1x64x1xbf16> into tensor<16x8x8x32x64x64xbf16>
-    %v_out = tensor.insert_slice %v_row_out into %v[0, 0, 0, %block_out, %within_out, 0] [16, 1, 8, 1, 1, 64] [1, 1, 1, 1, 1, 1] : tensor<16x1x8x1x1x64xbf16> into tensor<16x8x8x32x64x64xbf16>
-    return %k_out, %v_out : tensor<16x8x8x32x64x64xbf16>, tensor<16x8x8x32x64x64xbf16>
+    %k_row_out = stablehlo.reshape %keys : (!new_keys) -> !keys_at
+    %v_row_out = stablehlo.reshape %values : (!new_values) -> !values_at
+    %k_out = tensor.insert_slice %k_row_out into %k[0, 0, 0, %block_out, 0, %within_out]
+        [16, 1, 8, 1, 64, 1] [1, 1, 1, 1, 1, 1] : !keys_at into !k_cache
+    %v_out = tensor.insert_slice %v_row_out into %v[0, 0, 0, %block_out, %within_out, 0]
+        [16, 1, 8, 1, 1, 64] [1, 1, 1, 1, 1, 1] : !values_at into !v_cache
+    return %k_out, %v_out : !k_cache, !v_cache
   }
 }

@@ -1,38 +1,134 @@
 // batched · qwen2, tied · 24 layers, hidden 896, 14/2 heads of 64 · context 2048, 8 slots · fast
+
+!embed = tensor<151936x896xbf16>
+!norm = tensor<896xbf16>
+!q = tensor<896x896xbf16>
+!q_bias = tensor<896xbf16>
+!k = tensor<128x896xbf16>
+!k_bias = tensor<128xbf16>
+!v = tensor<128x896xbf16>
+!v_bias = tensor<128xbf16>
+!o = tensor<896x896xbf16>
+!gate = tensor<4864x896xbf16>
+!up = tensor<4864x896xbf16>
+!down = tensor<896x4864xbf16>
+!tokens = tensor<8xi32>
+!k_cache = tensor<24x8x2x64x2048xbf16>
+!v_cache = tensor<24x8x2x2048x64xbf16>
+!next = tensor<8xi32>
+!logits = tensor<8x151936xf32>
+!angle = tensor<8x2x32xf32>
+!cached_mask = tensor<8x2048xi1>
+!hidden = tensor<8x896xf32>
+!new_k = tensor<1x8x2x64x1xbf16>
+!new_v = tensor<1x8x2x1x64xbf16>
+!column = tensor<8x1xf32>
+!each_row = tensor<8xf32>
+!norm_f32 = tensor<896xf32>
+!q_row = tensor<8x896xf32>
+!k_row = tensor<8x128xf32>
+!q_heads = tensor<8x2x7x64xf32>
+!new_heads = tensor<8x2x1x64xf32>
+!k_lanes = tensor<24x16x64x2048xbf16>
+!k_past = tensor<8x2x64x2048xbf16>
+!v_lanes = tensor<24x16x2048x64xbf16>
+!v_past = tensor<8x2x2048x64xbf16>
+!scores = tensor<8x2x7x2048xf32>
+!seen = tensor<8x2x7x2048xi1>
+!own_scores = tensor<8x2x7x1xf32>
+!each_query = tensor<8x2x7xf32>
+!angles = tensor<8x32xf32>
+!q_pairs = tensor<8x14x2x32xf32>
+!k_pairs = tensor<8x2x2x32xf32>
+!inner = tensor<8x4864xf32>
+!ids = tensor<8x1xi32>
+!found = tensor<8x896xbf16>
+!vocab_index = tensor<8x151936xi32>
+!new_keys = tensor<24x8x2x64x1xbf16>
+!new_values = tensor<24x8x2x1x64xbf16>
+
 module @batched {
   func.func public @batched(
-      %embed: tensor<151936x896xbf16>,
-      %final_norm: tensor<896xbf16>,
-      %layer0_attn_norm: tensor<896xbf16>, %layer0_q: tensor<896x896xbf16>, %layer0_q_bias: tensor<896xbf16>, %layer0_k: tensor<128x896xbf16>, %layer0_k_bias: tensor<128xbf16>, %layer0_v: tensor<128x896xbf16>, %layer0_v_bias: tensor<128xbf16>, %layer0_o: tensor<896x896xbf16>, %layer0_mlp_norm: tensor<896xbf16>, %layer0_gate: tensor<4864x896xbf16>, %layer0_up: tensor<4864x896xbf16>, %layer0_down: tensor<896x4864xbf16>,
-      %layer1_attn_norm: tensor<896xbf16>, %layer1_q: tensor<896x896xbf16>, %layer1_q_bias: tensor<896xbf16>, %layer1_k: tensor<128x896xbf16>, %layer1_k_bias: tensor<128xbf16>, %layer1_v: tensor<128x896xbf16>, %layer1_v_bias: tensor<128xbf16>, %layer1_o: tensor<896x896xbf16>, %layer1_mlp_norm: tensor<896xbf16>, %layer1_gate: tensor<4864x896xbf16>, %layer1_up: tensor<4864x896xbf16>, %layer1_down: tensor<896x4864xbf16>,
-      %layer2_attn_norm: tensor<896xbf16>, %layer2_q: tensor<896x896xbf16>, %layer2_q_bias: tensor<896xbf16>, %layer2_k: tensor<128x896xbf16>, %layer2_k_bias: tensor<128xbf16>, %layer2_v: tensor<128x896xbf16>, %layer2_v_bias: tensor<128xbf16>, %layer2_o: tensor<896x896xbf16>, %layer2_mlp_norm: tensor<896xbf16>, %layer2_gate: tensor<4864x896xbf16>, %layer2_up: tensor<4864x896xbf16>, %layer2_down: tensor<896x4864xbf16>,
-      %layer3_attn_norm: tensor<896xbf16>, %layer3_q: tensor<896x896xbf16>, %layer3_q_bias: tensor<896xbf16>, %layer3_k: tensor<128x896xbf16>, %layer3_k_bias: tensor<128xbf16>, %layer3_v: tensor<128x896xbf16>, %layer3_v_bias: tensor<128xbf16>, %layer3_o: tensor<896x896xbf16>, %layer3_mlp_norm: tensor<896xbf16>, %layer3_gate: tensor<4864x896xbf16>, %layer3_up: tensor<4864x896xbf16>, %layer3_down: tensor<896x4864xbf16>,
-      %layer4_attn_norm: tensor<896xbf16>, %layer4_q: tensor<896x896xbf16>, %layer4_q_bias: tensor<896xbf16>, %layer4_k: tensor<128x896xbf16>, %layer4_k_bias: tensor<128xbf16>, %layer4_v: tensor<128x896xbf16>, %layer4_v_bias: tensor<128xbf16>, %layer4_o: tensor<896x896xbf16>, %layer4_mlp_norm: tensor<896xbf16>, %layer4_gate: tensor<4864x896xbf16>, %layer4_up: tensor<4864x896xbf16>, %layer4_down: tensor<896x4864xbf16>,
-      %layer5_attn_norm: tensor<896xbf16>, %layer5_q: tensor<896x896xbf16>, %layer5_q_bias: tensor<896xbf16>, %layer5_k: tensor<128x896xbf16>, %layer5_k_bias: tensor<128xbf16>, %layer5_v: tensor<128x896xbf16>, %layer5_v_bias: tensor<128xbf16>, %layer5_o: tensor<896x896xbf16>, %layer5_mlp_norm: tensor<896xbf16>, %layer5_gate: tensor<4864x896xbf16>, %layer5_up: tensor<4864x896xbf16>, %layer5_down: tensor<896x4864xbf16>,
-      %layer6_attn_norm: tensor<896xbf16>, %layer6_q: tensor<896x896xbf16>, %layer6_q_bias: tensor<896xbf16>, %layer6_k: tensor<128x896xbf16>, %layer6_k_bias: tensor<128xbf16>, %layer6_v: tensor<128x896xbf16>, %layer6_v_bias: tensor<128xbf16>, %layer6_o: tensor<896x896xbf16>, %layer6_mlp_norm: tensor<896xbf16>, %layer6_gate: tensor<4864x896xbf16>, %layer6_up: tensor<4864x896xbf16>, %layer6_down: tensor<896x4864xbf16>,
-      %layer7_attn_norm: tensor<896xbf16>, %layer7_q: tensor<896x896xbf16>, %layer7_q_bias: tensor<896xbf16>, %layer7_k: tensor<128x896xbf16>, %layer7_k_bias: tensor<128xbf16>, %layer7_v: tensor<128x896xbf16>, %layer7_v_bias: tensor<128xbf16>, %layer7_o: tensor<896x896xbf16>, %layer7_mlp_norm: tensor<896xbf16>, %layer7_gate: tensor<4864x896xbf16>, %layer7_up: tensor<4864x896xbf16>, %layer7_down: tensor<896x4864xbf16>,
-      %layer8_attn_norm: tensor<896xbf16>, %layer8_q: tensor<896x896xbf16>, %layer8_q_bias: tensor<896xbf16>, %layer8_k: tensor<128x896xbf16>, %layer8_k_bias: tensor<128xbf16>, %layer8_v: tensor<128x896xbf16>, %layer8_v_bias: tensor<128xbf16>, %layer8_o: tensor<896x896xbf16>, %layer8_mlp_norm: tensor<896xbf16>, %layer8_gate: tensor<4864x896xbf16>, %layer8_up: tensor<4864x896xbf16>, %layer8_down: tensor<896x4864xbf16>,
-      %layer9_attn_norm: tensor<896xbf16>, %layer9_q: tensor<896x896xbf16>, %layer9_q_bias: tensor<896xbf16>, %layer9_k: tensor<128x896xbf16>, %layer9_k_bias: tensor<128xbf16>, %layer9_v: tensor<128x896xbf16>, %layer9_v_bias: tensor<128xbf16>, %layer9_o: tensor<896x896xbf16>, %layer9_mlp_norm: tensor<896xbf16>, %layer9_gate: tensor<4864x896xbf16>, %layer9_up: tensor<4864x896xbf16>, %layer9_down: tensor<896x4864xbf16>,
-      %layer10_attn_norm: tensor<896xbf16>, %layer10_q: tensor<896x896xbf16>, %layer10_q_bias: tensor<896xbf16>, %layer10_k: tensor<128x896xbf16>, %layer10_k_bias: tensor<128xbf16>, %layer10_v: tensor<128x896xbf16>, %layer10_v_bias: tensor<128xbf16>, %layer10_o: tensor<896x896xbf16>, %layer10_mlp_norm: tensor<896xbf16>, %layer10_gate: tensor<4864x896xbf16>, %layer10_up: tensor<4864x896xbf16>, %layer10_down: tensor<896x4864xbf16>,
-      %layer11_attn_norm: tensor<896xbf16>, %layer11_q: tensor<896x896xbf16>, %layer11_q_bias: tensor<896xbf16>, %layer11_k: tensor<128x896xbf16>, %layer11_k_bias: tensor<128xbf16>, %layer11_v: tensor<128x896xbf16>, %layer11_v_bias: tensor<128xbf16>, %layer11_o: tensor<896x896xbf16>, %layer11_mlp_norm: tensor<896xbf16>, %layer11_gate: tensor<4864x896xbf16>, %layer11_up: tensor<4864x896xbf16>, %layer11_down: tensor<896x4864xbf16>,
-      %layer12_attn_norm: tensor<896xbf16>, %layer12_q: tensor<896x896xbf16>, %layer12_q_bias: tensor<896xbf16>, %layer12_k: tensor<128x896xbf16>, %layer12_k_bias: tensor<128xbf16>, %layer12_v: tensor<128x896xbf16>, %layer12_v_bias: tensor<128xbf16>, %layer12_o: tensor<896x896xbf16>, %layer12_mlp_norm: tensor<896xbf16>, %layer12_gate: tensor<4864x896xbf16>, %layer12_up: tensor<4864x896xbf16>, %layer12_down: tensor<896x4864xbf16>,
-      %layer13_attn_norm: tensor<896xbf16>, %layer13_q: tensor<896x896xbf16>, %layer13_q_bias: tensor<896xbf16>, %layer13_k: tensor<128x896xbf16>, %layer13_k_bias: tensor<128xbf16>, %layer13_v: tensor<128x896xbf16>, %layer13_v_bias: tensor<128xbf16>, %layer13_o: tensor<896x896xbf16>, %layer13_mlp_norm: tensor<896xbf16>, %layer13_gate: tensor<4864x896xbf16>, %layer13_up: tensor<4864x896xbf16>, %layer13_down: tensor<896x4864xbf16>,
-      %layer14_attn_norm: tensor<896xbf16>, %layer14_q: tensor<896x896xbf16>, %layer14_q_bias: tensor<896xbf16>, %layer14_k: tensor<128x896xbf16>, %layer14_k_bias: tensor<128xbf16>, %layer14_v: tensor<128x896xbf16>, %layer14_v_bias: tensor<128xbf16>, %layer14_o: tensor<896x896xbf16>, %layer14_mlp_norm: tensor<896xbf16>, %layer14_gate: tensor<4864x896xbf16>, %layer14_up: tensor<4864x896xbf16>, %layer14_down: tensor<896x4864xbf16>,
-      %layer15_attn_norm: tensor<896xbf16>, %layer15_q: tensor<896x896xbf16>, %layer15_q_bias: tensor<896xbf16>, %layer15_k: tensor<128x896xbf16>, %layer15_k_bias: tensor<128xbf16>, %layer15_v: tensor<128x896xbf16>, %layer15_v_bias: tensor<128xbf16>, %layer15_o: tensor<896x896xbf16>, %layer15_mlp_norm: tensor<896xbf16>, %layer15_gate: tensor<4864x896xbf16>, %layer15_up: tensor<4864x896xbf16>, %layer15_down: tensor<896x4864xbf16>,
-      %layer16_attn_norm: tensor<896xbf16>, %layer16_q: tensor<896x896xbf16>, %layer16_q_bias: tensor<896xbf16>, %layer16_k: tensor<128x896xbf16>, %layer16_k_bias: tensor<128xbf16>, %layer16_v: tensor<128x896xbf16>, %layer16_v_bias: tensor<128xbf16>, %layer16_o: tensor<896x896xbf16>, %layer16_mlp_norm: tensor<896xbf16>, %layer16_gate: tensor<4864x896xbf16>, %layer16_up: tensor<4864x896xbf16>, %layer16_down: tensor<896x4864xbf16>,
-      %layer17_attn_norm: tensor<896xbf16>, %layer17_q: tensor<896x896xbf16>, %layer17_q_bias: tensor<896xbf16>, %layer17_k: tensor<128x896xbf16>, %layer17_k_bias: tensor<128xbf16>, %layer17_v: tensor<128x896xbf16>, %layer17_v_bias: tensor<128xbf16>, %layer17_o: tensor<896x896xbf16>, %layer17_mlp_norm: tensor<896xbf16>, %layer17_gate: tensor<4864x896xbf16>, %layer17_up: tensor<4864x896xbf16>, %layer17_down: tensor<896x4864xbf16>,
-      %layer18_attn_norm: tensor<896xbf16>, %layer18_q: tensor<896x896xbf16>, %layer18_q_bias: tensor<896xbf16>, %layer18_k: tensor<128x896xbf16>, %layer18_k_bias: tensor<128xbf16>, %layer18_v: tensor<128x896xbf16>, %layer18_v_bias: tensor<128xbf16>, %layer18_o: tensor<896x896xbf16>, %layer18_mlp_norm: tensor<896xbf16>, %layer18_gate: tensor<4864x896xbf16>, %layer18_up: tensor<4864x896xbf16>, %layer18_down: tensor<896x4864xbf16>,
-      %layer19_attn_norm: tensor<896xbf16>, %layer19_q: tensor<896x896xbf16>, %layer19_q_bias: tensor<896xbf16>, %layer19_k: tensor<128x896xbf16>, %layer19_k_bias: tensor<128xbf16>, %layer19_v: tensor<128x896xbf16>, %layer19_v_bias: tensor<128xbf16>, %layer19_o: tensor<896x896xbf16>, %layer19_mlp_norm: tensor<896xbf16>, %layer19_gate: tensor<4864x896xbf16>, %layer19_up: tensor<4864x896xbf16>, %layer19_down: tensor<896x4864xbf16>,
-      %layer20_attn_norm: tensor<896xbf16>, %layer20_q: tensor<896x896xbf16>, %layer20_q_bias: tensor<896xbf16>, %layer20_k: tensor<128x896xbf16>, %layer20_k_bias: tensor<128xbf16>, %layer20_v: tensor<128x896xbf16>, %layer20_v_bias: tensor<128xbf16>, %layer20_o: tensor<896x896xbf16>, %layer20_mlp_norm: tensor<896xbf16>, %layer20_gate: tensor<4864x896xbf16>, %layer20_up: tensor<4864x896xbf16>, %layer20_down: tensor<896x4864xbf16>,
-      %layer21_attn_norm: tensor<896xbf16>, %layer21_q: tensor<896x896xbf16>, %layer21_q_bias: tensor<896xbf16>, %layer21_k: tensor<128x896xbf16>, %layer21_k_bias: tensor<128xbf16>, %layer21_v: tensor<128x896xbf16>, %layer21_v_bias: tensor<128xbf16>, %layer21_o: tensor<896x896xbf16>, %layer21_mlp_norm: tensor<896xbf16>, %layer21_gate: tensor<4864x896xbf16>, %layer21_up: tensor<4864x896xbf16>, %layer21_down: tensor<896x4864xbf16>,
-      %layer22_attn_norm: tensor<896xbf16>, %layer22_q: tensor<896x896xbf16>, %layer22_q_bias: tensor<896xbf16>, %layer22_k: tensor<128x896xbf16>, %layer22_k_bias: tensor<128xbf16>, %layer22_v: tensor<128x896xbf16>, %layer22_v_bias: tensor<128xbf16>, %layer22_o: tensor<896x896xbf16>, %layer22_mlp_norm: tensor<896xbf16>, %layer22_gate: tensor<4864x896xbf16>, %layer22_up: tensor<4864x896xbf16>, %layer22_down: tensor<896x4864xbf16>,
-      %layer23_attn_norm: tensor<896xbf16>, %layer23_q: tensor<896x896xbf16>, %layer23_q_bias: tensor<896xbf16>, %layer23_k: tensor<128x896xbf16>, %layer23_k_bias: tensor<128xbf16>, %layer23_v: tensor<128x896xbf16>, %layer23_v_bias: tensor<128xbf16>, %layer23_o: tensor<896x896xbf16>, %layer23_mlp_norm: tensor<896xbf16>, %layer23_gate: tensor<4864x896xbf16>, %layer23_up: tensor<4864x896xbf16>, %layer23_down: tensor<896x4864xbf16>,
-      %tokens: tensor<8xi32>, %position: tensor<i32>,
-      %k: tensor<24x8x2x64x2048xbf16> {tf.aliasing_output = 2 : i32},
-      %v: tensor<24x8x2x2048x64xbf16> {tf.aliasing_output = 3 : i32})
-      -> (tensor<8xi32>, tensor<8x151936xf32>, tensor<24x8x2x64x2048xbf16>, tensor<24x8x2x2048x64xbf16>) {
+      %embed: !embed,
+      %final_norm: !norm,
+      %layer0_attn_norm: !norm, %layer0_q: !q, %layer0_q_bias: !q_bias, %layer0_k: !k, %layer0_k_bias: !k_bias,
+      %layer0_v: !v, %layer0_v_bias: !v_bias, %layer0_o: !o, %layer0_mlp_norm: !norm, %layer0_gate: !gate,
+      %layer0_up: !up, %layer0_down: !down,
+      %layer1_attn_norm: !norm, %layer1_q: !q, %layer1_q_bias: !q_bias, %layer1_k: !k, %layer1_k_bias: !k_bias,
+      %layer1_v: !v, %layer1_v_bias: !v_bias, %layer1_o: !o, %layer1_mlp_norm: !norm, %layer1_gate: !gate,
+      %layer1_up: !up, %layer1_down: !down,
+      %layer2_attn_norm: !norm, %layer2_q: !q, %layer2_q_bias: !q_bias, %layer2_k: !k, %layer2_k_bias: !k_bias,
+      %layer2_v: !v, %layer2_v_bias: !v_bias, %layer2_o: !o, %layer2_mlp_norm: !norm, %layer2_gate: !gate,
+      %layer2_up: !up, %layer2_down: !down,
+      %layer3_attn_norm: !norm, %layer3_q: !q, %layer3_q_bias: !q_bias, %layer3_k: !k, %layer3_k_bias: !k_bias,
+      %layer3_v: !v, %layer3_v_bias: !v_bias, %layer3_o: !o, %layer3_mlp_norm: !norm, %layer3_gate: !gate,
+      %layer3_up: !up, %layer3_down: !down,
+      %layer4_attn_norm: !norm, %layer4_q: !q, %layer4_q_bias: !q_bias, %layer4_k: !k, %layer4_k_bias: !k_bias,
+      %layer4_v: !v, %layer4_v_bias: !v_bias, %layer4_o: !o, %layer4_mlp_norm: !norm, %layer4_gate: !gate,
+      %layer4_up: !up, %layer4_down: !down,
+      %layer5_attn_norm: !norm, %layer5_q: !q, %layer5_q_bias: !q_bias, %layer5_k: !k, %layer5_k_bias: !k_bias,
+      %layer5_v: !v, %layer5_v_bias: !v_bias, %layer5_o: !o, %layer5_mlp_norm: !norm, %layer5_gate: !gate,
+      %layer5_up: !up, %layer5_down: !down,
+      %layer6_attn_norm: !norm, %layer6_q: !q, %layer6_q_bias: !q_bias, %layer6_k: !k, %layer6_k_bias: !k_bias,
+      %layer6_v: !v, %layer6_v_bias: !v_bias, %layer6_o: !o, %layer6_mlp_norm: !norm, %layer6_gate: !gate,
+      %layer6_up: !up, %layer6_down: !down,
+      %layer7_attn_norm: !norm, %layer7_q: !q, %layer7_q_bias: !q_bias, %layer7_k: !k, %layer7_k_bias: !k_bias,
+      %layer7_v: !v, %layer7_v_bias: !v_bias, %layer7_o: !o, %layer7_mlp_norm: !norm, %layer7_gate: !gate,
+      %layer7_up: !up, %layer7_down: !down,
+      %layer8_attn_norm: !norm, %layer8_q: !q, %layer8_q_bias: !q_bias, %layer8_k: !k, %layer8_k_bias: !k_bias,
+      %layer8_v: !v, %layer8_v_bias: !v_bias, %layer8_o: !o, %layer8_mlp_norm: !norm, %layer8_gate: !gate,
+      %layer8_up: !up, %layer8_down: !down,
+      %layer9_attn_norm: !norm, %layer9_q: !q, %layer9_q_bias: !q_bias, %layer9_k: !k, %layer9_k_bias: !k_bias,
+      %layer9_v: !v, %layer9_v_bias: !v_bias, %layer9_o: !o, %layer9_mlp_norm: !norm, %layer9_gate: !gate,
+      %layer9_up: !up, %layer9_down: !down,
+      %layer10_attn_norm: !norm, %layer10_q: !q, %layer10_q_bias: !q_bias, %layer10_k: !k,
+      %layer10_k_bias: !k_bias, %layer10_v: !v, %layer10_v_bias: !v_bias, %layer10_o: !o, %layer10_mlp_norm: !norm,
+      %layer10_gate: !gate, %layer10_up: !up, %layer10_down: !down,
+      %layer11_attn_norm: !norm, %layer11_q: !q, %layer11_q_bias: !q_bias, %layer11_k: !k,
+      %layer11_k_bias: !k_bias, %layer11_v: !v, %layer11_v_bias: !v_bias, %layer11_o: !o, %layer11_mlp_norm: !norm,
+      %layer11_gate: !gate, %layer11_up: !up, %layer11_down: !down,
+      %layer12_attn_norm: !norm, %layer12_q: !q, %layer12_q_bias: !q_bias, %layer12_k: !k,
+      %layer12_k_bias: !k_bias, %layer12_v: !v, %layer12_v_bias: !v_bias, %layer12_o: !o, %layer12_mlp_norm: !norm,
+      %layer12_gate: !gate, %layer12_up: !up, %layer12_down: !down,
+      %layer13_attn_norm: !norm, %layer13_q: !q, %layer13_q_bias: !q_bias, %layer13_k: !k,
+      %layer13_k_bias: !k_bias, %layer13_v: !v, %layer13_v_bias: !v_bias, %layer13_o: !o, %layer13_mlp_norm: !norm,
+      %layer13_gate: !gate, %layer13_up: !up, %layer13_down: !down,
+      %layer14_attn_norm: !norm, %layer14_q: !q, %layer14_q_bias: !q_bias, %layer14_k: !k,
+      %layer14_k_bias: !k_bias, %layer14_v: !v, %layer14_v_bias: !v_bias, %layer14_o: !o, %layer14_mlp_norm: !norm,
+      %layer14_gate: !gate, %layer14_up: !up, %layer14_down: !down,
+      %layer15_attn_norm: !norm, %layer15_q: !q, %layer15_q_bias: !q_bias, %layer15_k: !k,
+      %layer15_k_bias: !k_bias, %layer15_v: !v, %layer15_v_bias: !v_bias, %layer15_o: !o, %layer15_mlp_norm: !norm,
+      %layer15_gate: !gate, %layer15_up: !up, %layer15_down: !down,
+      %layer16_attn_norm: !norm, %layer16_q: !q, %layer16_q_bias: !q_bias, %layer16_k: !k,
+      %layer16_k_bias: !k_bias, %layer16_v: !v, %layer16_v_bias: !v_bias, %layer16_o: !o, %layer16_mlp_norm: !norm,
+      %layer16_gate: !gate, %layer16_up: !up, %layer16_down: !down,
+      %layer17_attn_norm: !norm, %layer17_q: !q, %layer17_q_bias: !q_bias, %layer17_k: !k,
+      %layer17_k_bias: !k_bias, %layer17_v: !v, %layer17_v_bias: !v_bias, %layer17_o: !o, %layer17_mlp_norm: !norm,
+      %layer17_gate: !gate, %layer17_up: !up, %layer17_down: !down,
+      %layer18_attn_norm: !norm, %layer18_q: !q, %layer18_q_bias: !q_bias, %layer18_k: !k,
+      %layer18_k_bias: !k_bias, %layer18_v: !v, %layer18_v_bias: !v_bias, %layer18_o: !o, %layer18_mlp_norm: !norm,
+      %layer18_gate: !gate, %layer18_up: !up, %layer18_down: !down,
+      %layer19_attn_norm: !norm, %layer19_q: !q, %layer19_q_bias: !q_bias, %layer19_k: !k,
+      %layer19_k_bias: !k_bias, %layer19_v: !v, %layer19_v_bias: !v_bias, %layer19_o: !o, %layer19_mlp_norm: !norm,
+      %layer19_gate: !gate, %layer19_up: !up, %layer19_down: !down,
+      %layer20_attn_norm: !norm, %layer20_q: !q, %layer20_q_bias: !q_bias, %layer20_k: !k,
+      %layer20_k_bias: !k_bias, %layer20_v: !v, %layer20_v_bias: !v_bias, %layer20_o: !o, %layer20_mlp_norm: !norm,
+      %layer20_gate: !gate, %layer20_up: !up, %layer20_down: !down,
+      %layer21_attn_norm: !norm, %layer21_q: !q, %layer21_q_bias: !q_bias, %layer21_k: !k,
+      %layer21_k_bias: !k_bias, %layer21_v: !v, %layer21_v_bias: !v_bias, %layer21_o: !o, %layer21_mlp_norm: !norm,
+      %layer21_gate: !gate, %layer21_up: !up, %layer21_down: !down,
+      %layer22_attn_norm: !norm, %layer22_q: !q, %layer22_q_bias: !q_bias, %layer22_k: !k,
+      %layer22_k_bias: !k_bias, %layer22_v: !v, %layer22_v_bias: !v_bias, %layer22_o: !o, %layer22_mlp_norm: !norm,
+      %layer22_gate: !gate, %layer22_up: !up, %layer22_down: !down,
+      %layer23_attn_norm: !norm, %layer23_q: !q, %layer23_q_bias: !q_bias, %layer23_k: !k,
+      %layer23_k_bias: !k_bias, %layer23_v: !v, %layer23_v_bias: !v_bias, %layer23_o: !o, %layer23_mlp_norm: !norm,
+      %layer23_gate: !gate, %layer23_up: !up, %layer23_down: !down,
+      %tokens: !tokens, %position: tensor<i32>,
+      %k: !k_cache {tf.aliasing_output = 2 : i32},
+      %v: !v_cache {tf.aliasing_output = 3 : i32})
+      -> (!next, !logits, !k_cache, !v_cache) {
     %first_slot = arith.constant 0 : index
-    %positions = stablehlo.broadcast_in_dim %position, dims = [] : (tensor<i32>) -> tensor<8xi32>
+    %positions = stablehlo.broadcast_in_dim %position, dims = [] : (tensor<i32>) -> !tokens
     // a layer's index is opaque to the compiler, so that one compiled attention serves all
     %layer0_index = arith.constant 0 : index
     %layer0 = util.optimization_barrier %layer0_index : index
@@ -83,184 +179,271 @@ module @batched {
     %layer23_index = arith.constant 23 : index
     %layer23 = util.optimization_barrier %layer23_index : index
 
-    %cos, %sin = call @rotary_angles(%positions) : (tensor<8xi32>) -> (tensor<8x2x32xf32>, tensor<8x2x32xf32>)
-    %cached = call @cached_mask(%positions) : (tensor<8xi32>) -> tensor<8x2048xi1>
-    %x0 = call @embedding(%embed, %tokens) : (tensor<151936x896xbf16>, tensor<8xi32>) -> tensor<8x896xf32>
+    %cos, %sin = call @rotary_angles(%positions) : (!tokens) -> (!angle, !angle)
+    %cached = call @cached_mask(%positions) : (tensor<8xi32>) -> !cached_mask
+    %x0 = call @embedding(%embed, %tokens) : (!embed, !tokens) -> !hidden
 
-    %x1, %new_k0, %new_v0 = call @layer(%x0, %layer0_attn_norm, %layer0_q, %layer0_q_bias, %layer0_k, %layer0_k_bias, %layer0_v, %layer0_v_bias, %layer0_o, %layer0_mlp_norm, %layer0_gate, %layer0_up, %layer0_down, %layer0, %first_slot, %cos, %sin, %cached, %k, %v)
-        : (tensor<8x896xf32>, tensor<896xbf16>, tensor<896x896xbf16>, tensor<896xbf16>, tensor<128x896xbf16>, tensor<128xbf16>, tensor<128x896xbf16>, tensor<128xbf16>, tensor<896x896xbf16>, tensor<896xbf16>, tensor<4864x896xbf16>, tensor<4864x896xbf16>, tensor<896x4864xbf16>, index, index, tensor<8x2x32xf32>, tensor<8x2x32xf32>, tensor<8x2048xi1>, tensor<24x8x2x64x2048xbf16>, tensor<24x8x2x2048x64xbf16>) -> (tensor<8x896xf32>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x1x64xbf16>)
-    %x2, %new_k1, %new_v1 = call @layer(%x1, %layer1_attn_norm, %layer1_q, %layer1_q_bias, %layer1_k, %layer1_k_bias, %layer1_v, %layer1_v_bias, %layer1_o, %layer1_mlp_norm, %layer1_gate, %layer1_up, %layer1_down, %layer1, %first_slot, %cos, %sin, %cached, %k, %v)
-        : (tensor<8x896xf32>, tensor<896xbf16>, tensor<896x896xbf16>, tensor<896xbf16>, tensor<128x896xbf16>, tensor<128xbf16>, tensor<128x896xbf16>, tensor<128xbf16>, tensor<896x896xbf16>, tensor<896xbf16>, tensor<4864x896xbf16>, tensor<4864x896xbf16>, tensor<896x4864xbf16>, index, index, tensor<8x2x32xf32>, tensor<8x2x32xf32>, tensor<8x2048xi1>, tensor<24x8x2x64x2048xbf16>, tensor<24x8x2x2048x64xbf16>) -> (tensor<8x896xf32>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x1x64xbf16>)
-    %x3, %new_k2, %new_v2 = call @layer(%x2, %layer2_attn_norm, %layer2_q, %layer2_q_bias, %layer2_k, %layer2_k_bias, %layer2_v, %layer2_v_bias, %layer2_o, %layer2_mlp_norm, %layer2_gate, %layer2_up, %layer2_down, %layer2, %first_slot, %cos, %sin, %cached, %k, %v)
-        : (tensor<8x896xf32>, tensor<896xbf16>, tensor<896x896xbf16>, tensor<896xbf16>, tensor<128x896xbf16>, tensor<128xbf16>, tensor<128x896xbf16>, tensor<128xbf16>, tensor<896x896xbf16>, tensor<896xbf16>, tensor<4864x896xbf16>, tensor<4864x896xbf16>, tensor<896x4864xbf16>, index, index, tensor<8x2x32xf32>, tensor<8x2x32xf32>, tensor<8x2048xi1>, tensor<24x8x2x64x2048xbf16>, tensor<24x8x2x2048x64xbf16>) -> (tensor<8x896xf32>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x1x64xbf16>)
-    %x4, %new_k3, %new_v3 = call @layer(%x3, %layer3_attn_norm, %layer3_q, %layer3_q_bias, %layer3_k, %layer3_k_bias, %layer3_v, %layer3_v_bias, %layer3_o, %layer3_mlp_norm, %layer3_gate, %layer3_up, %layer3_down, %layer3, %first_slot, %cos, %sin, %cached, %k, %v)
-        : (tensor<8x896xf32>, tensor<896xbf16>, tensor<896x896xbf16>, tensor<896xbf16>, tensor<128x896xbf16>, tensor<128xbf16>, tensor<128x896xbf16>, tensor<128xbf16>, tensor<896x896xbf16>, tensor<896xbf16>, tensor<4864x896xbf16>, tensor<4864x896xbf16>, tensor<896x4864xbf16>, index, index, tensor<8x2x32xf32>, tensor<8x2x32xf32>, tensor<8x2048xi1>, tensor<24x8x2x64x2048xbf16>, tensor<24x8x2x2048x64xbf16>) -> (tensor<8x896xf32>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x1x64xbf16>)
-    %x5, %new_k4, %new_v4 = call @layer(%x4, %layer4_attn_norm, %layer4_q, %layer4_q_bias, %layer4_k, %layer4_k_bias, %layer4_v, %layer4_v_bias, %layer4_o, %layer4_mlp_norm, %layer4_gate, %layer4_up, %layer4_down, %layer4, %first_slot, %cos, %sin, %cached, %k, %v)
-        : (tensor<8x896xf32>, tensor<896xbf16>, tensor<896x896xbf16>, tensor<896xbf16>, tensor<128x896xbf16>, tensor<128xbf16>, tensor<128x896xbf16>, tensor<128xbf16>, tensor<896x896xbf16>, tensor<896xbf16>, tensor<4864x896xbf16>, tensor<4864x896xbf16>, tensor<896x4864xbf16>, index, index, tensor<8x2x32xf32>, tensor<8x2x32xf32>, tensor<8x2048xi1>, tensor<24x8x2x64x2048xbf16>, tensor<24x8x2x2048x64xbf16>) -> (tensor<8x896xf32>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x1x64xbf16>)
-    %x6, %new_k5, %new_v5 = call @layer(%x5, %layer5_attn_norm, %layer5_q, %layer5_q_bias, %layer5_k, %layer5_k_bias, %layer5_v, %layer5_v_bias, %layer5_o, %layer5_mlp_norm, %layer5_gate, %layer5_up, %layer5_down, %layer5, %first_slot, %cos, %sin, %cached, %k, %v)
-        : (tensor<8x896xf32>, tensor<896xbf16>, tensor<896x896xbf16>, tensor<896xbf16>, tensor<128x896xbf16>, tensor<128xbf16>, tensor<128x896xbf16>, tensor<128xbf16>, tensor<896x896xbf16>, tensor<896xbf16>, tensor<4864x896xbf16>, tensor<4864x896xbf16>, tensor<896x4864xbf16>, index, index, tensor<8x2x32xf32>, tensor<8x2x32xf32>, tensor<8x2048xi1>, tensor<24x8x2x64x2048xbf16>, tensor<24x8x2x2048x64xbf16>) -> (tensor<8x896xf32>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x1x64xbf16>)
-    %x7, %new_k6, %new_v6 = call @layer(%x6, %layer6_attn_norm, %layer6_q, %layer6_q_bias, %layer6_k, %layer6_k_bias, %layer6_v, %layer6_v_bias, %layer6_o, %layer6_mlp_norm, %layer6_gate, %layer6_up, %layer6_down, %layer6, %first_slot, %cos, %sin, %cached, %k, %v)
-        : (tensor<8x896xf32>, tensor<896xbf16>, tensor<896x896xbf16>, tensor<896xbf16>, tensor<128x896xbf16>, tensor<128xbf16>, tensor<128x896xbf16>, tensor<128xbf16>, tensor<896x896xbf16>, tensor<896xbf16>, tensor<4864x896xbf16>, tensor<4864x896xbf16>, tensor<896x4864xbf16>, index, index, tensor<8x2x32xf32>, tensor<8x2x32xf32>, tensor<8x2048xi1>, tensor<24x8x2x64x2048xbf16>, tensor<24x8x2x2048x64xbf16>) -> (tensor<8x896xf32>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x1x64xbf16>)
-    %x8, %new_k7, %new_v7 = call @layer(%x7, %layer7_attn_norm, %layer7_q, %layer7_q_bias, %layer7_k, %layer7_k_bias, %layer7_v, %layer7_v_bias, %layer7_o, %layer7_mlp_norm, %layer7_gate, %layer7_up, %layer7_down, %layer7, %first_slot, %cos, %sin, %cached, %k, %v)
-        : (tensor<8x896xf32>, tensor<896xbf16>, tensor<896x896xbf16>, tensor<896xbf16>, tensor<128x896xbf16>, tensor<128xbf16>, tensor<128x896xbf16>, tensor<128xbf16>, tensor<896x896xbf16>, tensor<896xbf16>, tensor<4864x896xbf16>, tensor<4864x896xbf16>, tensor<896x4864xbf16>, index, index, tensor<8x2x32xf32>, tensor<8x2x32xf32>, tensor<8x2048xi1>, tensor<24x8x2x64x2048xbf16>, tensor<24x8x2x2048x64xbf16>) -> (tensor<8x896xf32>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x1x64xbf16>)
-    %x9, %new_k8, %new_v8 = call @layer(%x8, %layer8_attn_norm, %layer8_q, %layer8_q_bias, %layer8_k, %layer8_k_bias, %layer8_v, %layer8_v_bias, %layer8_o, %layer8_mlp_norm, %layer8_gate, %layer8_up, %layer8_down, %layer8, %first_slot, %cos, %sin, %cached, %k, %v)
-        : (tensor<8x896xf32>, tensor<896xbf16>, tensor<896x896xbf16>, tensor<896xbf16>, tensor<128x896xbf16>, tensor<128xbf16>, tensor<128x896xbf16>, tensor<128xbf16>, tensor<896x896xbf16>, tensor<896xbf16>, tensor<4864x896xbf16>, tensor<4864x896xbf16>, tensor<896x4864xbf16>, index, index, tensor<8x2x32xf32>, tensor<8x2x32xf32>, tensor<8x2048xi1>, tensor<24x8x2x64x2048xbf16>, tensor<24x8x2x2048x64xbf16>) -> (tensor<8x896xf32>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x1x64xbf16>)
-    %x10, %new_k9, %new_v9 = call @layer(%x9, %layer9_attn_norm, %layer9_q, %layer9_q_bias, %layer9_k, %layer9_k_bias, %layer9_v, %layer9_v_bias, %layer9_o, %layer9_mlp_norm, %layer9_gate, %layer9_up, %layer9_down, %layer9, %first_slot, %cos, %sin, %cached, %k, %v)
-        : (tensor<8x896xf32>, tensor<896xbf16>, tensor<896x896xbf16>, tensor<896xbf16>, tensor<128x896xbf16>, tensor<128xbf16>, tensor<128x896xbf16>, tensor<128xbf16>, tensor<896x896xbf16>, tensor<896xbf16>, tensor<4864x896xbf16>, tensor<4864x896xbf16>, tensor<896x4864xbf16>, index, index, tensor<8x2x32xf32>, tensor<8x2x32xf32>, tensor<8x2048xi1>, tensor<24x8x2x64x2048xbf16>, tensor<24x8x2x2048x64xbf16>) -> (tensor<8x896xf32>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x1x64xbf16>)
-    %x11, %new_k10, %new_v10 = call @layer(%x10, %layer10_attn_norm, %layer10_q, %layer10_q_bias, %layer10_k, %layer10_k_bias, %layer10_v, %layer10_v_bias, %layer10_o, %layer10_mlp_norm, %layer10_gate, %layer10_up, %layer10_down, %layer10, %first_slot, %cos, %sin, %cached, %k, %v)
-        : (tensor<8x896xf32>, tensor<896xbf16>, tensor<896x896xbf16>, tensor<896xbf16>, tensor<128x896xbf16>, tensor<128xbf16>, tensor<128x896xbf16>, tensor<128xbf16>, tensor<896x896xbf16>, tensor<896xbf16>, tensor<4864x896xbf16>, tensor<4864x896xbf16>, tensor<896x4864xbf16>, index, index, tensor<8x2x32xf32>, tensor<8x2x32xf32>, tensor<8x2048xi1>, tensor<24x8x2x64x2048xbf16>, tensor<24x8x2x2048x64xbf16>) -> (tensor<8x896xf32>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x1x64xbf16>)
-    %x12, %new_k11, %new_v11 = call @layer(%x11, %layer11_attn_norm, %layer11_q, %layer11_q_bias, %layer11_k, %layer11_k_bias, %layer11_v, %layer11_v_bias, %layer11_o, %layer11_mlp_norm, %layer11_gate, %layer11_up, %layer11_down, %layer11, %first_slot, %cos, %sin, %cached, %k, %v)
-        : (tensor<8x896xf32>, tensor<896xbf16>, tensor<896x896xbf16>, tensor<896xbf16>, tensor<128x896xbf16>, tensor<128xbf16>, tensor<128x896xbf16>, tensor<128xbf16>, tensor<896x896xbf16>, tensor<896xbf16>, tensor<4864x896xbf16>, tensor<4864x896xbf16>, tensor<896x4864xbf16>, index, index, tensor<8x2x32xf32>, tensor<8x2x32xf32>, tensor<8x2048xi1>, tensor<24x8x2x64x2048xbf16>, tensor<24x8x2x2048x64xbf16>) -> (tensor<8x896xf32>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x1x64xbf16>)
-    %x13, %new_k12, %new_v12 = call @layer(%x12, %layer12_attn_norm, %layer12_q, %layer12_q_bias, %layer12_k, %layer12_k_bias, %layer12_v, %layer12_v_bias, %layer12_o, %layer12_mlp_norm, %layer12_gate, %layer12_up, %layer12_down, %layer12, %first_slot, %cos, %sin, %cached, %k, %v)
-        : (tensor<8x896xf32>, tensor<896xbf16>, tensor<896x896xbf16>, tensor<896xbf16>, tensor<128x896xbf16>, tensor<128xbf16>, tensor<128x896xbf16>, tensor<128xbf16>, tensor<896x896xbf16>, tensor<896xbf16>, tensor<4864x896xbf16>, tensor<4864x896xbf16>, tensor<896x4864xbf16>, index, index, tensor<8x2x32xf32>, tensor<8x2x32xf32>, tensor<8x2048xi1>, tensor<24x8x2x64x2048xbf16>, tensor<24x8x2x2048x64xbf16>) -> (tensor<8x896xf32>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x1x64xbf16>)
-    %x14, %new_k13, %new_v13 = call @layer(%x13, %layer13_attn_norm, %layer13_q, %layer13_q_bias, %layer13_k, %layer13_k_bias, %layer13_v, %layer13_v_bias, %layer13_o, %layer13_mlp_norm, %layer13_gate, %layer13_up, %layer13_down, %layer13, %first_slot, %cos, %sin, %cached, %k, %v)
-        : (tensor<8x896xf32>, tensor<896xbf16>, tensor<896x896xbf16>, tensor<896xbf16>, tensor<128x896xbf16>, tensor<128xbf16>, tensor<128x896xbf16>, tensor<128xbf16>, tensor<896x896xbf16>, tensor<896xbf16>, tensor<4864x896xbf16>, tensor<4864x896xbf16>, tensor<896x4864xbf16>, index, index, tensor<8x2x32xf32>, tensor<8x2x32xf32>, tensor<8x2048xi1>, tensor<24x8x2x64x2048xbf16>, tensor<24x8x2x2048x64xbf16>) -> (tensor<8x896xf32>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x1x64xbf16>)
-    %x15, %new_k14, %new_v14 = call @layer(%x14, %layer14_attn_norm, %layer14_q, %layer14_q_bias, %layer14_k, %layer14_k_bias, %layer14_v, %layer14_v_bias, %layer14_o, %layer14_mlp_norm, %layer14_gate, %layer14_up, %layer14_down, %layer14, %first_slot, %cos, %sin, %cached, %k, %v)
-        : (tensor<8x896xf32>, tensor<896xbf16>, tensor<896x896xbf16>, tensor<896xbf16>, tensor<128x896xbf16>, tensor<128xbf16>, tensor<128x896xbf16>, tensor<128xbf16>, tensor<896x896xbf16>, tensor<896xbf16>, tensor<4864x896xbf16>, tensor<4864x896xbf16>, tensor<896x4864xbf16>, index, index, tensor<8x2x32xf32>, tensor<8x2x32xf32>, tensor<8x2048xi1>, tensor<24x8x2x64x2048xbf16>, tensor<24x8x2x2048x64xbf16>) -> (tensor<8x896xf32>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x1x64xbf16>)
-    %x16, %new_k15, %new_v15 = call @layer(%x15, %layer15_attn_norm, %layer15_q, %layer15_q_bias, %layer15_k, %layer15_k_bias, %layer15_v, %layer15_v_bias, %layer15_o, %layer15_mlp_norm, %layer15_gate, %layer15_up, %layer15_down, %layer15, %first_slot, %cos, %sin, %cached, %k, %v)
-        : (tensor<8x896xf32>, tensor<896xbf16>, tensor<896x896xbf16>, tensor<896xbf16>, tensor<128x896xbf16>, tensor<128xbf16>, tensor<128x896xbf16>, tensor<128xbf16>, tensor<896x896xbf16>, tensor<896xbf16>, tensor<4864x896xbf16>, tensor<4864x896xbf16>, tensor<896x4864xbf16>, index, index, tensor<8x2x32xf32>, tensor<8x2x32xf32>, tensor<8x2048xi1>, tensor<24x8x2x64x2048xbf16>, tensor<24x8x2x2048x64xbf16>) -> (tensor<8x896xf32>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x1x64xbf16>)
-    %x17, %new_k16, %new_v16 = call @layer(%x16, %layer16_attn_norm, %layer16_q, %layer16_q_bias, %layer16_k, %layer16_k_bias, %layer16_v, %layer16_v_bias, %layer16_o, %layer16_mlp_norm, %layer16_gate, %layer16_up, %layer16_down, %layer16, %first_slot, %cos, %sin, %cached, %k, %v)
-        : (tensor<8x896xf32>, tensor<896xbf16>, tensor<896x896xbf16>, tensor<896xbf16>, tensor<128x896xbf16>, tensor<128xbf16>, tensor<128x896xbf16>, tensor<128xbf16>, tensor<896x896xbf16>, tensor<896xbf16>, tensor<4864x896xbf16>, tensor<4864x896xbf16>, tensor<896x4864xbf16>, index, index, tensor<8x2x32xf32>, tensor<8x2x32xf32>, tensor<8x2048xi1>, tensor<24x8x2x64x2048xbf16>, tensor<24x8x2x2048x64xbf16>) -> (tensor<8x896xf32>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x1x64xbf16>)
-    %x18, %new_k17, %new_v17 = call @layer(%x17, %layer17_attn_norm, %layer17_q, %layer17_q_bias, %layer17_k, %layer17_k_bias, %layer17_v, %layer17_v_bias, %layer17_o, %layer17_mlp_norm, %layer17_gate, %layer17_up, %layer17_down, %layer17, %first_slot, %cos, %sin, %cached, %k, %v)
-        : (tensor<8x896xf32>, tensor<896xbf16>, tensor<896x896xbf16>, tensor<896xbf16>, tensor<128x896xbf16>, tensor<128xbf16>, tensor<128x896xbf16>, tensor<128xbf16>, tensor<896x896xbf16>, tensor<896xbf16>, tensor<4864x896xbf16>, tensor<4864x896xbf16>, tensor<896x4864xbf16>, index, index, tensor<8x2x32xf32>, tensor<8x2x32xf32>, tensor<8x2048xi1>, tensor<24x8x2x64x2048xbf16>, tensor<24x8x2x2048x64xbf16>) -> (tensor<8x896xf32>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x1x64xbf16>)
-    %x19, %new_k18, %new_v18 = call @layer(%x18, %layer18_attn_norm, %layer18_q, %layer18_q_bias, %layer18_k, %layer18_k_bias, %layer18_v, %layer18_v_bias, %layer18_o, %layer18_mlp_norm, %layer18_gate, %layer18_up, %layer18_down, %layer18, %first_slot, %cos, %sin, %cached, %k, %v)
-        : (tensor<8x896xf32>, tensor<896xbf16>, tensor<896x896xbf16>, tensor<896xbf16>, tensor<128x896xbf16>, tensor<128xbf16>, tensor<128x896xbf16>, tensor<128xbf16>, tensor<896x896xbf16>, tensor<896xbf16>, tensor<4864x896xbf16>, tensor<4864x896xbf16>, tensor<896x4864xbf16>, index, index, tensor<8x2x32xf32>, tensor<8x2x32xf32>, tensor<8x2048xi1>, tensor<24x8x2x64x2048xbf16>, tensor<24x8x2x2048x64xbf16>) -> (tensor<8x896xf32>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x1x64xbf16>)
-    %x20, %new_k19, %new_v19 = call @layer(%x19, %layer19_attn_norm, %layer19_q, %layer19_q_bias, %layer19_k, %layer19_k_bias, %layer19_v, %layer19_v_bias, %layer19_o, %layer19_mlp_norm, %layer19_gate, %layer19_up, %layer19_down, %layer19, %first_slot, %cos, %sin, %cached, %k, %v)
-        : (tensor<8x896xf32>, tensor<896xbf16>, tensor<896x896xbf16>, tensor<896xbf16>, tensor<128x896xbf16>, tensor<128xbf16>, tensor<128x896xbf16>, tensor<128xbf16>, tensor<896x896xbf16>, tensor<896xbf16>, tensor<4864x896xbf16>, tensor<4864x896xbf16>, tensor<896x4864xbf16>, index, index, tensor<8x2x32xf32>, tensor<8x2x32xf32>, tensor<8x2048xi1>, tensor<24x8x2x64x2048xbf16>, tensor<24x8x2x2048x64xbf16>) -> (tensor<8x896xf32>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x1x64xbf16>)
-    %x21, %new_k20, %new_v20 = call @layer(%x20, %layer20_attn_norm, %layer20_q, %layer20_q_bias, %layer20_k, %layer20_k_bias, %layer20_v, %layer20_v_bias, %layer20_o, %layer20_mlp_norm, %layer20_gate, %layer20_up, %layer20_down, %layer20, %first_slot, %cos, %sin, %cached, %k, %v)
-        : (tensor<8x896xf32>, tensor<896xbf16>, tensor<896x896xbf16>, tensor<896xbf16>, tensor<128x896xbf16>, tensor<128xbf16>, tensor<128x896xbf16>, tensor<128xbf16>, tensor<896x896xbf16>, tensor<896xbf16>, tensor<4864x896xbf16>, tensor<4864x896xbf16>, tensor<896x4864xbf16>, index, index, tensor<8x2x32xf32>, tensor<8x2x32xf32>, tensor<8x2048xi1>, tensor<24x8x2x64x2048xbf16>, tensor<24x8x2x2048x64xbf16>) -> (tensor<8x896xf32>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x1x64xbf16>)
-    %x22, %new_k21, %new_v21 = call @layer(%x21, %layer21_attn_norm, %layer21_q, %layer21_q_bias, %layer21_k, %layer21_k_bias, %layer21_v, %layer21_v_bias, %layer21_o, %layer21_mlp_norm, %layer21_gate, %layer21_up, %layer21_down, %layer21, %first_slot, %cos, %sin, %cached, %k, %v)
-        : (tensor<8x896xf32>, tensor<896xbf16>, tensor<896x896xbf16>, tensor<896xbf16>, tensor<128x896xbf16>, tensor<128xbf16>, tensor<128x896xbf16>, tensor<128xbf16>, tensor<896x896xbf16>, tensor<896xbf16>, tensor<4864x896xbf16>, tensor<4864x896xbf16>, tensor<896x4864xbf16>, index, index, tensor<8x2x32xf32>, tensor<8x2x32xf32>, tensor<8x2048xi1>, tensor<24x8x2x64x2048xbf16>, tensor<24x8x2x2048x64xbf16>) -> (tensor<8x896xf32>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x1x64xbf16>)
-    %x23, %new_k22, %new_v22 = call @layer(%x22, %layer22_attn_norm, %layer22_q, %layer22_q_bias, %layer22_k, %layer22_k_bias, %layer22_v, %layer22_v_bias, %layer22_o, %layer22_mlp_norm, %layer22_gate, %layer22_up, %layer22_down, %layer22, %first_slot, %cos, %sin, %cached, %k, %v)
-        : (tensor<8x896xf32>, tensor<896xbf16>, tensor<896x896xbf16>, tensor<896xbf16>, tensor<128x896xbf16>, tensor<128xbf16>, tensor<128x896xbf16>, tensor<128xbf16>, tensor<896x896xbf16>, tensor<896xbf16>, tensor<4864x896xbf16>, tensor<4864x896xbf16>, tensor<896x4864xbf16>, index, index, tensor<8x2x32xf32>, tensor<8x2x32xf32>, tensor<8x2048xi1>, tensor<24x8x2x64x2048xbf16>, tensor<24x8x2x2048x64xbf16>) -> (tensor<8x896xf32>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x1x64xbf16>)
-    %x24, %new_k23, %new_v23 = call @layer(%x23, %layer23_attn_norm, %layer23_q, %layer23_q_bias, %layer23_k, %layer23_k_bias, %layer23_v, %layer23_v_bias, %layer23_o, %layer23_mlp_norm, %layer23_gate, %layer23_up, %layer23_down, %layer23, %first_slot, %cos, %sin, %cached, %k, %v)
-        : (tensor<8x896xf32>, tensor<896xbf16>, tensor<896x896xbf16>, tensor<896xbf16>, tensor<128x896xbf16>, tensor<128xbf16>, tensor<128x896xbf16>, tensor<128xbf16>, tensor<896x896xbf16>, tensor<896xbf16>, tensor<4864x896xbf16>, tensor<4864x896xbf16>, tensor<896x4864xbf16>, index, index, tensor<8x2x32xf32>, tensor<8x2x32xf32>, tensor<8x2048xi1>, tensor<24x8x2x64x2048xbf16>, tensor<24x8x2x2048x64xbf16>) -> (tensor<8x896xf32>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x1x64xbf16>)
+    %x1, %new_k0, %new_v0 = call @layer(
+        %x0, %layer0_attn_norm, %layer0_q, %layer0_q_bias, %layer0_k, %layer0_k_bias, %layer0_v, %layer0_v_bias,
+        %layer0_o, %layer0_mlp_norm, %layer0_gate, %layer0_up, %layer0_down, %layer0, %first_slot, %cos, %sin,
+        %cached, %k, %v)
+        : (!hidden, !norm, !q, !q_bias, !k, !k_bias, !v, !v_bias, !o, !norm, !gate, !up, !down, index, index,
+           !angle, !angle, !cached_mask, !k_cache, !v_cache)
+        -> (!hidden, !new_k, !new_v)
+    %x2, %new_k1, %new_v1 = call @layer(
+        %x1, %layer1_attn_norm, %layer1_q, %layer1_q_bias, %layer1_k, %layer1_k_bias, %layer1_v, %layer1_v_bias,
+        %layer1_o, %layer1_mlp_norm, %layer1_gate, %layer1_up, %layer1_down, %layer1, %first_slot, %cos, %sin,
+        %cached, %k, %v)
+        : (!hidden, !norm, !q, !q_bias, !k, !k_bias, !v, !v_bias, !o, !norm, !gate, !up, !down, index, index,
+           !angle, !angle, !cached_mask, !k_cache, !v_cache)
+        -> (!hidden, !new_k, !new_v)
+    %x3, %new_k2, %new_v2 = call @layer(
+        %x2, %layer2_attn_norm, %layer2_q, %layer2_q_bias, %layer2_k, %layer2_k_bias, %layer2_v, %layer2_v_bias,
+        %layer2_o, %layer2_mlp_norm, %layer2_gate, %layer2_up, %layer2_down, %layer2, %first_slot, %cos, %sin,
+        %cached, %k, %v)
+        : (!hidden, !norm, !q, !q_bias, !k, !k_bias, !v, !v_bias, !o, !norm, !gate, !up, !down, index, index,
+           !angle, !angle, !cached_mask, !k_cache, !v_cache)
+        -> (!hidden, !new_k, !new_v)
+    %x4, %new_k3, %new_v3 = call @layer(
+        %x3, %layer3_attn_norm, %layer3_q, %layer3_q_bias, %layer3_k, %layer3_k_bias, %layer3_v, %layer3_v_bias,
+        %layer3_o, %layer3_mlp_norm, %layer3_gate, %layer3_up, %layer3_down, %layer3, %first_slot, %cos, %sin,
+        %cached, %k, %v)
+        : (!hidden, !norm, !q, !q_bias, !k, !k_bias, !v, !v_bias, !o, !norm, !gate, !up, !down, index, index,
+           !angle, !angle, !cached_mask, !k_cache, !v_cache)
+        -> (!hidden, !new_k, !new_v)
+    %x5, %new_k4, %new_v4 = call @layer(
+        %x4, %layer4_attn_norm, %layer4_q, %layer4_q_bias, %layer4_k, %layer4_k_bias, %layer4_v, %layer4_v_bias,
+        %layer4_o, %layer4_mlp_norm, %layer4_gate, %layer4_up, %layer4_down, %layer4, %first_slot, %cos, %sin,
+        %cached, %k, %v)
+        : (!hidden, !norm, !q, !q_bias, !k, !k_bias, !v, !v_bias, !o, !norm, !gate, !up, !down, index, index,
+           !angle, !angle, !cached_mask, !k_cache, !v_cache)
+        -> (!hidden, !new_k, !new_v)
+    %x6, %new_k5, %new_v5 = call @layer(
+        %x5, %layer5_attn_norm, %layer5_q, %layer5_q_bias, %layer5_k, %layer5_k_bias, %layer5_v, %layer5_v_bias,
+        %layer5_o, %layer5_mlp_norm, %layer5_gate, %layer5_up, %layer5_down, %layer5, %first_slot, %cos, %sin,
+        %cached, %k, %v)
+        : (!hidden, !norm, !q, !q_bias, !k, !k_bias, !v, !v_bias, !o, !norm, !gate, !up, !down, index, index,
+           !angle, !angle, !cached_mask, !k_cache, !v_cache)
+        -> (!hidden, !new_k, !new_v)
+    %x7, %new_k6, %new_v6 = call @layer(
+        %x6, %layer6_attn_norm, %layer6_q, %layer6_q_bias, %layer6_k, %layer6_k_bias, %layer6_v, %layer6_v_bias,
+        %layer6_o, %layer6_mlp_norm, %layer6_gate, %layer6_up, %layer6_down, %layer6, %first_slot, %cos, %sin,
+        %cached, %k, %v)
+        : (!hidden, !norm, !q, !q_bias, !k, !k_bias, !v, !v_bias, !o, !norm, !gate, !up, !down, index, index,
+           !angle, !angle, !cached_mask, !k_cache, !v_cache)
+        -> (!hidden, !new_k, !new_v)
+    %x8, %new_k7, %new_v7 = call @layer(
+        %x7, %layer7_attn_norm, %layer7_q, %layer7_q_bias, %layer7_k, %layer7_k_bias, %layer7_v, %layer7_v_bias,
+        %layer7_o, %layer7_mlp_norm, %layer7_gate, %layer7_up, %layer7_down, %layer7, %first_slot, %cos, %sin,
+        %cached, %k, %v)
+        : (!hidden, !norm, !q, !q_bias, !k, !k_bias, !v, !v_bias, !o, !norm, !gate, !up, !down, index, index,
+           !angle, !angle, !cached_mask, !k_cache, !v_cache)
+        -> (!hidden, !new_k, !new_v)
+    %x9, %new_k8, %new_v8 = call @layer(
+        %x8, %layer8_attn_norm, %layer8_q, %layer8_q_bias, %layer8_k, %layer8_k_bias, %layer8_v, %layer8_v_bias,
+        %layer8_o, %layer8_mlp_norm, %layer8_gate, %layer8_up, %layer8_down, %layer8, %first_slot, %cos, %sin,
+        %cached, %k, %v)
+        : (!hidden, !norm, !q, !q_bias, !k, !k_bias, !v, !v_bias, !o, !norm, !gate, !up, !down, index, index,
+           !angle, !angle, !cached_mask, !k_cache, !v_cache)
+        -> (!hidden, !new_k, !new_v)
+    %x10, %new_k9, %new_v9 = call @layer(
+        %x9, %layer9_attn_norm, %layer9_q, %layer9_q_bias, %layer9_k, %layer9_k_bias, %layer9_v, %layer9_v_bias,
+        %layer9_o, %layer9_mlp_norm, %layer9_gate, %layer9_up, %layer9_down, %layer9, %first_slot, %cos, %sin,
+        %cached, %k, %v)
+        : (!hidden, !norm, !q, !q_bias, !k, !k_bias, !v, !v_bias, !o, !norm, !gate, !up, !down, index, index,
+           !angle, !angle, !cached_mask, !k_cache, !v_cache)
+        -> (!hidden, !new_k, !new_v)
+    %x11, %new_k10, %new_v10 = call @layer(
+        %x10, %layer10_attn_norm, %layer10_q, %layer10_q_bias, %layer10_k, %layer10_k_bias, %layer10_v,
+        %layer10_v_bias, %layer10_o, %layer10_mlp_norm, %layer10_gate, %layer10_up, %layer10_down, %layer10,
+        %first_slot, %cos, %sin, %cached, %k, %v)
+        : (!hidden, !norm, !q, !q_bias, !k, !k_bias, !v, !v_bias, !o, !norm, !gate, !up, !down, index, index,
+           !angle, !angle, !cached_mask, !k_cache, !v_cache)
+        -> (!hidden, !new_k, !new_v)
+    %x12, %new_k11, %new_v11 = call @layer(
+        %x11, %layer11_attn_norm, %layer11_q, %layer11_q_bias, %layer11_k, %layer11_k_bias, %layer11_v,
+        %layer11_v_bias, %layer11_o, %layer11_mlp_norm, %layer11_gate, %layer11_up, %layer11_down, %layer11,
+        %first_slot, %cos, %sin, %cached, %k, %v)
+        : (!hidden, !norm, !q, !q_bias, !k, !k_bias, !v, !v_bias, !o, !norm, !gate, !up, !down, index, index,
+           !angle, !angle, !cached_mask, !k_cache, !v_cache)
+        -> (!hidden, !new_k, !new_v)
+    %x13, %new_k12, %new_v12 = call @layer(
+        %x12, %layer12_attn_norm, %layer12_q, %layer12_q_bias, %layer12_k, %layer12_k_bias, %layer12_v,
+        %layer12_v_bias, %layer12_o, %layer12_mlp_norm, %layer12_gate, %layer12_up, %layer12_down, %layer12,
+        %first_slot, %cos, %sin, %cached, %k, %v)
+        : (!hidden, !norm, !q, !q_bias, !k, !k_bias, !v, !v_bias, !o, !norm, !gate, !up, !down, index, index,
+           !angle, !angle, !cached_mask, !k_cache, !v_cache)
+        -> (!hidden, !new_k, !new_v)
+    %x14, %new_k13, %new_v13 = call @layer(
+        %x13, %layer13_attn_norm, %layer13_q, %layer13_q_bias, %layer13_k, %layer13_k_bias, %layer13_v,
+        %layer13_v_bias, %layer13_o, %layer13_mlp_norm, %layer13_gate, %layer13_up, %layer13_down, %layer13,
+        %first_slot, %cos, %sin, %cached, %k, %v)
+        : (!hidden, !norm, !q, !q_bias, !k, !k_bias, !v, !v_bias, !o, !norm, !gate, !up, !down, index, index,
+           !angle, !angle, !cached_mask, !k_cache, !v_cache)
+        -> (!hidden, !new_k, !new_v)
+    %x15, %new_k14, %new_v14 = call @layer(
+        %x14, %layer14_attn_norm, %layer14_q, %layer14_q_bias, %layer14_k, %layer14_k_bias, %layer14_v,
+        %layer14_v_bias, %layer14_o, %layer14_mlp_norm, %layer14_gate, %layer14_up, %layer14_down, %layer14,
+        %first_slot, %cos, %sin, %cached, %k, %v)
+        : (!hidden, !norm, !q, !q_bias, !k, !k_bias, !v, !v_bias, !o, !norm, !gate, !up, !down, index, index,
+           !angle, !angle, !cached_mask, !k_cache, !v_cache)
+        -> (!hidden, !new_k, !new_v)
+    %x16, %new_k15, %new_v15 = call @layer(
+        %x15, %layer15_attn_norm, %layer15_q, %layer15_q_bias, %layer15_k, %layer15_k_bias, %layer15_v,
+        %layer15_v_bias, %layer15_o, %layer15_mlp_norm, %layer15_gate, %layer15_up, %layer15_down, %layer15,
+        %first_slot, %cos, %sin, %cached, %k, %v)
+        : (!hidden, !norm, !q, !q_bias, !k, !k_bias, !v, !v_bias, !o, !norm, !gate, !up, !down, index, index,
+           !angle, !angle, !cached_mask, !k_cache, !v_cache)
+        -> (!hidden, !new_k, !new_v)
+    %x17, %new_k16, %new_v16 = call @layer(
+        %x16, %layer16_attn_norm, %layer16_q, %layer16_q_bias, %layer16_k, %layer16_k_bias, %layer16_v,
+        %layer16_v_bias, %layer16_o, %layer16_mlp_norm, %layer16_gate, %layer16_up, %layer16_down, %layer16,
+        %first_slot, %cos, %sin, %cached, %k, %v)
+        : (!hidden, !norm, !q, !q_bias, !k, !k_bias, !v, !v_bias, !o, !norm, !gate, !up, !down, index, index,
+           !angle, !angle, !cached_mask, !k_cache, !v_cache)
+        -> (!hidden, !new_k, !new_v)
+    %x18, %new_k17, %new_v17 = call @layer(
+        %x17, %layer17_attn_norm, %layer17_q, %layer17_q_bias, %layer17_k, %layer17_k_bias, %layer17_v,
+        %layer17_v_bias, %layer17_o, %layer17_mlp_norm, %layer17_gate, %layer17_up, %layer17_down, %layer17,
+        %first_slot, %cos, %sin, %cached, %k, %v)
+        : (!hidden, !norm, !q, !q_bias, !k, !k_bias, !v, !v_bias, !o, !norm, !gate, !up, !down, index, index,
+           !angle, !angle, !cached_mask, !k_cache, !v_cache)
+        -> (!hidden, !new_k, !new_v)
+    %x19, %new_k18, %new_v18 = call @layer(
+        %x18, %layer18_attn_norm, %layer18_q, %layer18_q_bias, %layer18_k, %layer18_k_bias, %layer18_v,
+        %layer18_v_bias, %layer18_o, %layer18_mlp_norm, %layer18_gate, %layer18_up, %layer18_down, %layer18,
+        %first_slot, %cos, %sin, %cached, %k, %v)
+        : (!hidden, !norm, !q, !q_bias, !k, !k_bias, !v, !v_bias, !o, !norm, !gate, !up, !down, index, index,
+           !angle, !angle, !cached_mask, !k_cache, !v_cache)
+        -> (!hidden, !new_k, !new_v)
+    %x20, %new_k19, %new_v19 = call @layer(
+        %x19, %layer19_attn_norm, %layer19_q, %layer19_q_bias, %layer19_k, %layer19_k_bias, %layer19_v,
+        %layer19_v_bias, %layer19_o, %layer19_mlp_norm, %layer19_gate, %layer19_up, %layer19_down, %layer19,
+        %first_slot, %cos, %sin, %cached, %k, %v)
+        : (!hidden, !norm, !q, !q_bias, !k, !k_bias, !v, !v_bias, !o, !norm, !gate, !up, !down, index, index,
+           !angle, !angle, !cached_mask, !k_cache, !v_cache)
+        -> (!hidden, !new_k, !new_v)
+    %x21, %new_k20, %new_v20 = call @layer(
+        %x20, %layer20_attn_norm, %layer20_q, %layer20_q_bias, %layer20_k, %layer20_k_bias, %layer20_v,
+        %layer20_v_bias, %layer20_o, %layer20_mlp_norm, %layer20_gate, %layer20_up, %layer20_down, %layer20,
+        %first_slot, %cos, %sin, %cached, %k, %v)
+        : (!hidden, !norm, !q, !q_bias, !k, !k_bias, !v, !v_bias, !o, !norm, !gate, !up, !down, index, index,
+           !angle, !angle, !cached_mask, !k_cache, !v_cache)
+        -> (!hidden, !new_k, !new_v)
+    %x22, %new_k21, %new_v21 = call @layer(
+        %x21, %layer21_attn_norm, %layer21_q, %layer21_q_bias, %layer21_k, %layer21_k_bias, %layer21_v,
+        %layer21_v_bias, %layer21_o, %layer21_mlp_norm, %layer21_gate, %layer21_up, %layer21_down, %layer21,
+        %first_slot, %cos, %sin, %cached, %k, %v)
+        : (!hidden, !norm, !q, !q_bias, !k, !k_bias, !v, !v_bias, !o, !norm, !gate, !up, !down, index, index,
+           !angle, !angle, !cached_mask, !k_cache, !v_cache)
+        -> (!hidden, !new_k, !new_v)
+    %x23, %new_k22, %new_v22 = call @layer(
+        %x22, %layer22_attn_norm, %layer22_q, %layer22_q_bias, %layer22_k, %layer22_k_bias, %layer22_v,
+        %layer22_v_bias, %layer22_o, %layer22_mlp_norm, %layer22_gate, %layer22_up, %layer22_down, %layer22,
+        %first_slot, %cos, %sin, %cached, %k, %v)
+        : (!hidden, !norm, !q, !q_bias, !k, !k_bias, !v, !v_bias, !o, !norm, !gate, !up, !down, index, index,
+           !angle, !angle, !cached_mask, !k_cache, !v_cache)
+        -> (!hidden, !new_k, !new_v)
+    %x24, %new_k23, %new_v23 = call @layer(
+        %x23, %layer23_attn_norm, %layer23_q, %layer23_q_bias, %layer23_k, %layer23_k_bias, %layer23_v,
+        %layer23_v_bias, %layer23_o, %layer23_mlp_norm, %layer23_gate, %layer23_up, %layer23_down, %layer23,
+        %first_slot, %cos, %sin, %cached, %k, %v)
+        : (!hidden, !norm, !q, !q_bias, !k, !k_bias, !v, !v_bias, !o, !norm, !gate, !up, !down, index, index,
+           !angle, !angle, !cached_mask, !k_cache, !v_cache)
+        -> (!hidden, !new_k, !new_v)
 
-    %normed = call @rms_norm(%x24, %final_norm) : (tensor<8x896xf32>, tensor<896xbf16>) -> tensor<8x896xf32>
-    %logits = call @head(%normed, %embed) : (tensor<8x896xf32>, tensor<151936x896xbf16>) -> tensor<8x151936xf32>
-    %next = call @argmax(%logits) : (tensor<8x151936xf32>) -> tensor<8xi32>
-    %k_out, %v_out = call @cache_write(%k, %v,
-        %new_k0, %new_k1, %new_k2, %new_k3, %new_k4, %new_k5, %new_k6, %new_k7, %new_k8, %new_k9, %new_k10, %new_k11, %new_k12, %new_k13, %new_k14, %new_k15, %new_k16, %new_k17, %new_k18, %new_k19, %new_k20, %new_k21, %new_k22, %new_k23,
-        %new_v0, %new_v1, %new_v2, %new_v3, %new_v4, %new_v5, %new_v6, %new_v7, %new_v8, %new_v9, %new_v10, %new_v11, %new_v12, %new_v13, %new_v14, %new_v15, %new_v16, %new_v17, %new_v18, %new_v19, %new_v20, %new_v21, %new_v22, %new_v23,
-        %position)
-        : (tensor<24x8x2x64x2048xbf16>, tensor<24x8x2x2048x64xbf16>,
-        tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>,
-        tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>,
-        tensor<i32>) -> (tensor<24x8x2x64x2048xbf16>, tensor<24x8x2x2048x64xbf16>)
-    return %next, %logits, %k_out, %v_out : tensor<8xi32>, tensor<8x151936xf32>, tensor<24x8x2x64x2048xbf16>, tensor<24x8x2x2048x64xbf16>
+    %normed = call @rms_norm(%x24, %final_norm) : (!hidden, !norm) -> !hidden
+    %logits = call @head(%normed, %embed) : (!hidden, !embed) -> !logits
+    %next = call @argmax(%logits) : (!logits) -> !next
+    %k_out, %v_out = call @cache_write(
+        %k, %v, %new_k0, %new_k1, %new_k2, %new_k3, %new_k4, %new_k5, %new_k6, %new_k7, %new_k8, %new_k9, %new_k10,
+        %new_k11, %new_k12, %new_k13, %new_k14, %new_k15, %new_k16, %new_k17, %new_k18, %new_k19, %new_k20,
+        %new_k21, %new_k22, %new_k23, %new_v0, %new_v1, %new_v2, %new_v3, %new_v4, %new_v5, %new_v6, %new_v7,
+        %new_v8, %new_v9, %new_v10, %new_v11, %new_v12, %new_v13, %new_v14, %new_v15, %new_v16, %new_v17, %new_v18,
+        %new_v19, %new_v20, %new_v21, %new_v22, %new_v23, %position)
+        : (!k_cache, !v_cache, !new_k, !new_k, !new_k, !new_k, !new_k, !new_k, !new_k, !new_k, !new_k, !new_k,
+           !new_k, !new_k, !new_k, !new_k, !new_k, !new_k, !new_k, !new_k, !new_k, !new_k, !new_k, !new_k, !new_k,
+           !new_k, !new_v, !new_v, !new_v, !new_v, !new_v, !new_v, !new_v, !new_v, !new_v, !new_v, !new_v, !new_v,
+           !new_v, !new_v, !new_v, !new_v, !new_v, !new_v, !new_v, !new_v, !new_v, !new_v, !new_v, !new_v,
+           tensor<i32>)
+        -> (!k_cache, !v_cache)
+    return %next, %logits, %k_out, %v_out : !next, !logits, !k_cache, !v_cache
   }
 
-  // Row `token` of the table for each token.
-  func.func private @embedding(%table: tensor<151936x896xbf16>, %tokens: tensor<8xi32>) -> tensor<8x896xf32> {
-    %ids = stablehlo.reshape %tokens : (tensor<8xi32>) -> tensor<8x1xi32>
-    %found = "stablehlo.gather"(%table, %ids) <{
-        dimension_numbers = #stablehlo.gather<offset_dims = [1], collapsed_slice_dims = [0], start_index_map = [0], index_vector_dim = 1>,
-        slice_sizes = array<i64: 1, 896>, indices_are_sorted = false}>
-        : (tensor<151936x896xbf16>, tensor<8x1xi32>) -> tensor<8x896xbf16>
-    %x = stablehlo.convert %found : (tensor<8x896xbf16>) -> tensor<8x896xf32>
-    return %x : tensor<8x896xf32>
+  // x + attention(norm(x)), then x + mlp(norm(x)).
+  func.func private @layer(
+      %x: !hidden, %attn_norm: !norm, %q: !q, %q_bias: !q_bias, %k: !k, %k_bias: !k_bias, %v: !v, %v_bias: !v_bias,
+      %o: !o, %mlp_norm: !norm, %gate: !gate, %up: !up, %down: !down, %layer: index, %first_slot: index,
+      %cos: !angle, %sin: !angle, %cached: !cached_mask, %k_cache: !k_cache, %v_cache: !v_cache)
+      -> (!hidden, !new_k, !new_v) {
+    %x_normed = call @rms_norm(%x, %attn_norm) : (!hidden, !norm) -> !hidden
+    %attended, %new_k, %new_v = call @attention(
+        %x_normed, %q, %q_bias, %k, %k_bias, %v, %v_bias, %o, %layer, %first_slot, %cos, %sin, %cached, %k_cache,
+        %v_cache)
+        : (!hidden, !q, !q_bias, !k, !k_bias, !v, !v_bias, !o, index, index, !angle, !angle, !cached_mask,
+           !k_cache, !v_cache)
+        -> (!hidden, !new_k, !new_v)
+    %x_mid = stablehlo.add %x, %attended : !hidden
+    %mid_normed = call @rms_norm(%x_mid, %mlp_norm) : (!hidden, !norm) -> !hidden
+    %fed = call @mlp(%mid_normed, %gate, %up, %down) : (!hidden, !gate, !up, !down) -> !hidden
+    %y = stablehlo.add %x_mid, %fed : !hidden
+    return %y, %new_k, %new_v : !hidden, !new_k, !new_v
   }
 
   // x / sqrt(mean(x²) + eps) · weight, in f32.
-  func.func private @rms_norm(%x: tensor<8x896xf32>, %weight: tensor<896xbf16>) -> tensor<8x896xf32> {
+  func.func private @rms_norm(%x: !hidden, %weight: !norm) -> !hidden {
     %zero = stablehlo.constant dense<0.0> : tensor<f32>
-    %size = stablehlo.constant dense<896.0> : tensor<8x1xf32>
-    %eps = stablehlo.constant dense<1.0e-06> : tensor<8x1xf32>
-    %square = stablehlo.multiply %x, %x : tensor<8x896xf32>
-    %sum = stablehlo.reduce(%square init: %zero) applies stablehlo.add across dimensions = [1] : (tensor<8x896xf32>, tensor<f32>) -> tensor<8xf32>
-    %sums = stablehlo.reshape %sum : (tensor<8xf32>) -> tensor<8x1xf32>
-    %mean = stablehlo.divide %sums, %size : tensor<8x1xf32>
-    %shifted = stablehlo.add %mean, %eps : tensor<8x1xf32>
-    %scale = stablehlo.rsqrt %shifted : tensor<8x1xf32>
-    %scales = stablehlo.broadcast_in_dim %scale, dims = [0, 1] : (tensor<8x1xf32>) -> tensor<8x896xf32>
-    %normed = stablehlo.multiply %x, %scales : tensor<8x896xf32>
-    %weight_f32 = stablehlo.convert %weight : (tensor<896xbf16>) -> tensor<896xf32>
-    %weights = stablehlo.broadcast_in_dim %weight_f32, dims = [1] : (tensor<896xf32>) -> tensor<8x896xf32>
-    %y = stablehlo.multiply %normed, %weights : tensor<8x896xf32>
-    return %y : tensor<8x896xf32>
-  }
-
-  // cos and ∓sin of position · frequency, laid over a head's two halves: [rows, 2, head_dim / 2].
-  func.func private @rotary_angles(%positions: tensor<8xi32>) -> (tensor<8x2x32xf32>, tensor<8x2x32xf32>) {
-    // theta^(-2i / head_dim), theta 1e+06: radians a position
-    %frequency = stablehlo.constant dense<[1.0, 0.64938164, 0.4216965, 0.27384198, 0.17782794, 0.115478195, 0.07498942, 0.048696753, 0.031622775, 0.020535251, 0.013335214, 0.008659643, 0.0056234132, 0.0036517412, 0.0023713738, 0.0015399265, 0.001, 0.0006493816, 0.00042169652, 0.00027384196, 0.00017782794, 0.0001154782, 7.4989424e-05, 4.869675e-05, 3.1622778e-05, 2.053525e-05, 1.3335214e-05, 8.659643e-06, 5.6234135e-06, 3.6517413e-06, 2.3713737e-06, 1.5399265e-06]> : tensor<32xf32>
-    %sign = stablehlo.constant dense<[-1.0, 1.0]> : tensor<2xf32>
-    %position = stablehlo.convert %positions : (tensor<8xi32>) -> tensor<8xf32>
-    %by_row = stablehlo.broadcast_in_dim %position, dims = [0] : (tensor<8xf32>) -> tensor<8x32xf32>
-    %by_pair = stablehlo.broadcast_in_dim %frequency, dims = [1] : (tensor<32xf32>) -> tensor<8x32xf32>
-    %angle = stablehlo.multiply %by_row, %by_pair : tensor<8x32xf32>
-    %cos_half = stablehlo.cosine %angle : tensor<8x32xf32>
-    %sin_half = stablehlo.sine %angle : tensor<8x32xf32>
-    %cos = stablehlo.broadcast_in_dim %cos_half, dims = [0, 2] : (tensor<8x32xf32>) -> tensor<8x2x32xf32>
-    %sin_both = stablehlo.broadcast_in_dim %sin_half, dims = [0, 2] : (tensor<8x32xf32>) -> tensor<8x2x32xf32>
-    %signs = stablehlo.broadcast_in_dim %sign, dims = [1] : (tensor<2xf32>) -> tensor<8x2x32xf32>
-    %sin = stablehlo.multiply %sin_both, %signs : tensor<8x2x32xf32>
-    return %cos, %sin : tensor<8x2x32xf32>, tensor<8x2x32xf32>
-  }
-
-  // Each head's halves (a, b) turned by the angle: (a·cos - b·sin, b·cos + a·sin).
-  func.func private @rotary_q(%x: tensor<8x896xf32>, %cos: tensor<8x2x32xf32>, %sin: tensor<8x2x32xf32>) -> tensor<8x896xf32> {
-    %halves = stablehlo.reshape %x : (tensor<8x896xf32>) -> tensor<8x14x2x32xf32>
-    %swapped = stablehlo.reverse %halves, dims = [2] : tensor<8x14x2x32xf32>
-    %cos_all = stablehlo.broadcast_in_dim %cos, dims = [0, 2, 3] : (tensor<8x2x32xf32>) -> tensor<8x14x2x32xf32>
-    %sin_all = stablehlo.broadcast_in_dim %sin, dims = [0, 2, 3] : (tensor<8x2x32xf32>) -> tensor<8x14x2x32xf32>
-    %kept = stablehlo.multiply %halves, %cos_all : tensor<8x14x2x32xf32>
-    %crossed = stablehlo.multiply %swapped, %sin_all : tensor<8x14x2x32xf32>
-    %turned = stablehlo.add %kept, %crossed : tensor<8x14x2x32xf32>
-    %y = stablehlo.reshape %turned : (tensor<8x14x2x32xf32>) -> tensor<8x896xf32>
-    return %y : tensor<8x896xf32>
-  }
-  func.func private @rotary_k(%x: tensor<8x128xf32>, %cos: tensor<8x2x32xf32>, %sin: tensor<8x2x32xf32>) -> tensor<8x128xf32> {
-    %halves = stablehlo.reshape %x : (tensor<8x128xf32>) -> tensor<8x2x2x32xf32>
-    %swapped = stablehlo.reverse %halves, dims = [2] : tensor<8x2x2x32xf32>
-    %cos_all = stablehlo.broadcast_in_dim %cos, dims = [0, 2, 3] : (tensor<8x2x32xf32>) -> tensor<8x2x2x32xf32>
-    %sin_all = stablehlo.broadcast_in_dim %sin, dims = [0, 2, 3] : (tensor<8x2x32xf32>) -> tensor<8x2x2x32xf32>
-    %kept = stablehlo.multiply %halves, %cos_all : tensor<8x2x2x32xf32>
-    %crossed = stablehlo.multiply %swapped, %sin_all : tensor<8x2x2x32xf32>
-    %turned = stablehlo.add %kept, %crossed : tensor<8x2x2x32xf32>
-    %y = stablehlo.reshape %turned : (tensor<8x2x2x32xf32>) -> tensor<8x128xf32>
-    return %y : tensor<8x128xf32>
-  }
-
-  // Which cached positions a slot's new tokens see: those before `past`.
-  func.func private @cached_mask(%past: tensor<8xi32>) -> tensor<8x2048xi1> {
-    %position = stablehlo.iota dim = 1 : tensor<8x2048xi32>
-    %pasts = stablehlo.broadcast_in_dim %past, dims = [0] : (tensor<8xi32>) -> tensor<8x2048xi32>
-    %mask = stablehlo.compare LT, %position, %pasts : (tensor<8x2048xi32>, tensor<8x2048xi32>) -> tensor<8x2048xi1>
-    return %mask : tensor<8x2048xi1>
+    %size = stablehlo.constant dense<896.0> : !column
+    %eps = stablehlo.constant dense<1.0e-06> : !column
+    %square = stablehlo.multiply %x, %x : !hidden
+    %sum = stablehlo.reduce(%square init: %zero) applies stablehlo.add across dimensions = [1]
+        : (!hidden, tensor<f32>) -> !each_row
+    %sums = stablehlo.reshape %sum : (!each_row) -> !column
+    %mean = stablehlo.divide %sums, %size : !column
+    %shifted = stablehlo.add %mean, %eps : !column
+    %scale = stablehlo.rsqrt %shifted : !column
+    %scales = stablehlo.broadcast_in_dim %scale, dims = [0, 1] : (!column) -> !hidden
+    %normed = stablehlo.multiply %x, %scales : !hidden
+    %weight_f32 = stablehlo.convert %weight : (!norm) -> !norm_f32
+    %weights = stablehlo.broadcast_in_dim %weight_f32, dims = [1] : (!norm_f32) -> !hidden
+    %y = stablehlo.multiply %normed, %weights : !hidden
+    return %y : !hidden
   }
 
   // Softmax over two parts: the cached keys and the step's own, joined by a common maximum.
   // Returns the new keys and values too; the step writes all layers' at once.
   func.func private @attention(
-      %x: tensor<8x896xf32>, %q: tensor<896x896xbf16>, %q_bias: tensor<896xbf16>, %k: tensor<128x896xbf16>, %k_bias: tensor<128xbf16>, %v: tensor<128x896xbf16>, %v_bias: tensor<128xbf16>, %o: tensor<896x896xbf16>,
-      %layer: index, %first_slot: index, %cos: tensor<8x2x32xf32>, %sin: tensor<8x2x32xf32>, %cached: tensor<8x2048xi1>,
-      %k_cache: tensor<24x8x2x64x2048xbf16>, %v_cache: tensor<24x8x2x2048x64xbf16>)
-      -> (tensor<8x896xf32>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x1x64xbf16>) {
+      %x: !hidden, %q: !q, %q_bias: !q_bias, %k: !k, %k_bias: !k_bias, %v: !v, %v_bias: !v_bias, %o: !o,
+      %layer: index, %first_slot: index, %cos: !angle, %sin: !angle, %cached: !cached_mask, %k_cache: !k_cache,
+      %v_cache: !v_cache)
+      -> (!hidden, !new_k, !new_v) {
     %q_flat_in = stablehlo.convert %x : (tensor<8x896xf32>) -> tensor<8x896xbf16>
-    %q_flat_sum = stablehlo.dot_general %q_flat_in, %q, contracting_dims = [1] x [1] : (tensor<8x896xbf16>, tensor<896x896xbf16>) -> tensor<8x896xf32>
+    %q_flat_sum = stablehlo.dot_general %q_flat_in, %q, contracting_dims = [1] x [1]
+        : (tensor<8x896xbf16>, tensor<896x896xbf16>) -> tensor<8x896xf32>
     %q_flat_bias = stablehlo.convert %q_bias : (tensor<896xbf16>) -> tensor<896xf32>
     %q_flat_shift = stablehlo.broadcast_in_dim %q_flat_bias, dims = [1] : (tensor<896xf32>) -> tensor<8x896xf32>
     %q_flat = stablehlo.add %q_flat_sum, %q_flat_shift : tensor<8x896xf32>
     %k_flat_in = stablehlo.convert %x : (tensor<8x896xf32>) -> tensor<8x896xbf16>
-    %k_flat_sum = stablehlo.dot_general %k_flat_in, %k, contracting_dims = [1] x [1] : (tensor<8x896xbf16>, tensor<128x896xbf16>) -> tensor<8x128xf32>
+    %k_flat_sum = stablehlo.dot_general %k_flat_in, %k, contracting_dims = [1] x [1]
+        : (tensor<8x896xbf16>, tensor<128x896xbf16>) -> tensor<8x128xf32>
     %k_flat_bias = stablehlo.convert %k_bias : (tensor<128xbf16>) -> tensor<128xf32>
     %k_flat_shift = stablehlo.broadcast_in_dim %k_flat_bias, dims = [1] : (tensor<128xf32>) -> tensor<8x128xf32>
     %k_flat = stablehlo.add %k_flat_sum, %k_flat_shift : tensor<8x128xf32>
     %v_flat_in = stablehlo.convert %x : (tensor<8x896xf32>) -> tensor<8x896xbf16>
-    %v_flat_sum = stablehlo.dot_general %v_flat_in, %v, contracting_dims = [1] x [1] : (tensor<8x896xbf16>, tensor<128x896xbf16>) -> tensor<8x128xf32>
+    %v_flat_sum = stablehlo.dot_general %v_flat_in, %v, contracting_dims = [1] x [1]
+        : (tensor<8x896xbf16>, tensor<128x896xbf16>) -> tensor<8x128xf32>
     %v_flat_bias = stablehlo.convert %v_bias : (tensor<128xbf16>) -> tensor<128xf32>
     %v_flat_shift = stablehlo.broadcast_in_dim %v_flat_bias, dims = [1] : (tensor<128xf32>) -> tensor<8x128xf32>
     %v_flat = stablehlo.add %v_flat_sum, %v_flat_shift : tensor<8x128xf32>
-    %q_turned = call @rotary_q(%q_flat, %cos, %sin) : (tensor<8x896xf32>, tensor<8x2x32xf32>, tensor<8x2x32xf32>) -> tensor<8x896xf32>
-    %k_turned = call @rotary_k(%k_flat, %cos, %sin) : (tensor<8x128xf32>, tensor<8x2x32xf32>, tensor<8x2x32xf32>) -> tensor<8x128xf32>
+    %q_turned = call @rotary_q(%q_flat, %cos, %sin) : (!q_row, !angle, !angle) -> !q_row
+    %k_turned = call @rotary_k(%k_flat, %cos, %sin) : (!k_row, !angle, !angle) -> !k_row
 
     // queries [slots, kv_heads, group · new, head_dim], keys and values [slots, kv_heads, new, head_dim]
-    %q_heads = stablehlo.reshape %q_turned : (tensor<8x896xf32>) -> tensor<8x2x7x64xf32>
-    %k_heads = stablehlo.reshape %k_turned : (tensor<8x128xf32>) -> tensor<8x2x1x64xf32>
-    %v_heads = stablehlo.reshape %v_flat : (tensor<8x128xf32>) -> tensor<8x2x1x64xf32>
-    %scale = stablehlo.constant dense<0.125> : tensor<8x2x7x64xf32>
-    %q_scaled = stablehlo.multiply %q_heads, %scale : tensor<8x2x7x64xf32>
+    %q_heads = stablehlo.reshape %q_turned : (!q_row) -> !q_heads
+    %k_heads = stablehlo.reshape %k_turned : (!k_row) -> !new_heads
+    %v_heads = stablehlo.reshape %v_flat : (!k_row) -> !new_heads
+    %scale = stablehlo.constant dense<0.125> : !q_heads
+    %q_scaled = stablehlo.multiply %q_heads, %scale : !q_heads
     %k_heads_bf16 = stablehlo.convert %k_heads : (tensor<8x2x1x64xf32>) -> tensor<8x2x1x64xbf16>
     %v_heads_bf16 = stablehlo.convert %v_heads : (tensor<8x2x1x64xf32>) -> tensor<8x2x1x64xbf16>
     %q_scaled_bf16 = stablehlo.convert %q_scaled : (tensor<8x2x7x64xf32>) -> tensor<8x2x7x64xbf16>
@@ -268,112 +451,201 @@ module @batched {
     // slots and kv_heads as one dimension, so that the products read the layer where it lies
     %kv_heads = arith.constant 2 : index
     %first = arith.muli %first_slot, %kv_heads : index
-    %k_all = stablehlo.reshape %k_cache : (tensor<24x8x2x64x2048xbf16>) -> tensor<24x16x64x2048xbf16>
-    %k_layer = tensor.extract_slice %k_all[%layer, %first, 0, 0] [1, 16, 64, 2048] [1, 1, 1, 1] : tensor<24x16x64x2048xbf16> to tensor<16x64x2048xbf16>
-    %k_past = stablehlo.reshape %k_layer : (tensor<16x64x2048xbf16>) -> tensor<8x2x64x2048xbf16>
-    %v_all = stablehlo.reshape %v_cache : (tensor<24x8x2x2048x64xbf16>) -> tensor<24x16x2048x64xbf16>
-    %v_layer = tensor.extract_slice %v_all[%layer, %first, 0, 0] [1, 16, 2048, 64] [1, 1, 1, 1] : tensor<24x16x2048x64xbf16> to tensor<16x2048x64xbf16>
-    %v_past = stablehlo.reshape %v_layer : (tensor<16x2048x64xbf16>) -> tensor<8x2x2048x64xbf16>
+    %k_all = stablehlo.reshape %k_cache : (!k_cache) -> !k_lanes
+    %k_layer = tensor.extract_slice %k_all[%layer, %first, 0, 0]
+        [1, 16, 64, 2048] [1, 1, 1, 1] : !k_lanes to tensor<16x64x2048xbf16>
+    %k_past = stablehlo.reshape %k_layer : (tensor<16x64x2048xbf16>) -> !k_past
+    %v_all = stablehlo.reshape %v_cache : (!v_cache) -> !v_lanes
+    %v_layer = tensor.extract_slice %v_all[%layer, %first, 0, 0]
+        [1, 16, 2048, 64] [1, 1, 1, 1] : !v_lanes to tensor<16x2048x64xbf16>
+    %v_past = stablehlo.reshape %v_layer : (tensor<16x2048x64xbf16>) -> !v_past
 
     %minus_inf = stablehlo.constant dense<0xFF800000> : tensor<f32>
     %none = stablehlo.constant dense<0.0> : tensor<f32>
-    %past_raw = stablehlo.dot_general %q_scaled_bf16, %k_past, batching_dims = [0, 1] x [0, 1], contracting_dims = [3] x [2] : (tensor<8x2x7x64xbf16>, tensor<8x2x64x2048xbf16>) -> tensor<8x2x7x2048xf32>
-    %past_seen = stablehlo.broadcast_in_dim %cached, dims = [0, 3] : (tensor<8x2048xi1>) -> tensor<8x2x7x2048xi1>
-    %past_hidden = stablehlo.broadcast_in_dim %minus_inf, dims = [] : (tensor<f32>) -> tensor<8x2x7x2048xf32>
-    %past = stablehlo.select %past_seen, %past_raw, %past_hidden : tensor<8x2x7x2048xi1>, tensor<8x2x7x2048xf32>
-    %own = stablehlo.dot_general %q_scaled_bf16, %k_heads_bf16, batching_dims = [0, 1] x [0, 1], contracting_dims = [3] x [3] : (tensor<8x2x7x64xbf16>, tensor<8x2x1x64xbf16>) -> tensor<8x2x7x1xf32>
+    %past_raw = stablehlo.dot_general %q_scaled_bf16, %k_past,
+        batching_dims = [0, 1] x [0, 1], contracting_dims = [3] x [2]
+        : (tensor<8x2x7x64xbf16>, !k_past) -> !scores
+    %past_seen = stablehlo.broadcast_in_dim %cached, dims = [0, 3] : (!cached_mask) -> !seen
+    %past_hidden = stablehlo.broadcast_in_dim %minus_inf, dims = [] : (tensor<f32>) -> !scores
+    %past = stablehlo.select %past_seen, %past_raw, %past_hidden : !seen, !scores
+    %own = stablehlo.dot_general %q_scaled_bf16, %k_heads_bf16,
+        batching_dims = [0, 1] x [0, 1], contracting_dims = [3] x [3]
+        : (tensor<8x2x7x64xbf16>, tensor<8x2x1x64xbf16>) -> !own_scores
 
-    %past_max = stablehlo.reduce(%past init: %minus_inf) applies stablehlo.maximum across dimensions = [3] : (tensor<8x2x7x2048xf32>, tensor<f32>) -> tensor<8x2x7xf32>
-    %own_max = stablehlo.reduce(%own init: %minus_inf) applies stablehlo.maximum across dimensions = [3] : (tensor<8x2x7x1xf32>, tensor<f32>) -> tensor<8x2x7xf32>
-    %max = stablehlo.maximum %past_max, %own_max : tensor<8x2x7xf32>
-    %past_maxes = stablehlo.broadcast_in_dim %max, dims = [0, 1, 2] : (tensor<8x2x7xf32>) -> tensor<8x2x7x2048xf32>
-    %past_below = stablehlo.subtract %past, %past_maxes : tensor<8x2x7x2048xf32>
-    %past_exp = stablehlo.exponential %past_below : tensor<8x2x7x2048xf32>
-    %past_sum = stablehlo.reduce(%past_exp init: %none) applies stablehlo.add across dimensions = [3] : (tensor<8x2x7x2048xf32>, tensor<f32>) -> tensor<8x2x7xf32>
+    %past_max = stablehlo.reduce(%past init: %minus_inf) applies stablehlo.maximum across dimensions = [3]
+        : (!scores, tensor<f32>) -> !each_query
+    %own_max = stablehlo.reduce(%own init: %minus_inf) applies stablehlo.maximum across dimensions = [3]
+        : (!own_scores, tensor<f32>) -> !each_query
+    %max = stablehlo.maximum %past_max, %own_max : !each_query
+    %past_maxes = stablehlo.broadcast_in_dim %max, dims = [0, 1, 2] : (!each_query) -> !scores
+    %past_below = stablehlo.subtract %past, %past_maxes : !scores
+    %past_exp = stablehlo.exponential %past_below : !scores
+    %past_sum = stablehlo.reduce(%past_exp init: %none) applies stablehlo.add across dimensions = [3]
+        : (!scores, tensor<f32>) -> !each_query
     %past_exp_bf16 = stablehlo.convert %past_exp : (tensor<8x2x7x2048xf32>) -> tensor<8x2x7x2048xbf16>
-    %own_maxes = stablehlo.broadcast_in_dim %max, dims = [0, 1, 2] : (tensor<8x2x7xf32>) -> tensor<8x2x7x1xf32>
-    %own_below = stablehlo.subtract %own, %own_maxes : tensor<8x2x7x1xf32>
-    %own_exp = stablehlo.exponential %own_below : tensor<8x2x7x1xf32>
-    %own_sum = stablehlo.reduce(%own_exp init: %none) applies stablehlo.add across dimensions = [3] : (tensor<8x2x7x1xf32>, tensor<f32>) -> tensor<8x2x7xf32>
+    %own_maxes = stablehlo.broadcast_in_dim %max, dims = [0, 1, 2] : (!each_query) -> !own_scores
+    %own_below = stablehlo.subtract %own, %own_maxes : !own_scores
+    %own_exp = stablehlo.exponential %own_below : !own_scores
+    %own_sum = stablehlo.reduce(%own_exp init: %none) applies stablehlo.add across dimensions = [3]
+        : (!own_scores, tensor<f32>) -> !each_query
     %own_exp_bf16 = stablehlo.convert %own_exp : (tensor<8x2x7x1xf32>) -> tensor<8x2x7x1xbf16>
-    %past_out = stablehlo.dot_general %past_exp_bf16, %v_past, batching_dims = [0, 1] x [0, 1], contracting_dims = [3] x [2] : (tensor<8x2x7x2048xbf16>, tensor<8x2x2048x64xbf16>) -> tensor<8x2x7x64xf32>
-    %own_out = stablehlo.dot_general %own_exp_bf16, %v_heads_bf16, batching_dims = [0, 1] x [0, 1], contracting_dims = [3] x [2] : (tensor<8x2x7x1xbf16>, tensor<8x2x1x64xbf16>) -> tensor<8x2x7x64xf32>
-    %sum = stablehlo.add %past_sum, %own_sum : tensor<8x2x7xf32>
-    %sums = stablehlo.broadcast_in_dim %sum, dims = [0, 1, 2] : (tensor<8x2x7xf32>) -> tensor<8x2x7x64xf32>
-    %weighted = stablehlo.add %past_out, %own_out : tensor<8x2x7x64xf32>
-    %heads_out = stablehlo.divide %weighted, %sums : tensor<8x2x7x64xf32>
+    %past_out = stablehlo.dot_general %past_exp_bf16, %v_past,
+        batching_dims = [0, 1] x [0, 1], contracting_dims = [3] x [2]
+        : (tensor<8x2x7x2048xbf16>, !v_past) -> !q_heads
+    %own_out = stablehlo.dot_general %own_exp_bf16, %v_heads_bf16,
+        batching_dims = [0, 1] x [0, 1], contracting_dims = [3] x [2]
+        : (tensor<8x2x7x1xbf16>, tensor<8x2x1x64xbf16>) -> !q_heads
+    %sum = stablehlo.add %past_sum, %own_sum : !each_query
+    %sums = stablehlo.broadcast_in_dim %sum, dims = [0, 1, 2] : (!each_query) -> !q_heads
+    %weighted = stablehlo.add %past_out, %own_out : !q_heads
+    %heads_out = stablehlo.divide %weighted, %sums : !q_heads
 
-    %flat_out = stablehlo.reshape %heads_out : (tensor<8x2x7x64xf32>) -> tensor<8x896xf32>
-    %new_k = stablehlo.reshape %k_heads_bf16 : (tensor<8x2x1x64xbf16>) -> tensor<1x8x2x64x1xbf16>
-    %new_v = stablehlo.reshape %v_heads_bf16 : (tensor<8x2x1x64xbf16>) -> tensor<1x8x2x1x64xbf16>
+    %flat_out = stablehlo.reshape %heads_out : (!q_heads) -> !q_row
+    %new_k = stablehlo.reshape %k_heads_bf16 : (tensor<8x2x1x64xbf16>) -> !new_k
+    %new_v = stablehlo.reshape %v_heads_bf16 : (tensor<8x2x1x64xbf16>) -> !new_v
     %y_in = stablehlo.convert %flat_out : (tensor<8x896xf32>) -> tensor<8x896xbf16>
-    %y = stablehlo.dot_general %y_in, %o, contracting_dims = [1] x [1] : (tensor<8x896xbf16>, tensor<896x896xbf16>) -> tensor<8x896xf32>
-    return %y, %new_k, %new_v : tensor<8x896xf32>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x1x64xbf16>
+    %y = stablehlo.dot_general %y_in, %o, contracting_dims = [1] x [1]
+        : (tensor<8x896xbf16>, tensor<896x896xbf16>) -> tensor<8x896xf32>
+    return %y, %new_k, %new_v : !hidden, !new_k, !new_v
+  }
+
+  // cos and ∓sin of position · frequency, laid over a head's two halves: [rows, 2, head_dim / 2].
+  func.func private @rotary_angles(%positions: !tokens) -> (!angle, !angle) {
+    // theta^(-2i / head_dim), theta 1e+06: radians a position
+    %frequency = stablehlo.constant dense<[
+        1.0, 0.64938164, 0.4216965, 0.27384198, 0.17782794, 0.115478195, 0.07498942, 0.048696753, 0.031622775,
+        0.020535251, 0.013335214, 0.008659643, 0.0056234132, 0.0036517412, 0.0023713738, 0.0015399265, 0.001,
+        0.0006493816, 0.00042169652, 0.00027384196, 0.00017782794, 0.0001154782, 7.4989424e-05, 4.869675e-05,
+        3.1622778e-05, 2.053525e-05, 1.3335214e-05, 8.659643e-06, 5.6234135e-06, 3.6517413e-06, 2.3713737e-06,
+        1.5399265e-06]> : tensor<32xf32>
+    %sign = stablehlo.constant dense<[-1.0, 1.0]> : tensor<2xf32>
+    %position = stablehlo.convert %positions : (!tokens) -> tensor<8xf32>
+    %by_row = stablehlo.broadcast_in_dim %position, dims = [0] : (tensor<8xf32>) -> !angles
+    %by_pair = stablehlo.broadcast_in_dim %frequency, dims = [1] : (tensor<32xf32>) -> !angles
+    %angle = stablehlo.multiply %by_row, %by_pair : !angles
+    %cos_half = stablehlo.cosine %angle : !angles
+    %sin_half = stablehlo.sine %angle : !angles
+    %cos = stablehlo.broadcast_in_dim %cos_half, dims = [0, 2] : (!angles) -> !angle
+    %sin_both = stablehlo.broadcast_in_dim %sin_half, dims = [0, 2] : (!angles) -> !angle
+    %signs = stablehlo.broadcast_in_dim %sign, dims = [1] : (tensor<2xf32>) -> !angle
+    %sin = stablehlo.multiply %sin_both, %signs : !angle
+    return %cos, %sin : !angle, !angle
+  }
+
+  // Each head's halves (a, b) turned by the angle: (a·cos - b·sin, b·cos + a·sin).
+  func.func private @rotary_q(%x: !q_row, %cos: !angle, %sin: !angle) -> !q_row {
+    %halves = stablehlo.reshape %x : (!q_row) -> !q_pairs
+    %swapped = stablehlo.reverse %halves, dims = [2] : !q_pairs
+    %cos_all = stablehlo.broadcast_in_dim %cos, dims = [0, 2, 3] : (!angle) -> !q_pairs
+    %sin_all = stablehlo.broadcast_in_dim %sin, dims = [0, 2, 3] : (!angle) -> !q_pairs
+    %kept = stablehlo.multiply %halves, %cos_all : !q_pairs
+    %crossed = stablehlo.multiply %swapped, %sin_all : !q_pairs
+    %turned = stablehlo.add %kept, %crossed : !q_pairs
+    %y = stablehlo.reshape %turned : (!q_pairs) -> !q_row
+    return %y : !q_row
+  }
+  func.func private @rotary_k(%x: !k_row, %cos: !angle, %sin: !angle) -> !k_row {
+    %halves = stablehlo.reshape %x : (!k_row) -> !k_pairs
+    %swapped = stablehlo.reverse %halves, dims = [2] : !k_pairs
+    %cos_all = stablehlo.broadcast_in_dim %cos, dims = [0, 2, 3] : (!angle) -> !k_pairs
+    %sin_all = stablehlo.broadcast_in_dim %sin, dims = [0, 2, 3] : (!angle) -> !k_pairs
+    %kept = stablehlo.multiply %halves, %cos_all : !k_pairs
+    %crossed = stablehlo.multiply %swapped, %sin_all : !k_pairs
+    %turned = stablehlo.add %kept, %crossed : !k_pairs
+    %y = stablehlo.reshape %turned : (!k_pairs) -> !k_row
+    return %y : !k_row
+  }
+
+  // Which cached positions a slot's new tokens see: those before `past`.
+  func.func private @cached_mask(%past: tensor<8xi32>) -> !cached_mask {
+    %position = stablehlo.iota dim = 1 : tensor<8x2048xi32>
+    %pasts = stablehlo.broadcast_in_dim %past, dims = [0] : (tensor<8xi32>) -> tensor<8x2048xi32>
+    %mask = stablehlo.compare LT, %position, %pasts : (tensor<8x2048xi32>, tensor<8x2048xi32>) -> !cached_mask
+    return %mask : !cached_mask
   }
 
   // down(silu(gate(x)) · up(x))
-  func.func private @mlp(%x: tensor<8x896xf32>, %gate: tensor<4864x896xbf16>, %up: tensor<4864x896xbf16>, %down: tensor<896x4864xbf16>) -> tensor<8x896xf32> {
+  func.func private @mlp(%x: !hidden, %gate: !gate, %up: !up, %down: !down) -> !hidden {
     %gated_in = stablehlo.convert %x : (tensor<8x896xf32>) -> tensor<8x896xbf16>
-    %gated = stablehlo.dot_general %gated_in, %gate, contracting_dims = [1] x [1] : (tensor<8x896xbf16>, tensor<4864x896xbf16>) -> tensor<8x4864xf32>
+    %gated = stablehlo.dot_general %gated_in, %gate, contracting_dims = [1] x [1]
+        : (tensor<8x896xbf16>, tensor<4864x896xbf16>) -> tensor<8x4864xf32>
     %raised_in = stablehlo.convert %x : (tensor<8x896xf32>) -> tensor<8x896xbf16>
-    %raised = stablehlo.dot_general %raised_in, %up, contracting_dims = [1] x [1] : (tensor<8x896xbf16>, tensor<4864x896xbf16>) -> tensor<8x4864xf32>
-    %sigmoid = stablehlo.logistic %gated : tensor<8x4864xf32>
-    %silu = stablehlo.multiply %gated, %sigmoid : tensor<8x4864xf32>
-    %inner = stablehlo.multiply %silu, %raised : tensor<8x4864xf32>
+    %raised = stablehlo.dot_general %raised_in, %up, contracting_dims = [1] x [1]
+        : (tensor<8x896xbf16>, tensor<4864x896xbf16>) -> tensor<8x4864xf32>
+    %sigmoid = stablehlo.logistic %gated : !inner
+    %silu = stablehlo.multiply %gated, %sigmoid : !inner
+    %inner = stablehlo.multiply %silu, %raised : !inner
     %y_in = stablehlo.convert %inner : (tensor<8x4864xf32>) -> tensor<8x4864xbf16>
-    %y = stablehlo.dot_general %y_in, %down, contracting_dims = [1] x [1] : (tensor<8x4864xbf16>, tensor<896x4864xbf16>) -> tensor<8x896xf32>
-    return %y : tensor<8x896xf32>
+    %y = stablehlo.dot_general %y_in, %down, contracting_dims = [1] x [1]
+        : (tensor<8x4864xbf16>, tensor<896x4864xbf16>) -> tensor<8x896xf32>
+    return %y : !hidden
   }
 
-  // x + attention(norm(x)), then x + mlp(norm(x)).
-  func.func private @layer(
-      %x: tensor<8x896xf32>, %attn_norm: tensor<896xbf16>, %q: tensor<896x896xbf16>, %q_bias: tensor<896xbf16>, %k: tensor<128x896xbf16>, %k_bias: tensor<128xbf16>, %v: tensor<128x896xbf16>, %v_bias: tensor<128xbf16>, %o: tensor<896x896xbf16>, %mlp_norm: tensor<896xbf16>, %gate: tensor<4864x896xbf16>, %up: tensor<4864x896xbf16>, %down: tensor<896x4864xbf16>,
-      %layer: index, %first_slot: index, %cos: tensor<8x2x32xf32>, %sin: tensor<8x2x32xf32>, %cached: tensor<8x2048xi1>,
-      %k_cache: tensor<24x8x2x64x2048xbf16>, %v_cache: tensor<24x8x2x2048x64xbf16>)
-      -> (tensor<8x896xf32>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x1x64xbf16>) {
-    %x_normed = call @rms_norm(%x, %attn_norm) : (tensor<8x896xf32>, tensor<896xbf16>) -> tensor<8x896xf32>
-    %attended, %new_k, %new_v = call @attention(%x_normed, %q, %q_bias, %k, %k_bias, %v, %v_bias, %o, %layer, %first_slot, %cos, %sin, %cached, %k_cache, %v_cache)
-        : (tensor<8x896xf32>, tensor<896x896xbf16>, tensor<896xbf16>, tensor<128x896xbf16>, tensor<128xbf16>, tensor<128x896xbf16>, tensor<128xbf16>, tensor<896x896xbf16>, index, index, tensor<8x2x32xf32>, tensor<8x2x32xf32>, tensor<8x2048xi1>, tensor<24x8x2x64x2048xbf16>, tensor<24x8x2x2048x64xbf16>) -> (tensor<8x896xf32>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x1x64xbf16>)
-    %x_mid = stablehlo.add %x, %attended : tensor<8x896xf32>
-    %mid_normed = call @rms_norm(%x_mid, %mlp_norm) : (tensor<8x896xf32>, tensor<896xbf16>) -> tensor<8x896xf32>
-    %fed = call @mlp(%mid_normed, %gate, %up, %down) : (tensor<8x896xf32>, tensor<4864x896xbf16>, tensor<4864x896xbf16>, tensor<896x4864xbf16>) -> tensor<8x896xf32>
-    %y = stablehlo.add %x_mid, %fed : tensor<8x896xf32>
-    return %y, %new_k, %new_v : tensor<8x896xf32>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x1x64xbf16>
+  // Row `token` of the table for each token.
+  func.func private @embedding(%table: !embed, %tokens: !tokens) -> !hidden {
+    %ids = stablehlo.reshape %tokens : (!tokens) -> !ids
+    %found = "stablehlo.gather"(%table, %ids) <{
+        dimension_numbers = #stablehlo.gather<
+            offset_dims = [1], collapsed_slice_dims = [0], start_index_map = [0], index_vector_dim = 1>,
+        slice_sizes = array<i64: 1, 896>, indices_are_sorted = false}>
+        : (!embed, !ids) -> !found
+    %x = stablehlo.convert %found : (!found) -> !hidden
+    return %x : !hidden
   }
 
   // Logits over the vocabulary.
-  func.func private @head(%x: tensor<8x896xf32>, %table: tensor<151936x896xbf16>) -> tensor<8x151936xf32> {
+  func.func private @head(%x: !hidden, %table: !embed) -> !logits {
     %logits_in = stablehlo.convert %x : (tensor<8x896xf32>) -> tensor<8x896xbf16>
-    %logits = stablehlo.dot_general %logits_in, %table, contracting_dims = [1] x [1] : (tensor<8x896xbf16>, tensor<151936x896xbf16>) -> tensor<8x151936xf32>
-    return %logits : tensor<8x151936xf32>
+    %logits = stablehlo.dot_general %logits_in, %table, contracting_dims = [1] x [1]
+        : (tensor<8x896xbf16>, tensor<151936x896xbf16>) -> tensor<8x151936xf32>
+    return %logits : !logits
   }
 
   // The lowest index that holds a row's maximum.
-  func.func private @argmax(%logits: tensor<8x151936xf32>) -> tensor<8xi32> {
+  func.func private @argmax(%logits: !logits) -> !next {
     %minus_inf = stablehlo.constant dense<0xFF800000> : tensor<f32>
     %past_end = stablehlo.constant dense<151936> : tensor<i32>
-    %max = stablehlo.reduce(%logits init: %minus_inf) applies stablehlo.maximum across dimensions = [1] : (tensor<8x151936xf32>, tensor<f32>) -> tensor<8xf32>
-    %maxes = stablehlo.broadcast_in_dim %max, dims = [0] : (tensor<8xf32>) -> tensor<8x151936xf32>
-    %is_max = stablehlo.compare EQ, %logits, %maxes : (tensor<8x151936xf32>, tensor<8x151936xf32>) -> tensor<8x151936xi1>
-    %index = stablehlo.iota dim = 1 : tensor<8x151936xi32>
-    %past_ends = stablehlo.broadcast_in_dim %past_end, dims = [] : (tensor<i32>) -> tensor<8x151936xi32>
-    %candidates = stablehlo.select %is_max, %index, %past_ends : tensor<8x151936xi1>, tensor<8x151936xi32>
-    %lowest = stablehlo.reduce(%candidates init: %past_end) applies stablehlo.minimum across dimensions = [1] : (tensor<8x151936xi32>, tensor<i32>) -> tensor<8xi32>
-    return %lowest : tensor<8xi32>
+    %max = stablehlo.reduce(%logits init: %minus_inf) applies stablehlo.maximum across dimensions = [1]
+        : (!logits, tensor<f32>) -> tensor<8xf32>
+    %maxes = stablehlo.broadcast_in_dim %max, dims = [0] : (tensor<8xf32>) -> !logits
+    %is_max = stablehlo.compare EQ, %logits, %maxes : (!logits, !logits) -> tensor<8x151936xi1>
+    %index = stablehlo.iota dim = 1 : !vocab_index
+    %past_ends = stablehlo.broadcast_in_dim %past_end, dims = [] : (tensor<i32>) -> !vocab_index
+    %candidates = stablehlo.select %is_max, %index, %past_ends : tensor<8x151936xi1>, !vocab_index
+    %lowest = stablehlo.reduce(%candidates init: %past_end) applies stablehlo.minimum across dimensions = [1]
+        : (!vocab_index, tensor<i32>) -> !next
+    return %lowest : !next
   }
 
   // The new keys and values of all slots, at one position.
   func.func private @cache_write(
-      %k: tensor<24x8x2x64x2048xbf16>, %v: tensor<24x8x2x2048x64xbf16>,
-      %new_k0: tensor<1x8x2x64x1xbf16>, %new_k1: tensor<1x8x2x64x1xbf16>, %new_k2: tensor<1x8x2x64x1xbf16>, %new_k3: tensor<1x8x2x64x1xbf16>, %new_k4: tensor<1x8x2x64x1xbf16>, %new_k5: tensor<1x8x2x64x1xbf16>, %new_k6: tensor<1x8x2x64x1xbf16>, %new_k7: tensor<1x8x2x64x1xbf16>, %new_k8: tensor<1x8x2x64x1xbf16>, %new_k9: tensor<1x8x2x64x1xbf16>, %new_k10: tensor<1x8x2x64x1xbf16>, %new_k11: tensor<1x8x2x64x1xbf16>, %new_k12: tensor<1x8x2x64x1xbf16>, %new_k13: tensor<1x8x2x64x1xbf16>, %new_k14: tensor<1x8x2x64x1xbf16>, %new_k15: tensor<1x8x2x64x1xbf16>, %new_k16: tensor<1x8x2x64x1xbf16>, %new_k17: tensor<1x8x2x64x1xbf16>, %new_k18: tensor<1x8x2x64x1xbf16>, %new_k19: tensor<1x8x2x64x1xbf16>, %new_k20: tensor<1x8x2x64x1xbf16>, %new_k21: tensor<1x8x2x64x1xbf16>, %new_k22: tensor<1x8x2x64x1xbf16>, %new_k23: tensor<1x8x2x64x1xbf16>,
-      %new_v0: tensor<1x8x2x1x64xbf16>, %new_v1: tensor<1x8x2x1x64xbf16>, %new_v2: tensor<1x8x2x1x64xbf16>, %new_v3: tensor<1x8x2x1x64xbf16>, %new_v4: tensor<1x8x2x1x64xbf16>, %new_v5: tensor<1x8x2x1x64xbf16>, %new_v6: tensor<1x8x2x1x64xbf16>, %new_v7: tensor<1x8x2x1x64xbf16>, %new_v8: tensor<1x8x2x1x64xbf16>, %new_v9: tensor<1x8x2x1x64xbf16>, %new_v10: tensor<1x8x2x1x64xbf16>, %new_v11: tensor<1x8x2x1x64xbf16>, %new_v12: tensor<1x8x2x1x64xbf16>, %new_v13: tensor<1x8x2x1x64xbf16>, %new_v14: tensor<1x8x2x1x64xbf16>, %new_v15: tensor<1x8x2x1x64xbf16>, %new_v16: tensor<1x8x2x1x64xbf16>, %new_v17: tensor<1x8x2x1x64xbf16>, %new_v18: tensor<1x8x2x1x64xbf16>, %new_v19: tensor<1x8x2x1x64xbf16>, %new_v20: tensor<1x8x2x1x64xbf16>, %new_v21: tensor<1x8x2x1x64xbf16>, %new_v22: tensor<1x8x2x1x64xbf16>, %new_v23: tensor<1x8x2x1x64xbf16>,
-      %position: tensor<i32>)
-      -> (tensor<24x8x2x64x2048xbf16>, tensor<24x8x2x2048x64xbf16>) {
-    %keys = stablehlo.concatenate %new_k0, %new_k1, %new_k2, %new_k3, %new_k4, %new_k5, %new_k6, %new_k7, %new_k8, %new_k9, %new_k10, %new_k11, %new_k12, %new_k13, %new_k14, %new_k15, %new_k16, %new_k17, %new_k18, %new_k19, %new_k20, %new_k21, %new_k22, %new_k23, dim = 0 : (tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>, tensor<1x8x2x64x1xbf16>) -> tensor<24x8x2x64x1xbf16>
-    %values = stablehlo.concatenate %new_v0, %new_v1, %new_v2, %new_v3, %new_v4, %new_v5, %new_v6, %new_v7, %new_v8, %new_v9, %new_v10, %new_v11, %new_v12, %new_v13, %new_v14, %new_v15, %new_v16, %new_v17, %new_v18, %new_v19, %new_v20, %new_v21, %new_v22, %new_v23, dim = 0 : (tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>, tensor<1x8x2x1x64xbf16>) -> tensor<24x8x2x1x64xbf16>
+      %k: !k_cache, %v: !v_cache, %new_k0: !new_k, %new_k1: !new_k, %new_k2: !new_k, %new_k3: !new_k,
+      %new_k4: !new_k, %new_k5: !new_k, %new_k6: !new_k, %new_k7: !new_k, %new_k8: !new_k, %new_k9: !new_k,
+      %new_k10: !new_k, %new_k11: !new_k, %new_k12: !new_k, %new_k13: !new_k, %new_k14: !new_k, %new_k15: !new_k,
+      %new_k16: !new_k, %new_k17: !new_k, %new_k18: !new_k, %new_k19: !new_k, %new_k20: !new_k, %new_k21: !new_k,
+      %new_k22: !new_k, %new_k23: !new_k, %new_v0: !new_v, %new_v1: !new_v, %new_v2: !new_v, %new_v3: !new_v,
+      %new_v4: !new_v, %new_v5: !new_v, %new_v6: !new_v, %new_v7: !new_v, %new_v8: !new_v, %new_v9: !new_v,
+      %new_v10: !new_v, %new_v11: !new_v, %new_v12: !new_v, %new_v13: !new_v, %new_v14: !new_v, %new_v15: !new_v,
+      %new_v16: !new_v, %new_v17: !new_v, %new_v18: !new_v, %new_v19: !new_v, %new_v20: !new_v, %new_v21: !new_v,
+      %new_v22: !new_v, %new_v23: !new_v, %position: tensor<i32>)
+      -> (!k_cache, !v_cache) {
+    %keys = stablehlo.concatenate
+        %new_k0, %new_k1, %new_k2, %new_k3, %new_k4, %new_k5, %new_k6, %new_k7, %new_k8, %new_k9, %new_k10,
+        %new_k11, %new_k12, %new_k13, %new_k14, %new_k15, %new_k16, %new_k17, %new_k18, %new_k19, %new_k20,
+        %new_k21, %new_k22, %new_k23, dim = 0
+        : (!new_k, !new_k, !new_k, !new_k, !new_k, !new_k, !new_k, !new_k, !new_k, !new_k, !new_k, !new_k, !new_k,
+           !new_k, !new_k, !new_k, !new_k, !new_k, !new_k, !new_k, !new_k, !new_k, !new_k, !new_k) -> !new_keys
+    %values = stablehlo.concatenate
+        %new_v0, %new_v1, %new_v2, %new_v3, %new_v4, %new_v5, %new_v6, %new_v7, %new_v8, %new_v9, %new_v10,
+        %new_v11, %new_v12, %new_v13, %new_v14, %new_v15, %new_v16, %new_v17, %new_v18, %new_v19, %new_v20,
+        %new_v21, %new_v22, %new_v23, dim = 0
+        : (!new_v, !new_v, !new_v, !new_v, !new_v, !new_v, !new_v, !new_v, !new_v, !new_v, !new_v, !new_v, !new_v,
+           !new_v, !new_v, !new_v, !new_v, !new_v, !new_v, !new_v, !new_v, !new_v, !new_v, !new_v) -> !new_values
     %zero = stablehlo.constant dense<0> : tensor<i32>
-    %k_out = stablehlo.dynamic_update_slice %k, %keys, %zero, %zero, %zero, %zero, %position : (tensor<24x8x2x64x2048xbf16>, tensor<24x8x2x64x1xbf16>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<24x8x2x64x2048xbf16>
-    %v_out = stablehlo.dynamic_update_slice %v, %values, %zero, %zero, %zero, %position, %zero : (tensor<24x8x2x2048x64xbf16>, tensor<24x8x2x1x64xbf16>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<24x8x2x2048x64xbf16>
-    return %k_out, %v_out : tensor<24x8x2x64x2048xbf16>, tensor<24x8x2x2048x64xbf16>
+    %k_out = stablehlo.dynamic_update_slice %k, %keys, %zero, %zero, %zero, %zero, %position
+        : (!k_cache, !new_keys, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> !k_cache
+    %v_out = stablehlo.dynamic_update_slice %v, %values, %zero, %zero, %zero, %position, %zero
+        : (!v_cache, !new_values, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> !v_cache
+    return %k_out, %v_out : !k_cache, !v_cache
   }
 }

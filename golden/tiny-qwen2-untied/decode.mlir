@@ -1,15 +1,69 @@
 // decode · qwen2, untied · 2 layers, hidden 64, 4/2 heads of 16 · context 64, 4 slots · exact
+
+!embed = tensor<331x64xf32>
+!norm = tensor<64xf32>
+!lm_head = tensor<331x64xf32>
+!q = tensor<64x64xf32>
+!q_bias = tensor<64xf32>
+!k = tensor<32x64xf32>
+!k_bias = tensor<32xf32>
+!v = tensor<32x64xf32>
+!v_bias = tensor<32xf32>
+!o = tensor<64x64xf32>
+!gate = tensor<96x64xf32>
+!up = tensor<96x64xf32>
+!down = tensor<64x96xf32>
+!k_cache = tensor<2x4x2x16x64xf32>
+!v_cache = tensor<2x4x2x64x16xf32>
+!last_logits = tensor<331xf32>
+!tokens = tensor<1xi32>
+!angle = tensor<1x2x8xf32>
+!cached_mask = tensor<1x64xi1>
+!hidden = tensor<1x64xf32>
+!new_k = tensor<1x1x2x16x1xf32>
+!new_v = tensor<1x1x2x1x16xf32>
+!logits = tensor<1x331xf32>
+!next = tensor<1xi32>
+!column = tensor<1x1xf32>
+!each_row = tensor<1xf32>
+!norm_f32 = tensor<64xf32>
+!q_row = tensor<1x64xf32>
+!k_row = tensor<1x32xf32>
+!q_heads = tensor<1x2x2x16xf32>
+!new_heads = tensor<1x2x1x16xf32>
+!k_lanes = tensor<2x8x16x64xf32>
+!k_past = tensor<1x2x16x64xf32>
+!v_lanes = tensor<2x8x64x16xf32>
+!v_past = tensor<1x2x64x16xf32>
+!scores = tensor<1x2x2x64xf32>
+!seen = tensor<1x2x2x64xi1>
+!own_scores = tensor<1x2x2x1xf32>
+!each_query = tensor<1x2x2xf32>
+!angles = tensor<1x8xf32>
+!q_pairs = tensor<1x4x2x8xf32>
+!k_pairs = tensor<1x2x2x8xf32>
+!inner = tensor<1x96xf32>
+!ids = tensor<1x1xi32>
+!found = tensor<1x64xf32>
+!vocab_index = tensor<1x331xi32>
+!new_keys = tensor<2x1x2x16x1xf32>
+!new_values = tensor<2x1x2x1x16xf32>
+
 module @decode {
   func.func public @decode(
-      %embed: tensor<331x64xf32>,
-      %final_norm: tensor<64xf32>,
-      %lm_head: tensor<331x64xf32>,
-      %layer0_attn_norm: tensor<64xf32>, %layer0_q: tensor<64x64xf32>, %layer0_q_bias: tensor<64xf32>, %layer0_k: tensor<32x64xf32>, %layer0_k_bias: tensor<32xf32>, %layer0_v: tensor<32x64xf32>, %layer0_v_bias: tensor<32xf32>, %layer0_o: tensor<64x64xf32>, %layer0_mlp_norm: tensor<64xf32>, %layer0_gate: tensor<96x64xf32>, %layer0_up: tensor<96x64xf32>, %layer0_down: tensor<64x96xf32>,
-      %layer1_attn_norm: tensor<64xf32>, %layer1_q: tensor<64x64xf32>, %layer1_q_bias: tensor<64xf32>, %layer1_k: tensor<32x64xf32>, %layer1_k_bias: tensor<32xf32>, %layer1_v: tensor<32x64xf32>, %layer1_v_bias: tensor<32xf32>, %layer1_o: tensor<64x64xf32>, %layer1_mlp_norm: tensor<64xf32>, %layer1_gate: tensor<96x64xf32>, %layer1_up: tensor<96x64xf32>, %layer1_down: tensor<64x96xf32>,
+      %embed: !embed,
+      %final_norm: !norm,
+      %lm_head: !lm_head,
+      %layer0_attn_norm: !norm, %layer0_q: !q, %layer0_q_bias: !q_bias, %layer0_k: !k, %layer0_k_bias: !k_bias,
+      %layer0_v: !v, %layer0_v_bias: !v_bias, %layer0_o: !o, %layer0_mlp_norm: !norm, %layer0_gate: !gate,
+      %layer0_up: !up, %layer0_down: !down,
+      %layer1_attn_norm: !norm, %layer1_q: !q, %layer1_q_bias: !q_bias, %layer1_k: !k, %layer1_k_bias: !k_bias,
+      %layer1_v: !v, %layer1_v_bias: !v_bias, %layer1_o: !o, %layer1_mlp_norm: !norm, %layer1_gate: !gate,
+      %layer1_up: !up, %layer1_down: !down,
       %token: tensor<i32>, %position: tensor<i32>,
-      %k: tensor<2x4x2x16x64xf32> {tf.aliasing_output = 2 : i32},
-      %v: tensor<2x4x2x64x16xf32> {tf.aliasing_output = 3 : i32})
-      -> (tensor<i32>, tensor<331xf32>, tensor<2x4x2x16x64xf32>, tensor<2x4x2x64x16xf32>) {
+      %k: !k_cache {tf.aliasing_output = 2 : i32},
+      %v: !v_cache {tf.aliasing_output = 3 : i32})
+      -> (tensor<i32>, !last_logits, !k_cache, !v_cache) {
     %first_slot = arith.constant 0 : index
     %tokens = stablehlo.reshape %token : (tensor<i32>) -> tensor<1xi32>
     %positions = stablehlo.reshape %position : (tensor<i32>) -> tensor<1xi32>
@@ -19,238 +73,278 @@ module @decode {
     %layer1_index = arith.constant 1 : index
     %layer1 = util.optimization_barrier %layer1_index : index
 
-    %cos, %sin = call @rotary_angles(%positions) : (tensor<1xi32>) -> (tensor<1x2x8xf32>, tensor<1x2x8xf32>)
-    %cached = call @cached_mask(%positions) : (tensor<1xi32>) -> tensor<1x64xi1>
-    %x0 = call @embedding(%embed, %tokens) : (tensor<331x64xf32>, tensor<1xi32>) -> tensor<1x64xf32>
+    %cos, %sin = call @rotary_angles(%positions) : (!tokens) -> (!angle, !angle)
+    %cached = call @cached_mask(%positions) : (tensor<1xi32>) -> !cached_mask
+    %x0 = call @embedding(%embed, %tokens) : (!embed, !tokens) -> !hidden
 
-    %x1, %new_k0, %new_v0 = call @layer(%x0, %layer0_attn_norm, %layer0_q, %layer0_q_bias, %layer0_k, %layer0_k_bias, %layer0_v, %layer0_v_bias, %layer0_o, %layer0_mlp_norm, %layer0_gate, %layer0_up, %layer0_down, %layer0, %first_slot, %cos, %sin, %cached, %k, %v)
-        : (tensor<1x64xf32>, tensor<64xf32>, tensor<64x64xf32>, tensor<64xf32>, tensor<32x64xf32>, tensor<32xf32>, tensor<32x64xf32>, tensor<32xf32>, tensor<64x64xf32>, tensor<64xf32>, tensor<96x64xf32>, tensor<96x64xf32>, tensor<64x96xf32>, index, index, tensor<1x2x8xf32>, tensor<1x2x8xf32>, tensor<1x64xi1>, tensor<2x4x2x16x64xf32>, tensor<2x4x2x64x16xf32>) -> (tensor<1x64xf32>, tensor<1x1x2x16x1xf32>, tensor<1x1x2x1x16xf32>)
-    %x2, %new_k1, %new_v1 = call @layer(%x1, %layer1_attn_norm, %layer1_q, %layer1_q_bias, %layer1_k, %layer1_k_bias, %layer1_v, %layer1_v_bias, %layer1_o, %layer1_mlp_norm, %layer1_gate, %layer1_up, %layer1_down, %layer1, %first_slot, %cos, %sin, %cached, %k, %v)
-        : (tensor<1x64xf32>, tensor<64xf32>, tensor<64x64xf32>, tensor<64xf32>, tensor<32x64xf32>, tensor<32xf32>, tensor<32x64xf32>, tensor<32xf32>, tensor<64x64xf32>, tensor<64xf32>, tensor<96x64xf32>, tensor<96x64xf32>, tensor<64x96xf32>, index, index, tensor<1x2x8xf32>, tensor<1x2x8xf32>, tensor<1x64xi1>, tensor<2x4x2x16x64xf32>, tensor<2x4x2x64x16xf32>) -> (tensor<1x64xf32>, tensor<1x1x2x16x1xf32>, tensor<1x1x2x1x16xf32>)
+    %x1, %new_k0, %new_v0 = call @layer(
+        %x0, %layer0_attn_norm, %layer0_q, %layer0_q_bias, %layer0_k, %layer0_k_bias, %layer0_v, %layer0_v_bias,
+        %layer0_o, %layer0_mlp_norm, %layer0_gate, %layer0_up, %layer0_down, %layer0, %first_slot, %cos, %sin,
+        %cached, %k, %v)
+        : (!hidden, !norm, !q, !q_bias, !k, !k_bias, !v, !v_bias, !o, !norm, !gate, !up, !down, index, index,
+           !angle, !angle, !cached_mask, !k_cache, !v_cache)
+        -> (!hidden, !new_k, !new_v)
+    %x2, %new_k1, %new_v1 = call @layer(
+        %x1, %layer1_attn_norm, %layer1_q, %layer1_q_bias, %layer1_k, %layer1_k_bias, %layer1_v, %layer1_v_bias,
+        %layer1_o, %layer1_mlp_norm, %layer1_gate, %layer1_up, %layer1_down, %layer1, %first_slot, %cos, %sin,
+        %cached, %k, %v)
+        : (!hidden, !norm, !q, !q_bias, !k, !k_bias, !v, !v_bias, !o, !norm, !gate, !up, !down, index, index,
+           !angle, !angle, !cached_mask, !k_cache, !v_cache)
+        -> (!hidden, !new_k, !new_v)
 
-    %normed = call @rms_norm(%x2, %final_norm) : (tensor<1x64xf32>, tensor<64xf32>) -> tensor<1x64xf32>
-    %row_logits = call @head(%normed, %lm_head) : (tensor<1x64xf32>, tensor<331x64xf32>) -> tensor<1x331xf32>
-    %row_next = call @argmax(%row_logits) : (tensor<1x331xf32>) -> tensor<1xi32>
+    %normed = call @rms_norm(%x2, %final_norm) : (!hidden, !norm) -> !hidden
+    %row_logits = call @head(%normed, %lm_head) : (!hidden, !lm_head) -> !logits
+    %row_next = call @argmax(%row_logits) : (!logits) -> !next
     %next = stablehlo.reshape %row_next : (tensor<1xi32>) -> tensor<i32>
-    %logits = stablehlo.reshape %row_logits : (tensor<1x331xf32>) -> tensor<331xf32>
+    %logits = stablehlo.reshape %row_logits : (!logits) -> !last_logits
 
-    %k_out, %v_out = call @cache_write(%k, %v,
-        %new_k0, %new_k1,
-        %new_v0, %new_v1,
-        %position)
-        : (tensor<2x4x2x16x64xf32>, tensor<2x4x2x64x16xf32>,
-        tensor<1x1x2x16x1xf32>, tensor<1x1x2x16x1xf32>,
-        tensor<1x1x2x1x16xf32>, tensor<1x1x2x1x16xf32>,
-        tensor<i32>) -> (tensor<2x4x2x16x64xf32>, tensor<2x4x2x64x16xf32>)
-    return %next, %logits, %k_out, %v_out : tensor<i32>, tensor<331xf32>, tensor<2x4x2x16x64xf32>, tensor<2x4x2x64x16xf32>
+    %k_out, %v_out = call @cache_write(%k, %v, %new_k0, %new_k1, %new_v0, %new_v1, %position)
+        : (!k_cache, !v_cache, !new_k, !new_k, !new_v, !new_v, tensor<i32>)
+        -> (!k_cache, !v_cache)
+    return %next, %logits, %k_out, %v_out : tensor<i32>, !last_logits, !k_cache, !v_cache
   }
 
-  // Row `token` of the table for each token.
-  func.func private @embedding(%table: tensor<331x64xf32>, %tokens: tensor<1xi32>) -> tensor<1x64xf32> {
-    %ids = stablehlo.reshape %tokens : (tensor<1xi32>) -> tensor<1x1xi32>
-    %found = "stablehlo.gather"(%table, %ids) <{
-        dimension_numbers = #stablehlo.gather<offset_dims = [1], collapsed_slice_dims = [0], start_index_map = [0], index_vector_dim = 1>,
-        slice_sizes = array<i64: 1, 64>, indices_are_sorted = false}>
-        : (tensor<331x64xf32>, tensor<1x1xi32>) -> tensor<1x64xf32>
-    return %found : tensor<1x64xf32>
+  // x + attention(norm(x)), then x + mlp(norm(x)).
+  func.func private @layer(
+      %x: !hidden, %attn_norm: !norm, %q: !q, %q_bias: !q_bias, %k: !k, %k_bias: !k_bias, %v: !v, %v_bias: !v_bias,
+      %o: !o, %mlp_norm: !norm, %gate: !gate, %up: !up, %down: !down, %layer: index, %first_slot: index,
+      %cos: !angle, %sin: !angle, %cached: !cached_mask, %k_cache: !k_cache, %v_cache: !v_cache)
+      -> (!hidden, !new_k, !new_v) {
+    %x_normed = call @rms_norm(%x, %attn_norm) : (!hidden, !norm) -> !hidden
+    %attended, %new_k, %new_v = call @attention(
+        %x_normed, %q, %q_bias, %k, %k_bias, %v, %v_bias, %o, %layer, %first_slot, %cos, %sin, %cached, %k_cache,
+        %v_cache)
+        : (!hidden, !q, !q_bias, !k, !k_bias, !v, !v_bias, !o, index, index, !angle, !angle, !cached_mask,
+           !k_cache, !v_cache)
+        -> (!hidden, !new_k, !new_v)
+    %x_mid = stablehlo.add %x, %attended : !hidden
+    %mid_normed = call @rms_norm(%x_mid, %mlp_norm) : (!hidden, !norm) -> !hidden
+    %fed = call @mlp(%mid_normed, %gate, %up, %down) : (!hidden, !gate, !up, !down) -> !hidden
+    %y = stablehlo.add %x_mid, %fed : !hidden
+    return %y, %new_k, %new_v : !hidden, !new_k, !new_v
   }
 
   // x / sqrt(mean(x²) + eps) · weight, in f32.
-  func.func private @rms_norm(%x: tensor<1x64xf32>, %weight: tensor<64xf32>) -> tensor<1x64xf32> {
+  func.func private @rms_norm(%x: !hidden, %weight: !norm) -> !hidden {
     %zero = stablehlo.constant dense<0.0> : tensor<f32>
-    %size = stablehlo.constant dense<64.0> : tensor<1x1xf32>
-    %eps = stablehlo.constant dense<1.0e-06> : tensor<1x1xf32>
-    %square = stablehlo.multiply %x, %x : tensor<1x64xf32>
-    %sum = stablehlo.reduce(%square init: %zero) applies stablehlo.add across dimensions = [1] : (tensor<1x64xf32>, tensor<f32>) -> tensor<1xf32>
-    %sums = stablehlo.reshape %sum : (tensor<1xf32>) -> tensor<1x1xf32>
-    %mean = stablehlo.divide %sums, %size : tensor<1x1xf32>
-    %shifted = stablehlo.add %mean, %eps : tensor<1x1xf32>
-    %scale = stablehlo.rsqrt %shifted : tensor<1x1xf32>
-    %scales = stablehlo.broadcast_in_dim %scale, dims = [0, 1] : (tensor<1x1xf32>) -> tensor<1x64xf32>
-    %normed = stablehlo.multiply %x, %scales : tensor<1x64xf32>
-    %weights = stablehlo.broadcast_in_dim %weight, dims = [1] : (tensor<64xf32>) -> tensor<1x64xf32>
-    %y = stablehlo.multiply %normed, %weights : tensor<1x64xf32>
-    return %y : tensor<1x64xf32>
-  }
-
-  // cos and ∓sin of position · frequency, laid over a head's two halves: [rows, 2, head_dim / 2].
-  func.func private @rotary_angles(%positions: tensor<1xi32>) -> (tensor<1x2x8xf32>, tensor<1x2x8xf32>) {
-    // theta^(-2i / head_dim), theta 10000: radians a position
-    %frequency = stablehlo.constant dense<[1.0, 0.31622776, 0.1, 0.031622775, 0.01, 0.0031622776, 0.001, 0.00031622776]> : tensor<8xf32>
-    %sign = stablehlo.constant dense<[-1.0, 1.0]> : tensor<2xf32>
-    %position = stablehlo.convert %positions : (tensor<1xi32>) -> tensor<1xf32>
-    %by_row = stablehlo.broadcast_in_dim %position, dims = [0] : (tensor<1xf32>) -> tensor<1x8xf32>
-    %by_pair = stablehlo.broadcast_in_dim %frequency, dims = [1] : (tensor<8xf32>) -> tensor<1x8xf32>
-    %angle = stablehlo.multiply %by_row, %by_pair : tensor<1x8xf32>
-    %cos_half = stablehlo.cosine %angle : tensor<1x8xf32>
-    %sin_half = stablehlo.sine %angle : tensor<1x8xf32>
-    %cos = stablehlo.broadcast_in_dim %cos_half, dims = [0, 2] : (tensor<1x8xf32>) -> tensor<1x2x8xf32>
-    %sin_both = stablehlo.broadcast_in_dim %sin_half, dims = [0, 2] : (tensor<1x8xf32>) -> tensor<1x2x8xf32>
-    %signs = stablehlo.broadcast_in_dim %sign, dims = [1] : (tensor<2xf32>) -> tensor<1x2x8xf32>
-    %sin = stablehlo.multiply %sin_both, %signs : tensor<1x2x8xf32>
-    return %cos, %sin : tensor<1x2x8xf32>, tensor<1x2x8xf32>
-  }
-
-  // Each head's halves (a, b) turned by the angle: (a·cos - b·sin, b·cos + a·sin).
-  func.func private @rotary_q(%x: tensor<1x64xf32>, %cos: tensor<1x2x8xf32>, %sin: tensor<1x2x8xf32>) -> tensor<1x64xf32> {
-    %halves = stablehlo.reshape %x : (tensor<1x64xf32>) -> tensor<1x4x2x8xf32>
-    %swapped = stablehlo.reverse %halves, dims = [2] : tensor<1x4x2x8xf32>
-    %cos_all = stablehlo.broadcast_in_dim %cos, dims = [0, 2, 3] : (tensor<1x2x8xf32>) -> tensor<1x4x2x8xf32>
-    %sin_all = stablehlo.broadcast_in_dim %sin, dims = [0, 2, 3] : (tensor<1x2x8xf32>) -> tensor<1x4x2x8xf32>
-    %kept = stablehlo.multiply %halves, %cos_all : tensor<1x4x2x8xf32>
-    %crossed = stablehlo.multiply %swapped, %sin_all : tensor<1x4x2x8xf32>
-    %turned = stablehlo.add %kept, %crossed : tensor<1x4x2x8xf32>
-    %y = stablehlo.reshape %turned : (tensor<1x4x2x8xf32>) -> tensor<1x64xf32>
-    return %y : tensor<1x64xf32>
-  }
-  func.func private @rotary_k(%x: tensor<1x32xf32>, %cos: tensor<1x2x8xf32>, %sin: tensor<1x2x8xf32>) -> tensor<1x32xf32> {
-    %halves = stablehlo.reshape %x : (tensor<1x32xf32>) -> tensor<1x2x2x8xf32>
-    %swapped = stablehlo.reverse %halves, dims = [2] : tensor<1x2x2x8xf32>
-    %cos_all = stablehlo.broadcast_in_dim %cos, dims = [0, 2, 3] : (tensor<1x2x8xf32>) -> tensor<1x2x2x8xf32>
-    %sin_all = stablehlo.broadcast_in_dim %sin, dims = [0, 2, 3] : (tensor<1x2x8xf32>) -> tensor<1x2x2x8xf32>
-    %kept = stablehlo.multiply %halves, %cos_all : tensor<1x2x2x8xf32>
-    %crossed = stablehlo.multiply %swapped, %sin_all : tensor<1x2x2x8xf32>
-    %turned = stablehlo.add %kept, %crossed : tensor<1x2x2x8xf32>
-    %y = stablehlo.reshape %turned : (tensor<1x2x2x8xf32>) -> tensor<1x32xf32>
-    return %y : tensor<1x32xf32>
-  }
-
-  // Which cached positions a slot's new tokens see: those before `past`.
-  func.func private @cached_mask(%past: tensor<1xi32>) -> tensor<1x64xi1> {
-    %position = stablehlo.iota dim = 1 : tensor<1x64xi32>
-    %pasts = stablehlo.broadcast_in_dim %past, dims = [0] : (tensor<1xi32>) -> tensor<1x64xi32>
-    %mask = stablehlo.compare LT, %position, %pasts : (tensor<1x64xi32>, tensor<1x64xi32>) -> tensor<1x64xi1>
-    return %mask : tensor<1x64xi1>
+    %size = stablehlo.constant dense<64.0> : !column
+    %eps = stablehlo.constant dense<1.0e-06> : !column
+    %square = stablehlo.multiply %x, %x : !hidden
+    %sum = stablehlo.reduce(%square init: %zero) applies stablehlo.add across dimensions = [1]
+        : (!hidden, tensor<f32>) -> !each_row
+    %sums = stablehlo.reshape %sum : (!each_row) -> !column
+    %mean = stablehlo.divide %sums, %size : !column
+    %shifted = stablehlo.add %mean, %eps : !column
+    %scale = stablehlo.rsqrt %shifted : !column
+    %scales = stablehlo.broadcast_in_dim %scale, dims = [0, 1] : (!column) -> !hidden
+    %normed = stablehlo.multiply %x, %scales : !hidden
+    %weights = stablehlo.broadcast_in_dim %weight, dims = [1] : (!norm_f32) -> !hidden
+    %y = stablehlo.multiply %normed, %weights : !hidden
+    return %y : !hidden
   }
 
   // Softmax over two parts: the cached keys and the step's own, joined by a common maximum.
   // Returns the new keys and values too; the step writes all layers' at once.
   func.func private @attention(
-      %x: tensor<1x64xf32>, %q: tensor<64x64xf32>, %q_bias: tensor<64xf32>, %k: tensor<32x64xf32>, %k_bias: tensor<32xf32>, %v: tensor<32x64xf32>, %v_bias: tensor<32xf32>, %o: tensor<64x64xf32>,
-      %layer: index, %first_slot: index, %cos: tensor<1x2x8xf32>, %sin: tensor<1x2x8xf32>, %cached: tensor<1x64xi1>,
-      %k_cache: tensor<2x4x2x16x64xf32>, %v_cache: tensor<2x4x2x64x16xf32>)
-      -> (tensor<1x64xf32>, tensor<1x1x2x16x1xf32>, tensor<1x1x2x1x16xf32>) {
-    %q_flat_sum = stablehlo.dot_general %x, %q, contracting_dims = [1] x [1] : (tensor<1x64xf32>, tensor<64x64xf32>) -> tensor<1x64xf32>
+      %x: !hidden, %q: !q, %q_bias: !q_bias, %k: !k, %k_bias: !k_bias, %v: !v, %v_bias: !v_bias, %o: !o,
+      %layer: index, %first_slot: index, %cos: !angle, %sin: !angle, %cached: !cached_mask, %k_cache: !k_cache,
+      %v_cache: !v_cache)
+      -> (!hidden, !new_k, !new_v) {
+    %q_flat_sum = stablehlo.dot_general %x, %q, contracting_dims = [1] x [1]
+        : (tensor<1x64xf32>, tensor<64x64xf32>) -> tensor<1x64xf32>
     %q_flat_shift = stablehlo.broadcast_in_dim %q_bias, dims = [1] : (tensor<64xf32>) -> tensor<1x64xf32>
     %q_flat = stablehlo.add %q_flat_sum, %q_flat_shift : tensor<1x64xf32>
-    %k_flat_sum = stablehlo.dot_general %x, %k, contracting_dims = [1] x [1] : (tensor<1x64xf32>, tensor<32x64xf32>) -> tensor<1x32xf32>
+    %k_flat_sum = stablehlo.dot_general %x, %k, contracting_dims = [1] x [1]
+        : (tensor<1x64xf32>, tensor<32x64xf32>) -> tensor<1x32xf32>
     %k_flat_shift = stablehlo.broadcast_in_dim %k_bias, dims = [1] : (tensor<32xf32>) -> tensor<1x32xf32>
     %k_flat = stablehlo.add %k_flat_sum, %k_flat_shift : tensor<1x32xf32>
-    %v_flat_sum = stablehlo.dot_general %x, %v, contracting_dims = [1] x [1] : (tensor<1x64xf32>, tensor<32x64xf32>) -> tensor<1x32xf32>
+    %v_flat_sum = stablehlo.dot_general %x, %v, contracting_dims = [1] x [1]
+        : (tensor<1x64xf32>, tensor<32x64xf32>) -> tensor<1x32xf32>
     %v_flat_shift = stablehlo.broadcast_in_dim %v_bias, dims = [1] : (tensor<32xf32>) -> tensor<1x32xf32>
     %v_flat = stablehlo.add %v_flat_sum, %v_flat_shift : tensor<1x32xf32>
-    %q_turned = call @rotary_q(%q_flat, %cos, %sin) : (tensor<1x64xf32>, tensor<1x2x8xf32>, tensor<1x2x8xf32>) -> tensor<1x64xf32>
-    %k_turned = call @rotary_k(%k_flat, %cos, %sin) : (tensor<1x32xf32>, tensor<1x2x8xf32>, tensor<1x2x8xf32>) -> tensor<1x32xf32>
+    %q_turned = call @rotary_q(%q_flat, %cos, %sin) : (!q_row, !angle, !angle) -> !q_row
+    %k_turned = call @rotary_k(%k_flat, %cos, %sin) : (!k_row, !angle, !angle) -> !k_row
 
     // queries [slots, kv_heads, group · new, head_dim], keys and values [slots, kv_heads, new, head_dim]
-    %q_heads = stablehlo.reshape %q_turned : (tensor<1x64xf32>) -> tensor<1x2x2x16xf32>
-    %k_heads = stablehlo.reshape %k_turned : (tensor<1x32xf32>) -> tensor<1x2x1x16xf32>
-    %v_heads = stablehlo.reshape %v_flat : (tensor<1x32xf32>) -> tensor<1x2x1x16xf32>
-    %scale = stablehlo.constant dense<0.25> : tensor<1x2x2x16xf32>
-    %q_scaled = stablehlo.multiply %q_heads, %scale : tensor<1x2x2x16xf32>
+    %q_heads = stablehlo.reshape %q_turned : (!q_row) -> !q_heads
+    %k_heads = stablehlo.reshape %k_turned : (!k_row) -> !new_heads
+    %v_heads = stablehlo.reshape %v_flat : (!k_row) -> !new_heads
+    %scale = stablehlo.constant dense<0.25> : !q_heads
+    %q_scaled = stablehlo.multiply %q_heads, %scale : !q_heads
 
     // slots and kv_heads as one dimension, so that the products read the layer where it lies
     %kv_heads = arith.constant 2 : index
     %first = arith.muli %first_slot, %kv_heads : index
-    %k_all = stablehlo.reshape %k_cache : (tensor<2x4x2x16x64xf32>) -> tensor<2x8x16x64xf32>
-    %k_layer = tensor.extract_slice %k_all[%layer, %first, 0, 0] [1, 2, 16, 64] [1, 1, 1, 1] : tensor<2x8x16x64xf32> to tensor<2x16x64xf32>
-    %k_past = stablehlo.reshape %k_layer : (tensor<2x16x64xf32>) -> tensor<1x2x16x64xf32>
-    %v_all = stablehlo.reshape %v_cache : (tensor<2x4x2x64x16xf32>) -> tensor<2x8x64x16xf32>
-    %v_layer = tensor.extract_slice %v_all[%layer, %first, 0, 0] [1, 2, 64, 16] [1, 1, 1, 1] : tensor<2x8x64x16xf32> to tensor<2x64x16xf32>
-    %v_past = stablehlo.reshape %v_layer : (tensor<2x64x16xf32>) -> tensor<1x2x64x16xf32>
+    %k_all = stablehlo.reshape %k_cache : (!k_cache) -> !k_lanes
+    %k_layer = tensor.extract_slice %k_all[%layer, %first, 0, 0]
+        [1, 2, 16, 64] [1, 1, 1, 1] : !k_lanes to tensor<2x16x64xf32>
+    %k_past = stablehlo.reshape %k_layer : (tensor<2x16x64xf32>) -> !k_past
+    %v_all = stablehlo.reshape %v_cache : (!v_cache) -> !v_lanes
+    %v_layer = tensor.extract_slice %v_all[%layer, %first, 0, 0]
+        [1, 2, 64, 16] [1, 1, 1, 1] : !v_lanes to tensor<2x64x16xf32>
+    %v_past = stablehlo.reshape %v_layer : (tensor<2x64x16xf32>) -> !v_past
 
     %minus_inf = stablehlo.constant dense<0xFF800000> : tensor<f32>
     %none = stablehlo.constant dense<0.0> : tensor<f32>
-    %past_raw = stablehlo.dot_general %q_scaled, %k_past, batching_dims = [0, 1] x [0, 1], contracting_dims = [3] x [2] : (tensor<1x2x2x16xf32>, tensor<1x2x16x64xf32>) -> tensor<1x2x2x64xf32>
-    %past_seen = stablehlo.broadcast_in_dim %cached, dims = [0, 3] : (tensor<1x64xi1>) -> tensor<1x2x2x64xi1>
-    %past_hidden = stablehlo.broadcast_in_dim %minus_inf, dims = [] : (tensor<f32>) -> tensor<1x2x2x64xf32>
-    %past = stablehlo.select %past_seen, %past_raw, %past_hidden : tensor<1x2x2x64xi1>, tensor<1x2x2x64xf32>
-    %own = stablehlo.dot_general %q_scaled, %k_heads, batching_dims = [0, 1] x [0, 1], contracting_dims = [3] x [3] : (tensor<1x2x2x16xf32>, tensor<1x2x1x16xf32>) -> tensor<1x2x2x1xf32>
+    %past_raw = stablehlo.dot_general %q_scaled, %k_past,
+        batching_dims = [0, 1] x [0, 1], contracting_dims = [3] x [2]
+        : (tensor<1x2x2x16xf32>, !k_past) -> !scores
+    %past_seen = stablehlo.broadcast_in_dim %cached, dims = [0, 3] : (!cached_mask) -> !seen
+    %past_hidden = stablehlo.broadcast_in_dim %minus_inf, dims = [] : (tensor<f32>) -> !scores
+    %past = stablehlo.select %past_seen, %past_raw, %past_hidden : !seen, !scores
+    %own = stablehlo.dot_general %q_scaled, %k_heads,
+        batching_dims = [0, 1] x [0, 1], contracting_dims = [3] x [3]
+        : (tensor<1x2x2x16xf32>, tensor<1x2x1x16xf32>) -> !own_scores
 
-    %past_max = stablehlo.reduce(%past init: %minus_inf) applies stablehlo.maximum across dimensions = [3] : (tensor<1x2x2x64xf32>, tensor<f32>) -> tensor<1x2x2xf32>
-    %own_max = stablehlo.reduce(%own init: %minus_inf) applies stablehlo.maximum across dimensions = [3] : (tensor<1x2x2x1xf32>, tensor<f32>) -> tensor<1x2x2xf32>
-    %max = stablehlo.maximum %past_max, %own_max : tensor<1x2x2xf32>
-    %past_maxes = stablehlo.broadcast_in_dim %max, dims = [0, 1, 2] : (tensor<1x2x2xf32>) -> tensor<1x2x2x64xf32>
-    %past_below = stablehlo.subtract %past, %past_maxes : tensor<1x2x2x64xf32>
-    %past_exp = stablehlo.exponential %past_below : tensor<1x2x2x64xf32>
-    %past_sum = stablehlo.reduce(%past_exp init: %none) applies stablehlo.add across dimensions = [3] : (tensor<1x2x2x64xf32>, tensor<f32>) -> tensor<1x2x2xf32>
-    %own_maxes = stablehlo.broadcast_in_dim %max, dims = [0, 1, 2] : (tensor<1x2x2xf32>) -> tensor<1x2x2x1xf32>
-    %own_below = stablehlo.subtract %own, %own_maxes : tensor<1x2x2x1xf32>
-    %own_exp = stablehlo.exponential %own_below : tensor<1x2x2x1xf32>
-    %own_sum = stablehlo.reduce(%own_exp init: %none) applies stablehlo.add across dimensions = [3] : (tensor<1x2x2x1xf32>, tensor<f32>) -> tensor<1x2x2xf32>
-    %past_out = stablehlo.dot_general %past_exp, %v_past, batching_dims = [0, 1] x [0, 1], contracting_dims = [3] x [2] : (tensor<1x2x2x64xf32>, tensor<1x2x64x16xf32>) -> tensor<1x2x2x16xf32>
-    %own_out = stablehlo.dot_general %own_exp, %v_heads, batching_dims = [0, 1] x [0, 1], contracting_dims = [3] x [2] : (tensor<1x2x2x1xf32>, tensor<1x2x1x16xf32>) -> tensor<1x2x2x16xf32>
-    %sum = stablehlo.add %past_sum, %own_sum : tensor<1x2x2xf32>
-    %sums = stablehlo.broadcast_in_dim %sum, dims = [0, 1, 2] : (tensor<1x2x2xf32>) -> tensor<1x2x2x16xf32>
-    %weighted = stablehlo.add %past_out, %own_out : tensor<1x2x2x16xf32>
-    %heads_out = stablehlo.divide %weighted, %sums : tensor<1x2x2x16xf32>
+    %past_max = stablehlo.reduce(%past init: %minus_inf) applies stablehlo.maximum across dimensions = [3]
+        : (!scores, tensor<f32>) -> !each_query
+    %own_max = stablehlo.reduce(%own init: %minus_inf) applies stablehlo.maximum across dimensions = [3]
+        : (!own_scores, tensor<f32>) -> !each_query
+    %max = stablehlo.maximum %past_max, %own_max : !each_query
+    %past_maxes = stablehlo.broadcast_in_dim %max, dims = [0, 1, 2] : (!each_query) -> !scores
+    %past_below = stablehlo.subtract %past, %past_maxes : !scores
+    %past_exp = stablehlo.exponential %past_below : !scores
+    %past_sum = stablehlo.reduce(%past_exp init: %none) applies stablehlo.add across dimensions = [3]
+        : (!scores, tensor<f32>) -> !each_query
+    %own_maxes = stablehlo.broadcast_in_dim %max, dims = [0, 1, 2] : (!each_query) -> !own_scores
+    %own_below = stablehlo.subtract %own, %own_maxes : !own_scores
+    %own_exp = stablehlo.exponential %own_below : !own_scores
+    %own_sum = stablehlo.reduce(%own_exp init: %none) applies stablehlo.add across dimensions = [3]
+        : (!own_scores, tensor<f32>) -> !each_query
+    %past_out = stablehlo.dot_general %past_exp, %v_past,
+        batching_dims = [0, 1] x [0, 1], contracting_dims = [3] x [2]
+        : (tensor<1x2x2x64xf32>, !v_past) -> !q_heads
+    %own_out = stablehlo.dot_general %own_exp, %v_heads,
+        batching_dims = [0, 1] x [0, 1], contracting_dims = [3] x [2]
+        : (tensor<1x2x2x1xf32>, tensor<1x2x1x16xf32>) -> !q_heads
+    %sum = stablehlo.add %past_sum, %own_sum : !each_query
+    %sums = stablehlo.broadcast_in_dim %sum, dims = [0, 1, 2] : (!each_query) -> !q_heads
+    %weighted = stablehlo.add %past_out, %own_out : !q_heads
+    %heads_out = stablehlo.divide %weighted, %sums : !q_heads
 
-    %flat_out = stablehlo.reshape %heads_out : (tensor<1x2x2x16xf32>) -> tensor<1x64xf32>
-    %new_k = stablehlo.reshape %k_heads : (tensor<1x2x1x16xf32>) -> tensor<1x1x2x16x1xf32>
-    %new_v = stablehlo.reshape %v_heads : (tensor<1x2x1x16xf32>) -> tensor<1x1x2x1x16xf32>
-    %y = stablehlo.dot_general %flat_out, %o, contracting_dims = [1] x [1] : (tensor<1x64xf32>, tensor<64x64xf32>) -> tensor<1x64xf32>
-    return %y, %new_k, %new_v : tensor<1x64xf32>, tensor<1x1x2x16x1xf32>, tensor<1x1x2x1x16xf32>
+    %flat_out = stablehlo.reshape %heads_out : (!q_heads) -> !q_row
+    %new_k = stablehlo.reshape %k_heads : (tensor<1x2x1x16xf32>) -> !new_k
+    %new_v = stablehlo.reshape %v_heads : (tensor<1x2x1x16xf32>) -> !new_v
+    %y = stablehlo.dot_general %flat_out, %o, contracting_dims = [1] x [1]
+        : (tensor<1x64xf32>, tensor<64x64xf32>) -> tensor<1x64xf32>
+    return %y, %new_k, %new_v : !hidden, !new_k, !new_v
+  }
+
+  // cos and ∓sin of position · frequency, laid over a head's two halves: [rows, 2, head_dim / 2].
+  func.func private @rotary_angles(%positions: !tokens) -> (!angle, !angle) {
+    // theta^(-2i / head_dim), theta 10000: radians a position
+    %frequency = stablehlo.constant dense<[
+        1.0, 0.31622776, 0.1, 0.031622775, 0.01, 0.0031622776, 0.001, 0.00031622776]> : tensor<8xf32>
+    %sign = stablehlo.constant dense<[-1.0, 1.0]> : tensor<2xf32>
+    %position = stablehlo.convert %positions : (!tokens) -> tensor<1xf32>
+    %by_row = stablehlo.broadcast_in_dim %position, dims = [0] : (tensor<1xf32>) -> !angles
+    %by_pair = stablehlo.broadcast_in_dim %frequency, dims = [1] : (tensor<8xf32>) -> !angles
+    %angle = stablehlo.multiply %by_row, %by_pair : !angles
+    %cos_half = stablehlo.cosine %angle : !angles
+    %sin_half = stablehlo.sine %angle : !angles
+    %cos = stablehlo.broadcast_in_dim %cos_half, dims = [0, 2] : (!angles) -> !angle
+    %sin_both = stablehlo.broadcast_in_dim %sin_half, dims = [0, 2] : (!angles) -> !angle
+    %signs = stablehlo.broadcast_in_dim %sign, dims = [1] : (tensor<2xf32>) -> !angle
+    %sin = stablehlo.multiply %sin_both, %signs : !angle
+    return %cos, %sin : !angle, !angle
+  }
+
+  // Each head's halves (a, b) turned by the angle: (a·cos - b·sin, b·cos + a·sin).
+  func.func private @rotary_q(%x: !q_row, %cos: !angle, %sin: !angle) -> !q_row {
+    %halves = stablehlo.reshape %x : (!q_row) -> !q_pairs
+    %swapped = stablehlo.reverse %halves, dims = [2] : !q_pairs
+    %cos_all = stablehlo.broadcast_in_dim %cos, dims = [0, 2, 3] : (!angle) -> !q_pairs
+    %sin_all = stablehlo.broadcast_in_dim %sin, dims = [0, 2, 3] : (!angle) -> !q_pairs
+    %kept = stablehlo.multiply %halves, %cos_all : !q_pairs
+    %crossed = stablehlo.multiply %swapped, %sin_all : !q_pairs
+    %turned = stablehlo.add %kept, %crossed : !q_pairs
+    %y = stablehlo.reshape %turned : (!q_pairs) -> !q_row
+    return %y : !q_row
+  }
+  func.func private @rotary_k(%x: !k_row, %cos: !angle, %sin: !angle) -> !k_row {
+    %halves = stablehlo.reshape %x : (!k_row) -> !k_pairs
+    %swapped = stablehlo.reverse %halves, dims = [2] : !k_pairs
+    %cos_all = stablehlo.broadcast_in_dim %cos, dims = [0, 2, 3] : (!angle) -> !k_pairs
+    %sin_all = stablehlo.broadcast_in_dim %sin, dims = [0, 2, 3] : (!angle) -> !k_pairs
+    %kept = stablehlo.multiply %halves, %cos_all : !k_pairs
+    %crossed = stablehlo.multiply %swapped, %sin_all : !k_pairs
+    %turned = stablehlo.add %kept, %crossed : !k_pairs
+    %y = stablehlo.reshape %turned : (!k_pairs) -> !k_row
+    return %y : !k_row
+  }
+
+  // Which cached positions a slot's new tokens see: those before `past`.
+  func.func private @cached_mask(%past: tensor<1xi32>) -> !cached_mask {
+    %position = stablehlo.iota dim = 1 : tensor<1x64xi32>
+    %pasts = stablehlo.broadcast_in_dim %past, dims = [0] : (tensor<1xi32>) -> tensor<1x64xi32>
+    %mask = stablehlo.compare LT, %position, %pasts : (tensor<1x64xi32>, tensor<1x64xi32>) -> !cached_mask
+    return %mask : !cached_mask
   }
 
   // down(silu(gate(x)) · up(x))
-  func.func private @mlp(%x: tensor<1x64xf32>, %gate: tensor<96x64xf32>, %up: tensor<96x64xf32>, %down: tensor<64x96xf32>) -> tensor<1x64xf32> {
-    %gated = stablehlo.dot_general %x, %gate, contracting_dims = [1] x [1] : (tensor<1x64xf32>, tensor<96x64xf32>) -> tensor<1x96xf32>
-    %raised = stablehlo.dot_general %x, %up, contracting_dims = [1] x [1] : (tensor<1x64xf32>, tensor<96x64xf32>) -> tensor<1x96xf32>
-    %sigmoid = stablehlo.logistic %gated : tensor<1x96xf32>
-    %silu = stablehlo.multiply %gated, %sigmoid : tensor<1x96xf32>
-    %inner = stablehlo.multiply %silu, %raised : tensor<1x96xf32>
-    %y = stablehlo.dot_general %inner, %down, contracting_dims = [1] x [1] : (tensor<1x96xf32>, tensor<64x96xf32>) -> tensor<1x64xf32>
-    return %y : tensor<1x64xf32>
+  func.func private @mlp(%x: !hidden, %gate: !gate, %up: !up, %down: !down) -> !hidden {
+    %gated = stablehlo.dot_general %x, %gate, contracting_dims = [1] x [1]
+        : (tensor<1x64xf32>, tensor<96x64xf32>) -> tensor<1x96xf32>
+    %raised = stablehlo.dot_general %x, %up, contracting_dims = [1] x [1]
+        : (tensor<1x64xf32>, tensor<96x64xf32>) -> tensor<1x96xf32>
+    %sigmoid = stablehlo.logistic %gated : !inner
+    %silu = stablehlo.multiply %gated, %sigmoid : !inner
+    %inner = stablehlo.multiply %silu, %raised : !inner
+    %y = stablehlo.dot_general %inner, %down, contracting_dims = [1] x [1]
+        : (tensor<1x96xf32>, tensor<64x96xf32>) -> tensor<1x64xf32>
+    return %y : !hidden
   }
 
-  // x + attention(norm(x)), then x + mlp(norm(x)).
-  func.func private @layer(
-      %x: tensor<1x64xf32>, %attn_norm: tensor<64xf32>, %q: tensor<64x64xf32>, %q_bias: tensor<64xf32>, %k: tensor<32x64xf32>, %k_bias: tensor<32xf32>, %v: tensor<32x64xf32>, %v_bias: tensor<32xf32>, %o: tensor<64x64xf32>, %mlp_norm: tensor<64xf32>, %gate: tensor<96x64xf32>, %up: tensor<96x64xf32>, %down: tensor<64x96xf32>,
-      %layer: index, %first_slot: index, %cos: tensor<1x2x8xf32>, %sin: tensor<1x2x8xf32>, %cached: tensor<1x64xi1>,
-      %k_cache: tensor<2x4x2x16x64xf32>, %v_cache: tensor<2x4x2x64x16xf32>)
-      -> (tensor<1x64xf32>, tensor<1x1x2x16x1xf32>, tensor<1x1x2x1x16xf32>) {
-    %x_normed = call @rms_norm(%x, %attn_norm) : (tensor<1x64xf32>, tensor<64xf32>) -> tensor<1x64xf32>
-    %attended, %new_k, %new_v = call @attention(%x_normed, %q, %q_bias, %k, %k_bias, %v, %v_bias, %o, %layer, %first_slot, %cos, %sin, %cached, %k_cache, %v_cache)
-        : (tensor<1x64xf32>, tensor<64x64xf32>, tensor<64xf32>, tensor<32x64xf32>, tensor<32xf32>, tensor<32x64xf32>, tensor<32xf32>, tensor<64x64xf32>, index, index, tensor<1x2x8xf32>, tensor<1x2x8xf32>, tensor<1x64xi1>, tensor<2x4x2x16x64xf32>, tensor<2x4x2x64x16xf32>) -> (tensor<1x64xf32>, tensor<1x1x2x16x1xf32>, tensor<1x1x2x1x16xf32>)
-    %x_mid = stablehlo.add %x, %attended : tensor<1x64xf32>
-    %mid_normed = call @rms_norm(%x_mid, %mlp_norm) : (tensor<1x64xf32>, tensor<64xf32>) -> tensor<1x64xf32>
-    %fed = call @mlp(%mid_normed, %gate, %up, %down) : (tensor<1x64xf32>, tensor<96x64xf32>, tensor<96x64xf32>, tensor<64x96xf32>) -> tensor<1x64xf32>
-    %y = stablehlo.add %x_mid, %fed : tensor<1x64xf32>
-    return %y, %new_k, %new_v : tensor<1x64xf32>, tensor<1x1x2x16x1xf32>, tensor<1x1x2x1x16xf32>
+  // Row `token` of the table for each token.
+  func.func private @embedding(%table: !embed, %tokens: !tokens) -> !hidden {
+    %ids = stablehlo.reshape %tokens : (!tokens) -> !ids
+    %found = "stablehlo.gather"(%table, %ids) <{
+        dimension_numbers = #stablehlo.gather<
+            offset_dims = [1], collapsed_slice_dims = [0], start_index_map = [0], index_vector_dim = 1>,
+        slice_sizes = array<i64: 1, 64>, indices_are_sorted = false}>
+        : (!embed, !ids) -> !found
+    return %found : !hidden
   }
 
   // Logits over the vocabulary.
-  func.func private @head(%x: tensor<1x64xf32>, %table: tensor<331x64xf32>) -> tensor<1x331xf32> {
-    %logits = stablehlo.dot_general %x, %table, contracting_dims = [1] x [1] : (tensor<1x64xf32>, tensor<331x64xf32>) -> tensor<1x331xf32>
-    return %logits : tensor<1x331xf32>
+  func.func private @head(%x: !hidden, %table: !lm_head) -> !logits {
+    %logits = stablehlo.dot_general %x, %table, contracting_dims = [1] x [1]
+        : (tensor<1x64xf32>, tensor<331x64xf32>) -> tensor<1x331xf32>
+    return %logits : !logits
   }
 
   // The lowest index that holds a row's maximum.
-  func.func private @argmax(%logits: tensor<1x331xf32>) -> tensor<1xi32> {
+  func.func private @argmax(%logits: !logits) -> !next {
     %minus_inf = stablehlo.constant dense<0xFF800000> : tensor<f32>
     %past_end = stablehlo.constant dense<331> : tensor<i32>
-    %max = stablehlo.reduce(%logits init: %minus_inf) applies stablehlo.maximum across dimensions = [1] : (tensor<1x331xf32>, tensor<f32>) -> tensor<1xf32>
-    %maxes = stablehlo.broadcast_in_dim %max, dims = [0] : (tensor<1xf32>) -> tensor<1x331xf32>
-    %is_max = stablehlo.compare EQ, %logits, %maxes : (tensor<1x331xf32>, tensor<1x331xf32>) -> tensor<1x331xi1>
-    %index = stablehlo.iota dim = 1 : tensor<1x331xi32>
-    %past_ends = stablehlo.broadcast_in_dim %past_end, dims = [] : (tensor<i32>) -> tensor<1x331xi32>
-    %candidates = stablehlo.select %is_max, %index, %past_ends : tensor<1x331xi1>, tensor<1x331xi32>
-    %lowest = stablehlo.reduce(%candidates init: %past_end) applies stablehlo.minimum across dimensions = [1] : (tensor<1x331xi32>, tensor<i32>) -> tensor<1xi32>
-    return %lowest : tensor<1xi32>
+    %max = stablehlo.reduce(%logits init: %minus_inf) applies stablehlo.maximum across dimensions = [1]
+        : (!logits, tensor<f32>) -> tensor<1xf32>
+    %maxes = stablehlo.broadcast_in_dim %max, dims = [0] : (tensor<1xf32>) -> !logits
+    %is_max = stablehlo.compare EQ, %logits, %maxes : (!logits, !logits) -> tensor<1x331xi1>
+    %index = stablehlo.iota dim = 1 : !vocab_index
+    %past_ends = stablehlo.broadcast_in_dim %past_end, dims = [] : (tensor<i32>) -> !vocab_index
+    %candidates = stablehlo.select %is_max, %index, %past_ends : tensor<1x331xi1>, !vocab_index
+    %lowest = stablehlo.reduce(%candidates init: %past_end) applies stablehlo.minimum across dimensions = [1]
+        : (!vocab_index, tensor<i32>) -> !next
+    return %lowest : !next
   }
 
   // The new keys and values of all slots, at one position.
   func.func private @cache_write(
-      %k: tensor<2x4x2x16x64xf32>, %v: tensor<2x4x2x64x16xf32>,
-      %new_k0: tensor<1x1x2x16x1xf32>, %new_k1: tensor<1x1x2x16x1xf32>,
-      %new_v0: tensor<1x1x2x1x16xf32>, %new_v1: tensor<1x1x2x1x16xf32>,
+      %k: !k_cache, %v: !v_cache, %new_k0: !new_k, %new_k1: !new_k, %new_v0: !new_v, %new_v1: !new_v,
       %position: tensor<i32>)
-      -> (tensor<2x4x2x16x64xf32>, tensor<2x4x2x64x16xf32>) {
-    %keys = stablehlo.concatenate %new_k0, %new_k1, dim = 0 : (tensor<1x1x2x16x1xf32>, tensor<1x1x2x16x1xf32>) -> tensor<2x1x2x16x1xf32>
-    %values = stablehlo.concatenate %new_v0, %new_v1, dim = 0 : (tensor<1x1x2x1x16xf32>, tensor<1x1x2x1x16xf32>) -> tensor<2x1x2x1x16xf32>
+      -> (!k_cache, !v_cache) {
+    %keys = stablehlo.concatenate
+        %new_k0, %new_k1, dim = 0
+        : (!new_k, !new_k) -> !new_keys
+    %values = stablehlo.concatenate
+        %new_v0, %new_v1, dim = 0
+        : (!new_v, !new_v) -> !new_values
     %zero = stablehlo.constant dense<0> : tensor<i32>
-    %k_out = stablehlo.dynamic_update_slice %k, %keys, %zero, %zero, %zero, %zero, %position : (tensor<2x4x2x16x64xf32>, tensor<2x1x2x16x1xf32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<2x4x2x16x64xf32>
-    %v_out = stablehlo.dynamic_update_slice %v, %values, %zero, %zero, %zero, %position, %zero : (tensor<2x4x2x64x16xf32>, tensor<2x1x2x1x16xf32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> tensor<2x4x2x64x16xf32>
-    return %k_out, %v_out : tensor<2x4x2x16x64xf32>, tensor<2x4x2x64x16xf32>
+    %k_out = stablehlo.dynamic_update_slice %k, %keys, %zero, %zero, %zero, %zero, %position
+        : (!k_cache, !new_keys, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> !k_cache
+    %v_out = stablehlo.dynamic_update_slice %v, %values, %zero, %zero, %zero, %position, %zero
+        : (!v_cache, !new_values, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> !v_cache
+    return %k_out, %v_out : !k_cache, !v_cache
   }
 }
