@@ -70,7 +70,7 @@ def _describe(
     from intaglio.codegen.pull import resolve_model
 
     config = load_model(resolve_model(model, progress=say), say).config
-    specs = options.to_build_options({"layout": "rowmajor", **build}).graphs(config)
+    specs = options.to_build_options({"layout": "rowmajor", **build}).graphs(config, say)
     shape = specs[0].cache
     cache = CacheFacts(shape.context, shape.slots, shape.precision, *shape.tensors(config))
     graphs = [(g.name, tuple(g.arguments()), tuple(g.results(config))) for g in specs]

@@ -28,11 +28,12 @@ from .cache_home import cache_home
 from .compile import Job, Progress, compile_all, make_job
 from .config import ModelConfig
 from .emit import emit
+from .fields import Say
 from .graphs import CacheShape, GraphPlan, GraphSpec, Precision
 from .model import Model
 from .placing import may_replace, placed_whole
 from .targets import TARGETS, matmul_dtype, required_features
-from .weights import Layout
+from .weights import Layout, unused_tensors
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 _DEFAULT_CONTEXT = 2048
@@ -60,10 +61,12 @@ class BuildOptions:
     layout: Layout | None = None
     with_weights: bool = False
 
-    def graphs(self, config: ModelConfig) -> list[GraphSpec]:
-        """The graphs to emit. Raises `UserError` for sizes the model cannot have."""
-        largest = min(config.max_position_embeddings, config.sliding_window or _DEFAULT_CONTEXT)
-        context = self.context if self.context is not None else min(largest, _DEFAULT_CONTEXT)
+    def graphs(self, config: ModelConfig, say: Say = lambda line: None) -> list[GraphSpec]:
+        """The graphs to emit. Raises `UserError` for sizes the model cannot have.
+
+        `say` hears one line if the default context is cut down to a sliding window.
+        """
+        context = self.context if self.context is not None else _default_context(config, say)
         target = TARGETS[self.target]
         layout = target.check_layout(self.layout)
         operands = "f32"
@@ -84,18 +87,35 @@ class BuildOptions:
         return plan.graphs(config, self.kinds)
 
 
+def _default_context(config: ModelConfig, say: Say) -> int:
+    whole = min(config.max_position_embeddings, _DEFAULT_CONTEXT)
+    window = config.sliding_window
+    if window is None or window >= whole:
+        return whole
+    say(
+        f"note: sliding_window is {window}: the context is {window} for {whole}, as attention "
+        "over a window is not supported"
+    )
+    return window
+
+
 def build_bundle(
-    model: Model, out: Path, options: BuildOptions, progress: Progress = lambda name, state: None
+    model: Model,
+    out: Path,
+    options: BuildOptions,
+    progress: Progress = lambda name, state: None,
+    say: Say = lambda line: None,
 ) -> Manifest:
     """Make a bundle at `out`, replacing a bundle that is there. Whole or not at all.
 
-    Raises `UserError` for options the model cannot have or a folder that cannot be written.
+    `say` hears what `BuildOptions.graphs` says. Raises `UserError` for options the model cannot
+    have or a folder that cannot be written.
     """
     if os.path.exists(out) and not may_replace(out):
         raise UserError(f"{out}: exists and is not a bundle: give another -o, or remove it")
     if options.with_weights and model.checkpoint is None:
         raise UserError(f"{model.folder}: --with-weights: no weights there to copy")
-    prepared = _prepare(model.config, options)
+    prepared = _prepare(model.config, options, say)
     with placed_whole(out) as folder:
         manifest = _write(model, folder, options, prepared, progress)
         is_packed = prepared[0][0].layout == "packed"
@@ -106,14 +126,19 @@ def build_bundle(
 
 
 def cached_bundle(
-    model: Model, options: BuildOptions, progress: Progress = lambda name, state: None
+    model: Model,
+    options: BuildOptions,
+    progress: Progress = lambda name, state: None,
+    say: Say = lambda line: None,
 ) -> Path:
     """A bundle for running `model` where it lies, under the cache folder: made once, then found.
 
-    Emission always runs, so a changed config, template or tokenizer is a different bundle.
+    Emission always runs, so a changed config, template or tokenizer is a different bundle. `say`
+    hears what `BuildOptions.graphs` says.
     """
-    prepared = _prepare(model.config, options)
-    parts = [str(model.folder.resolve()), version("intaglio"), *(job.key for _, job in prepared)]
+    prepared = _prepare(model.config, options, say)
+    parts = [str(model.folder.resolve()), version("intaglio"), f"schema {SCHEMA}"]
+    parts += [job.key for _, job in prepared]
     parts += [str(model.config.eos_token_ids), *_tokenizer_versions(model.folder)]
     key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
     out = cache_home() / "bundles" / key
@@ -135,11 +160,11 @@ def _tokenizer_versions(folder: Path) -> list[str]:
 _Prepared = list[tuple[GraphSpec, Job]]
 
 
-def _prepare(config: ModelConfig, options: BuildOptions) -> _Prepared:
+def _prepare(config: ModelConfig, options: BuildOptions, say: Say) -> _Prepared:
     arch = TARGETS[options.target].check_arch(options.arch)
     return [
         (graph, make_job(graph.name, emit(config, graph), options.target, arch, graph.layout))
-        for graph in options.graphs(config)
+        for graph in options.graphs(config, say)
     ]
 
 
@@ -169,7 +194,11 @@ def _describe(
         compiler=VERSION,
         target=TargetFacts(target.name, arch, target.driver, required_features(target.name, arch)),
         model=ModelFacts(
-            config.model_type, config.vocab_size, config.eos_token_ids, config.tie_word_embeddings
+            config.model_type,
+            config.vocab_size,
+            config.eos_token_ids,
+            config.tie_word_embeddings,
+            unused_tensors(config),
         ),
         cache=CacheFacts(cache.context, cache.slots, cache.precision, k, v),
         graphs=tuple(

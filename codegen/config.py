@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from .families import FAMILIES, Family
-from .fields import Fields, read_json_object
+from .fields import Fields, Say, read_json_object
+from .leftovers import check_leftovers
 
 # Of element types: as MLIR names them, and as config.json and safetensors do.
 DTYPES = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
@@ -80,15 +81,22 @@ class ModelConfig:
     def family(self) -> Family:
         return FAMILIES[self.model_type]
 
+    @property
+    def attention_scale(self) -> float:
+        """What a query's product with a key is multiplied by."""
+        return float(self.head_dim**-0.5)
+
     @classmethod
-    def from_json(cls, path: Path) -> ModelConfig:
+    def from_json(cls, path: Path, say: Say = lambda line: None) -> ModelConfig:
         """Read `config.json`, and the eos ids of `generation_config.json` beside it.
 
-        Raises `UserError` naming file, field, value found and values supported, for anything
-        that is missing, ill-typed, out of range or not supported.
+        `say` hears one line about fields that nobody knows. Raises `UserError` naming file, field,
+        value found and values supported, for anything that is missing, ill-typed, out of range or
+        not supported.
         """
         fields = Fields(str(path), read_json_object(path, "config.json"))
         config = _read(fields)
+        check_leftovers(fields, config, say)
         generation = path.with_name("generation_config.json")
         if not generation.exists():
             return config
@@ -99,7 +107,7 @@ class ModelConfig:
 
 def _read(fields: Fields) -> ModelConfig:
     family = FAMILIES[fields.text("model_type", sorted(FAMILIES))]
-    _refuse_unsupported(fields)
+    fields.text("hidden_act", ["silu", "swish"], default="silu")
     hidden_size = fields.integer("hidden_size", 1, 1 << 16)
     num_heads = fields.integer("num_attention_heads", 1, 1024)
     num_kv_heads = fields.integer("num_key_value_heads", 1, 1024, default=num_heads)
@@ -139,20 +147,6 @@ def _read(fields: Fields) -> ModelConfig:
     )
 
 
-def _refuse_unsupported(fields: Fields) -> None:
-    """Fields that change the arithmetic when set: refused here rather than silently ignored."""
-    fields.text("hidden_act", ["silu", "swish"], default="silu")
-    _refuse_partial_rotary(fields)
-    for name in ("quantization_config", "attn_logit_softcapping", "final_logit_softcapping"):
-        if fields.has(name):
-            raise fields.refusal(name, fields.raw(name), "null (not set)")
-
-
-def _refuse_partial_rotary(fields: Fields) -> None:
-    if fields.has("partial_rotary_factor") and fields.raw("partial_rotary_factor") != 1:
-        raise fields.refusal("partial_rotary_factor", fields.raw("partial_rotary_factor"), "1.0")
-
-
 def _dtype(fields: Fields) -> str:
     name = "dtype" if fields.has("dtype") else "torch_dtype"
     return DTYPES[fields.text(name, sorted(DTYPES), default="float32")]
@@ -160,10 +154,13 @@ def _dtype(fields: Fields) -> str:
 
 def _rope(fields: Fields, context: int) -> Rope:
     """transformers 5 keeps all in `rope_parameters`; 4 had `rope_theta` beside `rope_scaling`."""
+    if fields.has("rope_parameters") and fields.raw("rope_scaling"):
+        raise fields.refusal(
+            "rope_scaling", fields.raw("rope_scaling"), "null beside rope_parameters"
+        )
     parameters = fields.object("rope_parameters") or fields.object("rope_scaling")
     if parameters is None:
         return Rope(theta=fields.number("rope_theta", *_THETA, default=10000.0))
-    _refuse_partial_rotary(parameters)
     outer = fields if fields.has("rope_theta") else parameters
     theta = (parameters if parameters.has("rope_theta") else outer).number(
         "rope_theta", *_THETA, default=10000.0
@@ -179,5 +176,9 @@ def _rope(fields: Fields, context: int) -> Rope:
     high = parameters.number("high_freq_factor", 0, 1e6)
     if high <= low:
         raise parameters.refusal("high_freq_factor", high, f"more than low_freq_factor, {low:g}")
-    original = parameters.integer("original_max_position_embeddings", 1, 1 << 24, default=context)
+    name = "original_max_position_embeddings"
+    outer_original = fields.integer(name, 1, 1 << 24, default=context)
+    original = parameters.integer(name, 1, 1 << 24, default=outer_original)
+    if fields.has(name) and outer_original != original:
+        raise fields.refusal(name, outer_original, f"what {parameters.where} has, {original}")
     return Rope(theta, kind, factor, low, high, original)

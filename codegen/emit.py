@@ -54,7 +54,7 @@ class GraphView:
         self.intermediate_size, self.head_dim = config.intermediate_size, config.head_dim
         self.num_heads, self.num_kv_heads = config.num_heads, config.num_kv_heads
         self.rms_norm_eps = config.rms_norm_eps
-        self.attention_scale = config.head_dim**-0.5
+        self.attention_scale = config.attention_scale
         self.context, self.window = graph.cache.context, graph.window
         self.block, self.blocks = graph.cache.block, graph.cache.blocks
         self.slots = graph.cache.slots

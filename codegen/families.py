@@ -32,7 +32,9 @@ def _never(fields: Fields) -> bool:
     return False
 
 
-def _always(fields: Fields) -> bool:
+def _built_in(fields: Fields) -> bool:
+    """qwen2's class has q, k and v biases whatever the config says."""
+    fields.pass_over("attention_bias")
     return True
 
 
@@ -45,12 +47,24 @@ def _mlp_bias(fields: Fields) -> bool:
 
 
 def _no_window(fields: Fields) -> int | None:
+    """For classes that have none: a window that would be felt is another class's config."""
     _refuse_layer_types(fields, ["full_attention"])
+    if fields.raw("use_sliding_window"):
+        raise fields.refusal("use_sliding_window", fields.raw("use_sliding_window"), "false")
+    if fields.raw("layer_types") or fields.has("use_sliding_window"):
+        fields.pass_over("sliding_window")
+    elif fields.has("sliding_window"):
+        context = fields.integer("max_position_embeddings", 1, 1 << 24)
+        window = fields.integer("sliding_window", 1, 1 << 24)
+        if window < context:
+            supported = f"null, or at least max_position_embeddings, {context}"
+            raise fields.refusal("sliding_window", window, supported)
     return None
 
 
 def _mistral_window(fields: Fields) -> int | None:
     _refuse_layer_types(fields, ["full_attention", "sliding_attention"])
+    fields.pass_over("use_sliding_window")  # qwen2's: the class does not read it
     if not fields.has("sliding_window"):
         return None
     return fields.integer("sliding_window", 1, 1 << 24)
@@ -59,6 +73,7 @@ def _mistral_window(fields: Fields) -> int | None:
 def _qwen2_window(fields: Fields) -> int | None:
     _refuse_layer_types(fields, ["full_attention", "sliding_attention"])
     if not fields.boolean("use_sliding_window", default=False):
+        fields.pass_over("sliding_window")
         return None
     return _mistral_window(fields)
 
@@ -71,7 +86,11 @@ def _refuse_layer_types(fields: Fields, supported: list[str]) -> None:
 
 @dataclass(frozen=True)
 class Family:
-    """How one `model_type` states its traits. `untied_by_default`: its transformers class's."""
+    """How one `model_type` states its traits. `untied_by_default`: its transformers class's.
+
+    `unused_tensors`: names, or endings of names after a dot, of checkpoint tensors that have no
+    effect; any other that no weight takes is refused.
+    """
 
     model_type: str
     qkv_bias: Callable[[Fields], bool]
@@ -82,6 +101,12 @@ class Family:
     embed: str = "model.embed_tokens.weight"
     final_norm: str = "model.norm.weight"
     lm_head: str = "lm_head.weight"
+    # RoPE's tables, which old checkpoints hold: they follow from the config
+    unused_tensors: tuple[str, ...] = (
+        "rotary_emb.inv_freq",
+        "rotary_emb.cos_cached",
+        "rotary_emb.sin_cached",
+    )
     layer_prefix: str = "model.layers."
     layer_names: Mapping[str, str] | None = None
 
@@ -94,8 +119,7 @@ class Family:
 _ROWS = (
     Family("llama", _attention_bias, _attention_bias, _mlp_bias, _no_window),
     Family("mistral", _never, _never, _never, _mistral_window),
-    # qwen2's class has q, k and v biases built in, whatever the config says
-    Family("qwen2", _always, _never, _never, _qwen2_window),
+    Family("qwen2", _built_in, _never, _never, _qwen2_window),
 )
 
 FAMILIES = {family.model_type: family for family in _ROWS}

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from intaglio.runtime.errors import UserError
+
+# hears one line at a time, for the user
+Say = Callable[[str], None]
 
 _LARGEST_JSON = 4 << 20
 
@@ -32,18 +35,32 @@ def read_json_object(path: Path, what: str) -> dict[str, Any]:
 
 
 class Fields:
-    """The fields of one JSON object. `where` names the file (and the object in it) in errors."""
+    """The fields of one JSON object. `where` names the file (and the object in it) in errors.
+
+    It remembers every field that it was asked for, so that what nobody asked for can be found.
+    """
 
     def __init__(self, where: str, data: Mapping[str, Any]) -> None:
         self.where = where
         self._data = data
+        self._asked: set[str] = set()
+        self.objects: dict[str, Fields] = {}
+
+    def unasked(self) -> Iterator[tuple[str, Any]]:
+        """Each field that was not asked for, and its value."""
+        yield from ((name, value) for name, value in self._data.items() if name not in self._asked)
+
+    def pass_over(self, *names: str) -> None:
+        """Say that these have no effect here, whatever their values."""
+        self._asked |= set(names)
 
     def has(self, name: str) -> bool:
         """Whether the field is there and not null."""
-        return self._data.get(name) is not None
+        return self.raw(name) is not None
 
     def raw(self, name: str) -> Any:
         """The field as JSON gave it, None when absent."""
+        self._asked.add(name)
         return self._data.get(name)
 
     def integer(self, name: str, least: int, most: int, default: int | None = None) -> int:
@@ -73,16 +90,16 @@ class Fields:
 
     def object(self, name: str) -> Fields | None:
         """The nested object, or None when absent or null."""
-        value = self._data.get(name)
+        value = self.raw(name)
         if value is None:
             return None
         if not isinstance(value, dict):
             raise self.refusal(name, value, "an object")
-        return Fields(f"{self.where}: {name}", value)
+        return self.objects.setdefault(name, Fields(f"{self.where}: {name}", value))
 
     def token_ids(self, name: str, vocab_size: int) -> tuple[int, ...]:
         """One id, a list of ids, or nothing."""
-        value = self._data.get(name)
+        value = self.raw(name)
         if value is None:
             return ()
         ids = value if isinstance(value, list) else [value]
@@ -97,7 +114,7 @@ class Fields:
         return UserError(f"{self.where}: {name} is {_show(value)}; supported: {supported}")
 
     def _value(self, name: str, default: Any) -> Any:
-        value = self._data.get(name)
+        value = self.raw(name)
         if value is not None:
             return value
         if default is None:

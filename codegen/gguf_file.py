@@ -114,6 +114,11 @@ class GgufFile:
         single = self._fields[key].types[0] == GGUFValueType.FLOAT32
         return float(str(np.float32(value))) if single else float(value)
 
+    def any_number(self, key: str) -> float | None:
+        """Any number at all, NaN too."""
+        value = self._scalar(key, _FLOATS | _INTEGERS, "a number")
+        return None if value is None else float(value)
+
     def count(self, key: str) -> int | None:
         """An integer from 1 to 2³¹ − 1."""
         value = self.index(key)

@@ -17,6 +17,17 @@ from .gguf_tokenizer import Vocabulary, read_vocabulary
 from .gguf_weights import Weight, list_weights, tensors_to_write
 from .safetensors_writer import write_safetensors
 
+# what some graph of llama.cpp multiplies, caps or clips by, and where it has no effect
+_NEUTRAL = {
+    "attention.clamp_kqv": (0.0,),
+    "attn_logit_softcapping": (0.0,),
+    "embedding_scale": (1.0,),
+    "final_logit_softcapping": (0.0,),
+    "logit_scale": (1.0,),
+    "residual_scale": (1.0,),
+    "rope.scale_linear": (0.0, 1.0),
+    "rope.scaling.attn_factor": (1.0,),
+}
 _CLASSES = {"llama": "LlamaForCausalLM", "qwen2": "Qwen2ForCausalLM"}
 
 
@@ -107,6 +118,13 @@ def _read_config(file: GgufFile, architecture: str) -> dict[str, Any]:
             )
     if experts := file.index(key("expert_count")):
         raise file.fault(f"is a mixture of {experts} experts; supported: dense models")
+    for name, neutral in (_NEUTRAL | {"attention.scale": (0.0, head_dim**-0.5)}).items():
+        value = file.any_number(key(name))
+        if value is not None and not np.isclose(value, neutral, rtol=1e-6, atol=0).any():
+            raise file.fault(
+                f"metadata key {key(name)!r} is {value:g}; supported: "
+                + " or ".join(f"{number:g}" for number in neutral)
+            )
     context = file.need(file.count, key("context_length"))
     window = file.index(key("attention.sliding_window"))
     if window and window < context:
@@ -151,7 +169,9 @@ def _vocab_size(file: GgufFile) -> int:
 def _rope_scaling(
     file: GgufFile, architecture: str, theta: float, head_dim: int
 ) -> dict[str, Any] | None:
-    kind = file.text(f"{architecture}.rope.scaling.type") or "none"
+    # a factor alone is linear, as in llama.cpp
+    alone = "linear" if file.any_number(f"{architecture}.rope.scaling.factor") else "none"
+    kind = file.text(f"{architecture}.rope.scaling.type") or alone
     if kind not in ("none", "linear"):
         raise file.fault(f"scales RoPE by {kind!r}; supported: none, linear, llama3")
     has_factors = file.has_tensor("rope_freqs.weight")

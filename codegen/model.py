@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,9 +9,8 @@ from intaglio.runtime.checkpoint import Checkpoint, check_weights
 from intaglio.runtime.errors import UserError
 
 from .config import DTYPES, ModelConfig
-from .weights import weight_list
-
-Say = Callable[[str], None]
+from .fields import Say
+from .weights import unused_tensors, weight_list
 
 
 @dataclass(frozen=True)
@@ -25,20 +23,21 @@ class Model:
 
 
 def load_model(folder: Path, say: Say = lambda line: None) -> Model:
-    """Read `config.json` and, if there are weights, check every tensor the model needs.
+    """Read `config.json` and, if there are weights, check every tensor that is there or needed.
 
     `say` hears one line about each choice made for the user. Raises `UserError` for an
-    unsupported config, or weights that are missing or differ in shape or dtype.
+    unsupported config, and for weights that are missing, differ in shape or dtype, or would be
+    left out.
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder: give a Hugging Face model folder")
-    config = ModelConfig.from_json(folder / "config.json")
+    config = ModelConfig.from_json(folder / "config.json", say)
     if not Checkpoint.exists(folder):
         return Model(folder, config, None)
     checkpoint = Checkpoint.open(folder)
     config = _settle_head(config, checkpoint, say)
     config = _settle_dtype(config, checkpoint)
-    check_weights(checkpoint, weight_list(config))
+    check_weights(checkpoint, weight_list(config), unused_tensors(config))
     return Model(folder, config, checkpoint)
 
 

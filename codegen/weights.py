@@ -92,3 +92,12 @@ def weight_list(
             ]
             weights.append(spec(f"layer{layer}_{name}", weight.shape, tensors))
     return weights
+
+
+def unused_tensors(config: ModelConfig) -> tuple[str, ...]:
+    """Names, or endings after a dot, of the checkpoint tensors that may be left out.
+
+    They are the family's, and a tied model's head, about which `load_model` says a line.
+    """
+    family = config.family
+    return (*family.unused_tensors, *([family.lm_head] if config.tie_word_embeddings else []))

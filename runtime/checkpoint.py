@@ -24,6 +24,8 @@ INDEX_FILE = "model.safetensors.index.json"
 BOUND_FILE = "weights.safetensors"
 DTYPE_NAMES = {"F32": "f32", "BF16": "bf16", "F16": "f16"}
 _LARGEST_INDEX = 64 << 20
+# of tensors that are left over, in an error
+_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -86,11 +88,27 @@ class Checkpoint:
         return self._maps[stored.file][stored.offset : stored.offset + stored.nbytes]
 
 
-def check_weights(checkpoint: Checkpoint, weights: Iterable[WeightSpec]) -> None:
-    """Raises `UserError` for the first weight that is missing or differs in shape or dtype."""
+def check_weights(
+    checkpoint: Checkpoint, weights: Iterable[WeightSpec], unused: tuple[str, ...]
+) -> None:
+    """Raises `UserError` for the first weight that is missing or differs in shape or dtype.
+
+    And for tensors that no weight takes, but those of `unused`: names, or endings after a dot.
+    """
+    taken = set()
     for weight in weights:
         for spec in checkpoint.sources(weight):
             _check_tensor(checkpoint, spec)
+            taken.add(spec.name)
+    endings = tuple(f".{name}" for name in unused)
+    left = sorted(n for n in set(checkpoint.tensors) - taken if not f".{n}".endswith(endings))
+    if left:
+        more = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
+        raise UserError(
+            f"{checkpoint.folder}: {', '.join(name[:100] for name in left[:_NAMED])}{more}: "
+            f"{len(left)} of {len(checkpoint.tensors)} tensors would be left out; supported: "
+            "checkpoints of which this model takes every tensor"
+        )
 
 
 def _check_tensor(checkpoint: Checkpoint, spec: TensorSpec) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from .errors import UserError
 
-SCHEMA = 1
+SCHEMA = 2
 FILE_NAME = "manifest.json"
 ITEM_SIZES = {"f32": 4, "i32": 4, "bf16": 2, "f16": 2}
 # Rows and columns of a tile, as IREE's mmt4d microkernels take them.
@@ -68,12 +68,16 @@ class WeightSpec:
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """What the runtime needs to know of the model beyond its arguments."""
+    """What the runtime needs to know of the model beyond its arguments.
+
+    `unused_tensors`: names, or endings after a dot, of checkpoint tensors that have no effect.
+    """
 
     model_type: str
     vocab_size: int
     eos_token_ids: tuple[int, ...]
     tie_word_embeddings: bool
+    unused_tensors: tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ def bind_weights(manifest: Manifest, checkpoint: Checkpoint) -> list[Bytes]:
     Mapped where they lie as the graphs take them, else joined and packed in memory. Raises
     `UserError` as `check_weights` does.
     """
-    check_weights(checkpoint, manifest.weights)
+    check_weights(checkpoint, manifest.weights, manifest.model.unused_tensors)
     return [_bytes_of(checkpoint, weight) for weight in manifest.weights]
 
 

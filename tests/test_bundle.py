@@ -87,9 +87,10 @@ def at(*path: str | int, value: Any) -> Callable[[Data], None]:
 GONE = object()
 RECOMPILE = "compile the bundle again"
 DAMAGE: list[tuple[Callable[[Data], None], str]] = [
-    (at("schema", value=2), "schema is 2, this version reads 1"),
-    (at("schema", value="1"), "schema is '1', this version reads 1"),
-    (at("schema", value=True), "schema: expected int, found bool"),
+    (at("schema", value=1), "schema is 1, this version reads 2"),
+    (at("schema", value="1"), "schema is '1', this version reads 2"),
+    (at("schema", value=True), "schema is True, this version reads 2"),
+    (at("schema", value=2.0), "schema: expected int, found float"),
     (at("schema", value=GONE), "schema is None"),
     (at("weights", value=GONE), "field 'weights' is missing or unknown"),
     (at("checksum", value=1), "field 'checksum' is missing or unknown"),

@@ -70,6 +70,18 @@ def test_every_family(name: str, tmp_path: Path) -> None:
         ({"rope_theta": ABSENT, "rope_parameters": {**LLAMA3, "rope_theta": 5e5}}, SCALED),
         ({"rope_theta": ABSENT, "rope_parameters": {"rope_theta": 7e5}}, Rope(7e5)),
         ({"rope_theta": 9.0, "rope_parameters": {"rope_theta": 7e5}}, Rope(7e5)),
+        (
+            {
+                "rope_theta": 5e5,
+                "rope_scaling": {
+                    key: value
+                    for key, value in LLAMA3.items()
+                    if key != "original_max_position_embeddings"
+                },
+                "original_max_position_embeddings": 8192,
+            },
+            SCALED,
+        ),
     ],
 )
 def test_rope_in_both_styles(changes: dict[str, Any], rope: Rope, tmp_path: Path) -> None:
@@ -205,6 +217,16 @@ REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
     ({"eos_token_id": 331}, "eos_token_id", "331", "token ids from 0 to 330"),
     ({"eos_token_id": [2, "3"]}, "eos_token_id", '"3"', "token ids from 0 to 330"),
     ({"model_type": "mistral", "sliding_window": 0}, "sliding_window", "0", "an integer from 1"),
+    ({"sliding_window": 127}, "sliding_window", "127", "null, or at least max_position_embeddings"),
+    ({"sliding_window": "1"}, "sliding_window", '"1"', "an integer from 1"),
+    ({"use_sliding_window": True}, "use_sliding_window", "true", "false"),
+    ({"rope_parameters": {}, "rope_scaling": LLAMA3}, "rope_scaling", '{"rope', "null beside"),
+    (
+        {"rope_scaling": LLAMA3, "original_max_position_embeddings": 32},
+        "original_max_position_embeddings",
+        "32",
+        "what",
+    ),
 ]  # fmt: skip
 
 
@@ -257,7 +279,7 @@ def test_a_config_that_can_just_be_read_yet_not_shown(tmp_path: Path) -> None:
 
 # anything at all
 
-VALID = golden_config("tiny-llama", rope_scaling=LLAMA3, head_dim=16, sliding_window=64)
+VALID = golden_config("tiny-llama", rope_scaling=LLAMA3, head_dim=16, sliding_window=128)
 NAMES = [*VALID, "rope_parameters", "layer_types", "attention_bias", "mlp_bias", "dtype"]
 LEAVES = (
     st.none()

@@ -14,6 +14,7 @@ from tiny_gguf import HEAD_DIM, HEADS, HIDDEN, KV_HEADS, LAYERS, MLP, VOCAB, Q, 
 from tokenizers import Tokenizer
 
 from intaglio.codegen.gguf_import import import_gguf
+from intaglio.codegen.model import load_model
 
 
 def convert(recipe: Recipe, tmp_path: Path) -> Path:
@@ -178,10 +179,31 @@ def test_llama3_scaling_is_recovered(tmp_path: Path, factor: float) -> None:
     }
 
 
-def test_linear_scaling(tmp_path: Path) -> None:
-    scaling = {"llama.rope.scaling.type": "linear", "llama.rope.scaling.factor": 4.0}
+@pytest.mark.parametrize("kind", ["linear", None])
+def test_linear_scaling(tmp_path: Path, kind: str | None) -> None:
+    """A factor alone is linear, as in llama.cpp."""
+    scaling = {"llama.rope.scaling.type": kind, "llama.rope.scaling.factor": 4.0}
     config = json.loads((convert(Recipe(metadata=scaling), tmp_path) / "config.json").read_text())
     assert config["rope_scaling"] == {"rope_type": "linear", "factor": 4.0}
+
+
+@pytest.mark.parametrize(
+    "architecture, biased", [("llama", ()), ("llama", tuple("qkvogud")), ("qwen2", tuple("qkv"))]
+)
+def test_what_is_written_loads_without_a_line(
+    tmp_path: Path, architecture: str, biased: tuple[str, ...]
+) -> None:
+    neutral = {
+        "attention.scale": HEAD_DIM**-0.5,
+        "logit_scale": 1.0,
+        "rope.scaling.type": "none",
+        "rope.scaling.factor": 0.0,
+    }
+    metadata = {f"{architecture}.{key}": value for key, value in neutral.items()}
+    recipe = Recipe(architecture=architecture, biased=biased, metadata=metadata)
+    said: list[str] = []
+    assert load_model(convert(recipe, tmp_path), said.append).checkpoint is not None
+    assert not said
 
 
 # tokenizer

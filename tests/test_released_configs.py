@@ -1,0 +1,67 @@
+"""The config.json of released models: read without a line, or refused by one (data/configs)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from helpers import refused, write_config
+
+from intaglio.codegen.bundle import BuildOptions
+from intaglio.codegen.config import ModelConfig
+from intaglio.codegen.families import FAMILIES
+
+FOLDER = Path(__file__).parent / "data" / "configs"
+RAW = {path.stem: json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))}
+OURS = [name for name, raw in RAW.items() if raw["model_type"] in FAMILIES]
+OTHERS = [name for name in RAW if name not in OURS]
+
+
+def test_there_are_both() -> None:
+    assert (len(OURS), len(OTHERS)) == (11, 39)
+    assert {RAW[name]["model_type"] for name in OURS} == set(FAMILIES)
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_supported_family_is_read_without_a_line(name: str) -> None:
+    said: list[str] = []
+    config = ModelConfig.from_json(FOLDER / f"{name}.json", said.append)
+    graphs = BuildOptions().graphs(config, said.append)
+    assert not said
+    assert graphs[0].cache.context == 2048
+    assert config.num_layers == RAW[name]["num_hidden_layers"]
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_any_other_family_is_refused_by_name(name: str, tmp_path: Path) -> None:
+    error = refused("emit", write_config(tmp_path, RAW[name]), "-o", tmp_path / "out")
+    found = RAW[name]["model_type"]
+    assert error == (
+        f'{tmp_path / "config.json"}: model_type is "{found}"; '
+        f"supported: {', '.join(sorted(FAMILIES))}"
+    )
+
+
+# what such a config is refused for where it calls itself a llama
+AS_LLAMA = {
+    "command-r": "layer_norm_eps is 1e-05",
+    "command-r7b": "sliding_window is 4096",
+    "exaone-4-32b": 'layer_types is ["sliding_attention", ',
+    "glm-4-9b-0414": "partial_rotary_factor is 0.5",
+    "gpt-oss-20b": 'rope_type is "yarn"',
+    "granite-3.3-8b": "attention_multiplier is 0.0078125; supported: 0.0883",
+    "mixtral-8x7b": "num_experts_per_tok is 2; supported: 0",
+    "olmoe-1b-7b": "num_experts is 64; supported: 0",
+    "phi-4-mini": 'type is "longrope"',
+    "qwen3-30b-a3b": "decoder_sparse_step is 1; supported: null",
+    "seed-oss-36b": "attention_out_bias is false; supported: true",
+    "smollm3-3b": "no_rope_layer_interval is 4; supported: null",
+    "stablelm-2-1.6b": "layer_norm_eps is 1e-05; supported: 1e-06",
+}
+
+
+@pytest.mark.parametrize("name", AS_LLAMA)
+def test_under_the_name_of_llama(name: str, tmp_path: Path) -> None:
+    model = write_config(tmp_path, {**RAW[name], "model_type": "llama"})
+    assert AS_LLAMA[name] in refused("emit", model, "-o", tmp_path / "out")
