@@ -37,7 +37,7 @@ def emit_command(model: str, kind: str, output: str, build: dict[str, Any]) -> N
     """Write MODEL's graphs as StableHLO text, one .mlir each."""
     loaded = load_model(resolve_model(model, progress=say), say)
     chosen = options.to_build_options({"layout": "rowmajor", **build}, kinds=_kinds(kind))
-    texts = {g.name: emit(loaded.config, g) for g in chosen.graphs(loaded.config, say)}
+    texts = {g.name: emit(loaded.spec, g) for g in chosen.graphs(loaded.spec, say)}
     if output == "-":
         click.echo("\n".join(texts.values()), nl=False)
         return

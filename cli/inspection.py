@@ -69,12 +69,13 @@ def _describe(
     from intaglio.codegen.model import load_model
     from intaglio.codegen.pull import resolve_model
 
-    config = load_model(resolve_model(model, progress=say), say).config
-    specs = options.to_build_options({"layout": "rowmajor", **build}).graphs(config, say)
-    shape = specs[0].cache
-    cache = CacheFacts(shape.context, shape.slots, shape.precision, *shape.tensors(config))
-    graphs = [(g.name, tuple(g.arguments()), tuple(g.results(config))) for g in specs]
-    return tuple(specs[0].weights(config)), cache, graphs
+    spec = load_model(resolve_model(model, progress=say), say).spec
+    planned = options.to_build_options({"layout": "rowmajor", **build}).graphs(spec, say)
+    plan = planned[0].cache
+    parts = tuple(cache.part for cache in plan.caches(spec))
+    graphs = [(g.name, tuple(g.arguments()), tuple(g.results(spec))) for g in planned]
+    cache = CacheFacts(plan.context, plan.slots, plan.precision, parts)
+    return tuple(planned[0].weights(spec)), cache, graphs
 
 
 def _graph(facts: GraphFacts) -> Graph:
@@ -84,12 +85,11 @@ def _graph(facts: GraphFacts) -> Graph:
 def _rows(
     weights: tuple[WeightSpec, ...], cache: CacheFacts, graphs: list[Graph]
 ) -> Iterator[dict[str, Any]]:
-    for position, weight in enumerate(weights):
-        tensors = " + ".join(tensor.name for tensor in weight.tensors)
-        spec = TensorSpec(weight.name, weight.stored_shape, weight.dtype)
-        yield _row(position, "all", spec, tensors)
+    held = [(spec, weight) for weight in weights for spec in weight.arguments]
+    for position, (spec, weight) in enumerate(held):
+        yield _row(position, "all", spec, " + ".join(part.tensor for part in weight.parts))
     for name, arguments, _ in graphs:
-        for position, spec in enumerate((*arguments, cache.k, cache.v), len(weights)):
+        for position, spec in enumerate((*arguments, *cache.tensors), len(held)):
             yield _row(position, name, spec, "")
 
 

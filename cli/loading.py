@@ -151,7 +151,7 @@ def _bundle_of(
     if "prefill_all" in kinds:  # whose logits take chunk × vocabulary
         defaults["chunk"] = _CHUNK_OF_ALL
     chosen = options.to_build_options({**defaults, **build}, kinds=kinds)
-    _check_positions(chosen.graphs(loaded.config)[0].cache.context, positions)
+    _check_positions(chosen.graphs(loaded.spec)[0].cache.context, positions)
     with compile_progress() as progress:
         return cached_bundle(loaded, chosen, progress, say)
 
@@ -173,7 +173,7 @@ def check_fixed(manifest: Manifest, build: dict[str, Any]) -> None:
         "precision": manifest.cache.precision,
         "target": manifest.target.name,
         "arch": manifest.target.arch,
-        "layout": "rowmajor" if manifest.weights[0].layout == "rowmajor" else "packed",
+        "layout": "packed" if any(weight.tiling for weight in manifest.weights) else "rowmajor",
     }
     for name, value in build.items():
         if name in fixed and value != fixed[name]:

@@ -19,7 +19,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 # What is compiled beside the largest sizes, so that what is short costs less: prefill for these
 # chunks, and where a cache is not in blocks, each step for these prefixes of the context.
-SMALLER: dict[str, tuple[int, ...]] = {"small_chunks": (16, 64), "windows": (512,)}
+SMALLER: dict[str, tuple[int, ...]] = {"small_chunks": (16, 64), "reaches": (512,)}
 
 _BUILD = {
     "context": click.option(

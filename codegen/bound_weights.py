@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from intaglio.runtime import packing
 from intaglio.runtime.checkpoint import BOUND_FILE, Checkpoint
 from intaglio.runtime.manifest import WeightSpec
-from intaglio.runtime.weights import stored_blocks
+from intaglio.runtime.packing import packed_blocks
 
 from .cache_home import cache_home
 from .placing import placed_whole
@@ -22,12 +23,13 @@ def write_bound_weights(
     """Write the weights into `folder`, one in memory at a time. `OSError` is the caller's."""
     tensors = [
         TensorToWrite(
-            weight.name,
-            weight.dtype,
-            weight.stored_shape,
-            partial(stored_blocks, checkpoint, weight),
+            argument.name,
+            argument.dtype,
+            argument.shape,
+            partial(packed_blocks, checkpoint, weight, argument.name),
         )
         for weight in weights
+        for argument in weight.arguments
     ]
     write_safetensors(folder / BOUND_FILE, tensors, {"source": str(checkpoint.folder)})
 
@@ -39,7 +41,7 @@ def cached_bound_weights(checkpoint: Checkpoint, weights: Sequence[WeightSpec]) 
     """
     files = sorted({stored.file for stored in checkpoint.tensors.values()})
     parts = [f"{file.resolve()} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files]
-    parts += [f"{weight.name} {weight.layout}" for weight in weights]
+    parts += [f"packing {packing.VERSION}", *map(str, weights)]
     key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
     out = cache_home() / "weights" / key
     if not Checkpoint.exists(out):

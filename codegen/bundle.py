@@ -26,14 +26,14 @@ from intaglio.runtime.manifest import (
 from .bound_weights import cached_bound_weights, write_bound_weights
 from .cache_home import cache_home
 from .compile import Job, Progress, compile_all, make_job
-from .config import ModelConfig
 from .emit import emit
-from .fields import Say
-from .graphs import CacheShape, GraphPlan, GraphSpec, Precision
+from .graphs import CachePlan, GraphPlan, GraphSpec, Precision
 from .model import Model
+from .models.fields import Say
 from .placing import may_replace, placed_whole
-from .targets import TARGETS, matmul_dtype, required_features
-from .weights import Layout, unused_tensors
+from .spec import ModelSpec
+from .targets import TARGETS, Layout, formats_of, required_features
+from .weights import unused_tensors
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 _DEFAULT_CONTEXT = 2048
@@ -51,7 +51,7 @@ class BuildOptions:
     chunk: int | None = None
     # prefill is compiled for these, too, where they are smaller
     small_chunks: tuple[int, ...] = ()
-    windows: tuple[int, ...] = ()
+    reaches: tuple[int, ...] = ()
     # positions a block of a packed layout's cache holds: at a head size of 64 in 16 bits, 8 KB of
     # keys, so that a step's write touches two pages and products fill the vectors
     block: int = 64
@@ -61,35 +61,33 @@ class BuildOptions:
     layout: Layout | None = None
     with_weights: bool = False
 
-    def graphs(self, config: ModelConfig, say: Say = lambda line: None) -> list[GraphSpec]:
+    def graphs(self, model: ModelSpec, say: Say = lambda line: None) -> list[GraphSpec]:
         """The graphs to emit. Raises `UserError` for sizes the model cannot have.
 
         `say` hears one line if the default context is cut down to a sliding window.
         """
-        context = self.context if self.context is not None else _default_context(config, say)
+        context = self.context if self.context is not None else _default_context(model, say)
         target = TARGETS[self.target]
         layout = target.check_layout(self.layout)
-        operands = "f32"
-        if self.precision == "fast":
-            operands = matmul_dtype(target.check_arch(self.arch), layout, config)
+        formats = formats_of(target.check_arch(self.arch), layout, self.precision, model)
         chunk = self.chunk if self.chunk is not None else min(_DEFAULT_CHUNK, context)
         block = self.block if layout == "packed" else None
+        # a cache in blocks is read as far as it is filled
+        reaches = () if block else tuple(reach for reach in self.reaches if reach < context)
         plan = GraphPlan(
-            CacheShape(context, self.slots, self.precision, block),
+            CachePlan(context, self.slots, self.precision, block),
             chunk,
             tuple(size for size in self.small_chunks if size < chunk),
             self.batches,
-            # a blocked cache is read as far as it is filled: it needs no windows
-            tuple(w for w in self.windows if w < context and layout == "rowmajor"),
-            layout,
-            operands,
+            reaches,
+            formats,
         )
-        return plan.graphs(config, self.kinds)
+        return plan.graphs(model, self.kinds)
 
 
-def _default_context(config: ModelConfig, say: Say) -> int:
-    whole = min(config.max_position_embeddings, _DEFAULT_CONTEXT)
-    window = config.sliding_window
+def _default_context(model: ModelSpec, say: Say) -> int:
+    whole = min(model.max_position_embeddings, _DEFAULT_CONTEXT)
+    window = model.sliding_window
     if window is None or window >= whole:
         return whole
     say(
@@ -115,11 +113,10 @@ def build_bundle(
         raise UserError(f"{out}: exists and is not a bundle: give another -o, or remove it")
     if options.with_weights and model.checkpoint is None:
         raise UserError(f"{model.folder}: --with-weights: no weights there to copy")
-    prepared = _prepare(model.config, options, say)
+    prepared = _prepare(model.spec, options, say)
     with placed_whole(out) as folder:
         manifest = _write(model, folder, options, prepared, progress)
-        is_packed = prepared[0][0].layout == "packed"
-        if model.checkpoint is not None and (is_packed or options.with_weights):
+        if model.checkpoint is not None and (options.with_weights or _needs_own(manifest)):
             write_bound_weights(model.checkpoint, manifest.weights, folder)
         manifest.save(folder)
     return manifest
@@ -136,16 +133,16 @@ def cached_bundle(
     Emission always runs, so a changed config, template or tokenizer is a different bundle. `say`
     hears what `BuildOptions.graphs` says.
     """
-    prepared = _prepare(model.config, options, say)
+    prepared = _prepare(model.spec, options, say)
     parts = [str(model.folder.resolve()), version("intaglio"), f"schema {SCHEMA}"]
     parts += [job.key for _, job in prepared]
-    parts += [str(model.config.eos_token_ids), *_tokenizer_versions(model.folder)]
+    parts += [str(model.spec.eos_token_ids), *_tokenizer_versions(model.folder)]
     key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
     out = cache_home() / "bundles" / key
     if not is_bundle(out):
         with placed_whole(out, replace=False) as folder:
             manifest = _write(model, folder, options, prepared, progress)
-            if prepared[0][0].layout == "packed" and model.checkpoint is not None:
+            if model.checkpoint is not None and _needs_own(manifest):
                 weights = cached_bound_weights(model.checkpoint, manifest.weights)
                 manifest = replace(manifest, checkpoint=str(weights))
             manifest.save(folder)
@@ -157,15 +154,21 @@ def _tokenizer_versions(folder: Path) -> list[str]:
     return [f"{file.name} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files]
 
 
+def _needs_own(manifest: Manifest) -> bool:
+    """Whether the graphs take weights that do not lie in the checkpoint as they are."""
+    return not all(weight.is_as_in_checkpoint for weight in manifest.weights)
+
+
 _Prepared = list[tuple[GraphSpec, Job]]
 
 
-def _prepare(config: ModelConfig, options: BuildOptions, say: Say) -> _Prepared:
+def _prepare(model: ModelSpec, options: BuildOptions, say: Say) -> _Prepared:
     arch = TARGETS[options.target].check_arch(options.arch)
     prepared = []
-    for graph in options.graphs(config, say):
-        text, operands = emit(config, graph), (graph.matmul_dtype, config.dtype)
-        job = make_job(graph.name, text, options.target, arch, graph.layout, operands)
+    for graph in options.graphs(model, say):
+        formats = graph.formats
+        tiled = (formats.operands, model.dtype) if formats.tiling else None
+        job = make_job(graph.name, emit(model, graph), options.target, arch, tiled)
         prepared.append((graph, job))
     return prepared
 
@@ -186,39 +189,38 @@ def _write(
 def _describe(
     model: Model, options: BuildOptions, prepared: _Prepared, binaries: list[bytes]
 ) -> Manifest:
-    config, target = model.config, TARGETS[options.target]
+    spec, target = model.spec, TARGETS[options.target]
     arch = target.check_arch(options.arch)
     cache = prepared[0][0].cache
-    k, v = cache.tensors(config)
+    parts = tuple(each.part for each in cache.caches(spec))
     return Manifest(
         schema=SCHEMA,
         intaglio=version("intaglio"),
         compiler=VERSION,
         target=TargetFacts(target.name, arch, target.driver, required_features(target.name, arch)),
         model=ModelFacts(
-            config.model_type,
-            config.vocab_size,
-            config.eos_token_ids,
-            config.tie_word_embeddings,
-            unused_tensors(config),
+            spec.model_type,
+            spec.vocab_size,
+            spec.eos_token_ids,
+            "embed",
+            spec.head,
+            unused_tensors(spec),
         ),
-        cache=CacheFacts(cache.context, cache.slots, cache.precision, k, v),
+        cache=CacheFacts(cache.context, cache.slots, cache.precision, parts),
         graphs=tuple(
             GraphFacts(
                 name=job.name,
-                kind=graph.kind,
-                batch=graph.batch,
-                chunk=graph.chunk,
-                window=graph.window,
+                takes=graph.step,
+                reach=graph.reach,
                 mlir=f"{job.name}.mlir",
                 vmfb=f"{job.name}.vmfb",
                 sha256=hashlib.sha256(binary).hexdigest(),
                 arguments=tuple(graph.arguments()),
-                results=tuple(graph.results(config)),
+                results=tuple(graph.results(spec)),
                 command=job.command,
             )
             for (graph, job), binary in zip(prepared, binaries, strict=True)
         ),
-        weights=tuple(prepared[0][0].weights(config)),
+        weights=tuple(prepared[0][0].weights(spec)),
         checkpoint=str(model.folder.resolve()) if model.checkpoint else None,
     )

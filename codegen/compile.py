@@ -24,7 +24,6 @@ from intaglio.runtime.host import cpu_features, usable_cores
 
 from .cache_home import cache_home
 from .targets import TARGETS, Operands
-from .weights import Layout
 
 _POLL_SECONDS = 0.05
 _SCREENFUL = 20
@@ -59,11 +58,9 @@ class Job:
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
-def make_job(
-    name: str, text: str, target: str, arch: str, layout: Layout, operands: Operands | None = None
-) -> Job:
-    """The job that compiles `text`, whose packed products are of `operands`, for a target."""
-    return Job(name, text, tuple(TARGETS[target].flags(arch, layout, operands)))
+def make_job(name: str, text: str, target: str, arch: str, tiled: Operands | None = None) -> Job:
+    """The job that compiles `text`, whose tiled products are of the types `tiled`, if any."""
+    return Job(name, text, tuple(TARGETS[target].flags(arch, tiled)))
 
 
 def compile_all(jobs: Sequence[Job], progress: Progress = lambda name, state: None) -> list[bytes]:

@@ -9,9 +9,9 @@ from pathlib import Path
 from intaglio.runtime.errors import UserError
 
 from .bundle import BuildOptions
-from .config import ModelConfig
 from .emit import emit
-from .fields import Fields, read_json_object
+from .models import read_model
+from .models.fields import Fields, read_json_object
 from .targets import TARGETS
 
 
@@ -56,8 +56,8 @@ def _files(folder: Path) -> Iterator[tuple[Path, str]]:
     if not cases:
         raise UserError(f"{folder}: no goldens: no folder in it has a golden.json")
     for case in cases:
-        config = ModelConfig.from_json(case / "config.json")
-        texts = {f"{g.name}.mlir": emit(config, g) for g in _options(case).graphs(config)}
+        model = read_model(case / "config.json")
+        texts = {f"{g.name}.mlir": emit(model, g) for g in _options(case).graphs(model)}
         yield from ((case / name, text) for name, text in texts.items())
         yield from ((path, "") for path in case.glob("*.mlir") if path.name not in texts)
 

@@ -1,35 +1,38 @@
-"""What each graph kind takes and returns: the signatures of the design's section 4."""
+"""What is compiled: the cache that a bundle's graphs share, and what each graph takes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Literal
 
 from intaglio.runtime.errors import UserError
-from intaglio.runtime.manifest import TensorSpec, WeightSpec
+from intaglio.runtime.manifest import CachePart, StepSpec, TensorSpec, WeightSpec
 
-from .config import ModelConfig
-from .targets import weight_tile
-from .weights import Layout, weight_list
+from .spec import ModelSpec
+from .weights import Formats, weight_list
 
 Precision = Literal["exact", "fast"]
 
 
 @dataclass(frozen=True)
-class CacheShape:
-    """The key and value cache that all graphs of a bundle share.
+class CacheSpec:
+    """Keys and values of `layers` layers that are alike. `name` tells it from others, if any.
 
     k is `[layers, slots, kv_heads, head_dim, context]`, v `[…, context, head_dim]`. With `block`
     the positions lie in blocks of that many, and a step reads as many blocks as it needs:
     k `[layers, slots, kv_heads, blocks, head_dim, block]`, v `[…, blocks, block, head_dim]`.
     """
 
-    context: int
+    name: str
+    layers: int
     slots: int
-    precision: Precision
-    block: int | None = None
+    kv_heads: int
+    head_dim: int
+    context: int
+    block: int | None
+    dtype: str
 
     @property
     def blocks(self) -> int:
@@ -40,87 +43,111 @@ class CacheShape:
         """How many blocks `count` positions in a row can lie in, wherever they start."""
         return min(self.blocks, -(-(count - 1) // self.block) + 1) if self.block else 1
 
-    def dtype(self, config: ModelConfig) -> str:
-        """f32 for `exact`; for `fast` the weights' 16-bit type, bf16 where they are f32."""
-        if self.precision == "exact":
-            return "f32"
-        return "f16" if config.dtype == "f16" else "bf16"
+    @property
+    def part(self) -> CachePart:
+        """Its arguments in a graph, k and v, and their axes."""
+        sizes = {
+            "layer": self.layers,
+            "slot": self.slots,
+            "kv_head": self.kv_heads,
+            "block": self.blocks,
+            "head_dim": self.head_dim,
+            "position": self.block or self.context,
+        }
+        outer = ("layer", "slot", "kv_head", *(["block"] if self.block else []))
+        axes = {"k": (*outer, "head_dim", "position"), "v": (*outer, "position", "head_dim")}
+        k, v = (
+            TensorSpec(f"{letter}{self.name}", tuple(sizes[axis] for axis in names), self.dtype)
+            for letter, names in axes.items()
+        )
+        return CachePart(k, v, axes["k"], axes["v"])
 
-    def tensors(self, config: ModelConfig) -> list[TensorSpec]:
-        outer = (config.num_layers, self.slots, config.num_kv_heads)
-        dtype = self.dtype(config)
-        if self.block:
-            return [
-                TensorSpec("k", (*outer, self.blocks, config.head_dim, self.block), dtype),
-                TensorSpec("v", (*outer, self.blocks, self.block, config.head_dim), dtype),
-            ]
-        return [
-            TensorSpec("k", (*outer, config.head_dim, self.context), dtype),
-            TensorSpec("v", (*outer, self.context, config.head_dim), dtype),
+
+@dataclass(frozen=True)
+class CachePlan:
+    """What is chosen of a bundle's cache; the rest follows from the model."""
+
+    context: int
+    slots: int
+    precision: Precision
+    block: int | None = None
+
+    def caches(self, model: ModelSpec) -> tuple[CacheSpec, ...]:
+        """One for each shape of keys and values that layers have.
+
+        f32 for `exact`; for `fast` the weights' 16-bit type, bf16 where they are f32.
+        """
+        dtype = "f32" if self.precision == "exact" else "f16" if model.dtype == "f16" else "bf16"
+        layers = [
+            [spec for spec, place in zip(model.layers, model.places, strict=True) if place.cache == n]
+            for n in range(1 + max(place.cache for place in model.places))
         ]
+        return tuple(
+            CacheSpec(
+                f"_{number}" if number else "",
+                len(alike),
+                self.slots,
+                alike[0].attention.num_kv_heads,
+                alike[0].attention.head_dim,
+                self.context,
+                self.block,
+                dtype,
+            )
+            for number, alike in enumerate(layers)
+        )
 
 
 @dataclass(frozen=True)
 class GraphSpec:
-    """One graph: its kind, how many tokens it takes a slot (`chunk`) and how many slots (`batch`).
+    """One graph: what a call takes, and how many cached positions it reads.
 
-    `decode` is batch 1, chunk 1; `batched` and `ragged` chunk 1; `prefill` batch 1. `window`: how
-    many cached positions it reads, for steps that need no more. `is_partial`: its chunk is less
+    `reach`: less than the context for steps that need no more. `is_partial`: its chunk is less
     than the largest, for prompts that are short or whose end is.
     """
 
-    kind: str
-    batch: int
-    chunk: int
-    window: int
-    cache: CacheShape
-    layout: Layout = "rowmajor"
-    matmul_dtype: str = "f32"
+    step: StepSpec
+    reach: int
+    cache: CachePlan
+    formats: Formats = Formats()
     is_partial: bool = False
 
     @property
-    def tile(self) -> str:
-        """The tiles of a packed layout, as the manifest names them."""
-        rows, columns = weight_tile(self.matmul_dtype)
-        return f"packed{rows}x{columns}"
+    def kind(self) -> str:
+        return self.step.kind
 
-    def weights(self, config: ModelConfig) -> list[WeightSpec]:
+    def weights(self, model: ModelSpec) -> list[WeightSpec]:
         """The weight arguments, as this graph takes them."""
-        return weight_list(config, self.layout, self.tile)
+        return weight_list(model, self.formats)
 
     @property
     def name(self) -> str:
-        """The kind, with its batch, chunk and window where they are less than the largest."""
-        partial_batch = self.kind in ("batched", "ragged") and self.batch != self.cache.slots
-        batch = f"_b{self.batch}" if partial_batch else ""
-        chunk = f"_c{self.chunk}" if self.is_partial else ""
-        window = f"_w{self.window}" if self.window != self.cache.context else ""
-        return f"{self.kind}{batch}{chunk}{window}"
-
-    @property
-    def rows(self) -> int:
-        """Tokens the step processes."""
-        return self.batch * self.chunk
+        """The kind, with its batch, chunk and reach where they are less than the largest."""
+        partial_batch = self.step.lanes not in (None, self.cache.slots)
+        batch = f"_b{self.step.batch}" if partial_batch else ""
+        chunk = f"_c{self.step.new}" if self.is_partial else ""
+        reach = f"_w{self.reach}" if self.reach != self.cache.context else ""
+        return f"{self.kind}{batch}{chunk}{reach}"
 
     def arguments(self) -> list[TensorSpec]:
-        """The arguments after the weights and before k and v."""
-        rows, scalar = (self.rows,), ()
-        names: dict[str, list[tuple[str, tuple[int, ...]]]] = {
-            "decode": [("token", scalar), ("position", scalar)],
-            "batched": [("tokens", rows), ("position", scalar)],
-            "ragged": [("tokens", rows), ("positions", rows)],
-        }
-        chunked = [("tokens", rows), ("slot", scalar), ("start", scalar), ("length", scalar)]
-        entries = names.get(self.kind, chunked)
+        """The arguments after the weights and before the caches, all i32."""
+        step = self.step
+        lanes = () if step.lanes is None else (step.lanes,)
+        if step.positions == "run":
+            entries = [("tokens", (step.new,)), ("slot", ()), ("start", ()), ("length", ())]
+        elif step.positions == "one":
+            entries = [("token" if step.lanes is None else "tokens", lanes), ("position", ())]
+        else:
+            entries = [("tokens", lanes), ("positions", lanes)]
         return [TensorSpec(name, shape, "i32") for name, shape in entries]
 
-    def results(self, config: ModelConfig) -> list[TensorSpec]:
-        """Token and logits; k and v follow them."""
-        stepped = self.kind in ("batched", "ragged")
-        logit_rows = (self.rows,) if stepped or self.kind == "prefill_all" else ()
+    def results(self, model: ModelSpec) -> list[TensorSpec]:
+        """Token and logits; the caches follow them."""
+        step = self.step
+        lanes = () if step.lanes is None else (step.lanes,)
+        rows = (step.new,) if step.logits == "all" else lanes
         return [
-            TensorSpec("tokens" if stepped else "token", (self.batch,) if stepped else (), "i32"),
-            TensorSpec("logits", (*logit_rows, config.vocab_size), "f32"),
+            TensorSpec("token" if step.lanes is None else "tokens", lanes, "i32"),
+            TensorSpec("logits", (*rows, model.vocab_size), "f32"),
         ]
 
 
@@ -128,35 +155,33 @@ class GraphSpec:
 class GraphPlan:
     """The graphs of a bundle: each kind for each size.
 
-    `batches` (empty: the cache's slots) are for batched and ragged, `windows` (empty: the context)
+    `batches` (empty: the cache's slots) are for batched and ragged, `reaches` (empty: the context)
     for every kind, `small_chunks` for prefill besides `chunk`, which is the largest.
     """
 
-    cache: CacheShape
+    cache: CachePlan
     chunk: int
     small_chunks: tuple[int, ...] = ()
     batches: tuple[int, ...] = ()
-    windows: tuple[int, ...] = ()
-    layout: Layout = "rowmajor"
-    matmul_dtype: str = "f32"
+    reaches: tuple[int, ...] = ()
+    formats: Formats = Formats()
 
-    def graphs(self, config: ModelConfig, kinds: Sequence[str]) -> list[GraphSpec]:
+    def graphs(self, model: ModelSpec, kinds: Sequence[str]) -> list[GraphSpec]:
         """One `GraphSpec` for each. Raises `UserError` where sizes do not fit the model."""
-        check_sizes(config, self.cache, self.chunk)
+        check_sizes(model, self.cache, self.chunk)
         return [graph for kind in kinds for graph in self._of_kind(kind)]
 
     def _of_kind(self, kind: str) -> Iterator[GraphSpec]:
-        """The smallest chunk and window first."""
+        """The smallest chunk and reach first."""
         slots, context = self.cache.slots, self.cache.context
         batches = dict.fromkeys(self.batches or (slots,))
         for batch in batches if kind in ("batched", "ragged") else (1,):
             if not 1 <= batch <= slots:
                 raise UserError(f"--batch {batch}: must be from 1 to --slots, {slots}")
-            for chunk, window in product(self._chunks(kind), sorted({*self.windows, context})):
-                yield GraphSpec(
-                    *(kind, batch, chunk, window, self.cache, self.layout, self.matmul_dtype),
-                    is_partial=1 < chunk < self.chunk,
-                )
+            for chunk, reach in product(self._chunks(kind), sorted({*self.reaches, context})):
+                is_partial = 1 < chunk < self.chunk
+                step = _STEPS[kind](batch, chunk)
+                yield GraphSpec(step, reach, self.cache, self.formats, is_partial)
 
     def _chunks(self, kind: str) -> list[int]:
         if kind == "prefill":
@@ -164,17 +189,27 @@ class GraphPlan:
         return [self.chunk if kind == "prefill_all" else 1]
 
 
-def check_sizes(config: ModelConfig, cache: CacheShape, chunk: int) -> None:
+# each kind's step, of a batch and a chunk
+_STEPS: dict[str, Callable[[int, int], StepSpec]] = {
+    "prefill": lambda batch, chunk: StepSpec(None, chunk, "run", "last"),
+    "prefill_all": lambda batch, chunk: StepSpec(None, chunk, "run", "all"),
+    "decode": lambda batch, chunk: StepSpec(None, 1, "one", "last"),
+    "batched": lambda batch, chunk: StepSpec(batch, 1, "one", "last"),
+    "ragged": lambda batch, chunk: StepSpec(batch, 1, "each", "last"),
+}
+
+
+def check_sizes(model: ModelSpec, cache: CachePlan, chunk: int) -> None:
     """Raises `UserError` for a context, slot count or chunk that this model cannot have."""
-    if not 2 <= cache.context <= config.max_position_embeddings:
+    if not 2 <= cache.context <= model.max_position_embeddings:
         raise UserError(
             f"--context {cache.context}: must be from 2 to the model's "
-            f"max_position_embeddings, {config.max_position_embeddings}"
+            f"max_position_embeddings, {model.max_position_embeddings}"
         )
-    if config.sliding_window is not None and cache.context > config.sliding_window:
+    if model.sliding_window is not None and cache.context > model.sliding_window:
         raise UserError(
-            f"config.json: sliding_window is {config.sliding_window}; attention over a window is "
-            f"not supported: use --context {config.sliding_window} or less, where it has no effect"
+            f"config.json: sliding_window is {model.sliding_window}; attention over a window is "
+            f"not supported: use --context {model.sliding_window} or less, where it has no effect"
         )
     if not 1 <= cache.slots <= 256:
         raise UserError(f"--slots {cache.slots}: must be from 1 to 256")

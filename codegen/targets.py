@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from intaglio.runtime.errors import UserError
 from intaglio.runtime.host import cpu_features
+from intaglio.runtime.manifest import Tiling
 
-from .config import ModelConfig
-from .weights import Layout
+from .spec import Linear, ModelSpec
+from .weights import Formats
 
 # The instructions each x86-64 level promises, as /proc/cpuinfo names them.
 _V2 = ("popcnt", "sse4_1", "sse4_2", "ssse3")
@@ -29,6 +31,9 @@ _ARM_CPUS = {
 }
 _FEATURES = {**_X86_LEVELS, **_X86_CPUS, **_ARM_CPUS}
 
+# rowmajor: the checkpoint's tensors as they are; packed: tiles for IREE's CPU microkernels, matrices
+# with one input joined, and a cache in blocks
+Layout = Literal["rowmajor", "packed"]
 # The types of a packed product's operands: activations and weights.
 Operands = tuple[str, str]
 
@@ -74,16 +79,16 @@ class Target:
     layouts: tuple[Layout, ...]
     arch_flags: Callable[[str], list[str]]
 
-    def flags(self, arch: str, layout: Layout, operands: Operands | None = None) -> list[str]:
-        """iree-compile's flags for a text whose packed products are of `operands`, if it has any.
+    def flags(self, arch: str, tiled: Operands | None = None) -> list[str]:
+        """iree-compile's flags for a text whose tiled products are of the types `tiled`, if any.
 
         The compiler's own default, O0, is ten times slower than O3.
         """
-        flags = [*self.arch_flags(arch), "--iree-opt-level=O3", *_LAYOUT_FLAGS[layout]]
-        if layout == "packed":
-            kernels = "mmt4d" if operands and has_microkernel(arch, operands) else "none"
-            flags.append(f"--iree-llvmcpu-enable-ukernels={kernels}")
-        return flags
+        flags = [*self.arch_flags(arch), "--iree-opt-level=O3"]
+        if tiled is None:
+            return flags
+        kernels = "mmt4d" if has_microkernel(arch, tiled) else "none"
+        return [*flags, *_TILED_FLAGS, f"--iree-llvmcpu-enable-ukernels={kernels}"]
 
     def check_layout(self, layout: Layout | None) -> Layout:
         """The layout to store weights in. Raises `UserError` for one the target cannot have."""
@@ -100,15 +105,12 @@ class Target:
         return arch or self.archs[0]
 
 
-_LAYOUT_FLAGS: dict[Layout, list[str]] = {
-    "rowmajor": [],
-    "packed": [
-        # O3 would turn mmt4d into a generic op, which has no microkernel
-        "--iree-opt-generalize-matmul=false",
-        # prefill's norms are fused with the packing of 16 rows, which lie on the stack meanwhile
-        "--iree-llvmcpu-stack-allocation-limit=1048576",
-    ],
-}
+_TILED_FLAGS = (
+    # O3 would turn mmt4d into a generic op, which has no microkernel
+    "--iree-opt-generalize-matmul=false",
+    # prefill's norms are fused with the packing of 16 rows, which lie on the stack meanwhile
+    "--iree-llvmcpu-stack-allocation-limit=1048576",
+)
 
 
 def _cpu_flags(arch: str) -> list[str]:
@@ -172,24 +174,29 @@ def has_microkernel(arch: str, operands: Operands) -> bool:
     )
 
 
-def weight_tile(matmul_dtype: str) -> tuple[int, int]:
-    """Rows and columns of a packed weight's tiles, by the type of the activations."""
-    return (16, 1 if matmul_dtype == "f32" else 2)
+def weight_tile(operands: str) -> tuple[int, int]:
+    """Rows and columns of a weight's tiles, by the type of the activations."""
+    return (16, 1 if operands == "f32" else 2)
 
 
-def matmul_dtype(arch: str, layout: Layout, config: ModelConfig) -> str:
-    """The type `fast` gives matmul operands: the weights' own, but on a CPU only where it pays.
+def formats_of(arch: str, layout: Layout, precision: str, model: ModelSpec) -> Formats:
+    """How a layout stores the weights, and the type that `fast` gives products' operands: the
+    weights' own, but with tiles only where it pays.
 
-    A packed product of 16-bit operands has a microkernel for bf16 with avx512_bf16 and is ten
+    A tiled product of 16-bit operands has a microkernel for bf16 with avx512_bf16 and is ten
     times slower elsewhere; of f32 by 16-bit weights it is fast everywhere.
     """
     if layout == "rowmajor":
-        return config.dtype
+        return Formats(operands="f32" if precision == "exact" else model.dtype)
+    is_bf16 = precision == "fast" and model.dtype == "bf16" and _is_faster_in_bf16(arch)
     # bf16 tiles are two columns wide, and IREE cannot distribute the packing of an odd one
-    has_odd_columns = config.hidden_size % 2 or config.intermediate_size % 2
-    if config.dtype == "bf16" and _is_faster_in_bf16(arch) and not has_odd_columns:
-        return "bf16"
-    return "f32"
+    operands = "bf16" if is_bf16 and not _has_odd_columns(model) else "f32"
+    return Formats(joined=True, tiling=Tiling(*weight_tile(operands)), operands=operands)
+
+
+def _has_odd_columns(model: ModelSpec) -> bool:
+    weights = (weight for layer in model.layers for weight in layer.weights(model.hidden_size))
+    return any(weight.inputs % 2 for weight in weights if isinstance(weight, Linear))
 
 
 def _is_faster_in_bf16(arch: str) -> bool:

@@ -2,102 +2,112 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
 
-from intaglio.runtime.manifest import TensorSpec, WeightSpec
+from intaglio.runtime.manifest import Part, Tiling, WeightSpec
 
-from .config import ModelConfig
+from .spec import LayerSpec, Linear, ModelSpec, Vector
 
-# rowmajor: the checkpoint's tensors as they are; packed: tiles for IREE's CPU microkernels,
-# and matrices with one input joined into one
-Layout = Literal["rowmajor", "packed"]
-
-ATTENTION_WEIGHTS = ("q", "q_bias", "k", "k_bias", "v", "v_bias", "qkv", "qkv_bias", "o", "o_bias")
-MLP_WEIGHTS = ("gate", "gate_bias", "up", "up_bias", "gate_up", "gate_up_bias", "down", "down_bias")
-LAYER_WEIGHTS = ("attn_norm", *ATTENTION_WEIGHTS, "mlp_norm", *MLP_WEIGHTS)
+# products of one input, which may be one product
 _JOINED = {"qkv": ("q", "k", "v"), "gate_up": ("gate", "up")}
 
 
 @dataclass(frozen=True)
-class LayerWeight:
-    """One weight of a layer: the checkpoint's parts it joins, the rows of each, the columns."""
+class Formats:
+    """How a bundle's weights are stored, and what they are multiplied with.
 
-    parts: tuple[str, ...]
-    rows: tuple[int, ...]
-    columns: tuple[int, ...]
+    `joined`: products of one input are one. `tiling`: of matrices, None as in the checkpoint.
+    `operands`: the type of activations in products.
+    """
+
+    joined: bool = False
+    tiling: Tiling | None = None
+    operands: str = "f32"
+
+
+@dataclass(frozen=True)
+class Product:
+    """One product of a layer, of the `members` that it joins along `out`."""
+
+    role: str
+    members: tuple[Linear, ...]
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        return (sum(self.rows), *self.columns)
+    def out(self) -> int:
+        return sum(member.out for member in self.members)
+
+    @property
+    def inputs(self) -> int:
+        return self.members[0].inputs
+
+    @property
+    def bias(self) -> bool:
+        return self.members[0].bias
 
 
-def layer_weights(config: ModelConfig, layout: Layout) -> dict[str, LayerWeight]:
-    """Each weight argument of a layer, in order, by name."""
-    hidden, inner = config.hidden_size, config.intermediate_size
-    q_size = config.num_heads * config.head_dim
-    kv_size = config.num_kv_heads * config.head_dim
-    linears = {
-        "q": (q_size, hidden, config.qkv_bias),
-        "k": (kv_size, hidden, config.qkv_bias),
-        "v": (kv_size, hidden, config.qkv_bias),
-        "o": (hidden, q_size, config.o_bias),
-        "gate": (inner, hidden, config.mlp_bias),
-        "up": (inner, hidden, config.mlp_bias),
-        "down": (hidden, inner, config.mlp_bias),
-    }
-    joined = _JOINED if layout == "packed" else {}
-    within = {part for parts in joined.values() for part in parts}
-    weights = {name: LayerWeight((name,), (hidden,), ()) for name in ("attn_norm", "mlp_norm")}
-    for name in LAYER_WEIGHTS:
-        parts = joined.get(name, (name,))
-        if name in within or parts[0] not in linears:
-            continue
-        rows = tuple(linears[part][0] for part in parts)
-        _, columns, has_bias = linears[parts[0]]
-        weights[name] = LayerWeight(parts, rows, (columns,))
-        if has_bias:
-            weights[f"{name}_bias"] = LayerWeight(tuple(f"{p}_bias" for p in parts), rows, ())
-    return {name: weights[name] for name in LAYER_WEIGHTS if name in weights}
+def layer_weights(
+    layer: LayerSpec, hidden_size: int, formats: Formats
+) -> Iterator[Product | Vector]:
+    """What a layer's weight arguments are of, in order."""
+    weights = layer.weights(hidden_size)
+    linears = {weight.role: weight for weight in weights if isinstance(weight, Linear)}
+    joined = _JOINED if formats.joined else {}
+    first = {roles[0]: role for role, roles in joined.items()}
+    later = {role for roles in joined.values() for role in roles[1:]}
+    for weight in weights:
+        if isinstance(weight, Vector):
+            yield weight
+        elif weight.role in first:
+            role = first[weight.role]
+            yield Product(role, tuple(linears[member] for member in joined[role]))
+        elif weight.role not in later:
+            yield Product(weight.role, (weight,))
 
 
-def weight_list(
-    config: ModelConfig, layout: Layout = "rowmajor", tile: str = "packed16x2"
-) -> list[WeightSpec]:
-    """Every weight argument in order: embed, final_norm, lm_head if untied, then the layers'.
+def weight_list(model: ModelSpec, formats: Formats = Formats()) -> list[WeightSpec]:
+    """Every weight in order: embed, final_norm, lm_head if untied, then the layers'."""
+    names, dtype = model.names, model.dtype
+    table = (model.vocab_size, model.hidden_size)
 
-    `tile`: the tiles of a packed layout's matrices.
-    """
-    family, dtype = config.family, config.dtype
-    table = (config.vocab_size, config.hidden_size)
-
-    def spec(name: str, shape: tuple[int, ...], tensors: list[TensorSpec]) -> WeightSpec:
-        stored = tile if layout == "packed" and len(shape) == 2 else "rowmajor"
-        return WeightSpec(name, tuple(tensors), shape, dtype, stored)
-
-    def whole(name: str, tensor: str, *shape: int) -> WeightSpec:
-        return spec(name, shape, [TensorSpec(tensor, shape, dtype)])
+    def whole(tensor: str, *shape: int) -> tuple[Part, ...]:
+        return (Part(tensor, shape, dtype),)
 
     weights = [
-        whole("embed", family.embed, *table),
-        whole("final_norm", family.final_norm, config.hidden_size),
+        WeightSpec("embed", whole(names.embed, *table), table, dtype, formats.tiling),
+        WeightSpec(
+            "final_norm", whole(names.final_norm, table[1]), (model.hidden_size,), dtype
+        ),
     ]
-    if not config.tie_word_embeddings:
-        weights.append(whole("lm_head", family.lm_head, *table))
-    for layer in range(config.num_layers):
-        for name, weight in layer_weights(config, layout).items():
-            tensors = [
-                TensorSpec(family.layer_tensor(layer, part), (rows, *weight.columns), dtype)
-                for part, rows in zip(weight.parts, weight.rows, strict=True)
-            ]
-            weights.append(spec(f"layer{layer}_{name}", weight.shape, tensors))
+    if not model.tie_word_embeddings:
+        head = whole(names.lm_head, *table)
+        weights.append(WeightSpec("lm_head", head, table, dtype, formats.tiling))
+    for index, layer in enumerate(model.layers):
+        for weight in layer_weights(layer, model.hidden_size, formats):
+            name = f"layer{index}_{weight.role}"
+            if isinstance(weight, Vector):
+                parts = whole(names.of_layer(index, weight.role), weight.size)
+                weights.append(WeightSpec(name, parts, (weight.size,), dtype))
+                continue
+            parts = tuple(
+                Part(names.of_layer(index, each.role), (each.out, each.inputs), dtype)
+                for each in weight.members
+            )
+            shape = (weight.out, weight.inputs)
+            weights.append(WeightSpec(name, parts, shape, dtype, formats.tiling))
+            if weight.bias:
+                parts = tuple(
+                    Part(names.of_layer(index, each.role, "bias"), (each.out,), dtype)
+                    for each in weight.members
+                )
+                weights.append(WeightSpec(f"{name}_bias", parts, (weight.out,), dtype))
     return weights
 
 
-def unused_tensors(config: ModelConfig) -> tuple[str, ...]:
+def unused_tensors(model: ModelSpec) -> tuple[str, ...]:
     """Names, or endings after a dot, of the checkpoint tensors that may be left out.
 
     They are the family's, and a tied model's head, about which `load_model` says a line.
     """
-    family = config.family
-    return (*family.unused_tensors, *([family.lm_head] if config.tie_word_embeddings else []))
+    head = [model.names.lm_head] if model.tie_word_embeddings else []
+    return (*model.names.unused, *head)

@@ -112,8 +112,8 @@ def _suffix(kind: str, batch: int, depth: int) -> str:
 
 def _weights_read(manifest: Manifest) -> int:
     """Bytes of weights that a step reads: of an embedding that is not the head, only some rows."""
-    embed = 0 if manifest.model.tie_word_embeddings else manifest.weights[0].nbytes
-    return manifest.weight_bytes - embed
+    head, embedding = manifest.model.head, manifest.model.embedding
+    return sum(w.nbytes for w in manifest.weights if w.name == head or w.name != embedding)
 
 
 _AtPosition = Callable[[int], Step]

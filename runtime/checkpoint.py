@@ -75,10 +75,10 @@ class Checkpoint:
         return any(os.path.exists(folder / n) for n in (BOUND_FILE, SINGLE_FILE, INDEX_FILE))
 
     def sources(self, weight: WeightSpec) -> tuple[TensorSpec, ...]:
-        """The tensors that hold a weight here: itself as stored, or the checkpoint's parts."""
+        """The tensors that hold a weight here: its arguments, or the checkpoint's parts."""
         if self.is_bound:
-            return (TensorSpec(weight.name, weight.stored_shape, weight.dtype),)
-        return weight.tensors
+            return weight.arguments
+        return tuple(TensorSpec(part.tensor, part.shape, part.dtype) for part in weight.parts)
 
     def bytes_of(self, name: str) -> npt.NDArray[np.uint8]:
         """A tensor's bytes, mapped copy-on-write: pages are read when touched."""

@@ -63,12 +63,11 @@ class Device:
         )
         return rt.HalBufferView(buffer, list(spec.shape), ELEMENT_TYPES[spec.dtype])
 
-    def adopt(self, weight: WeightSpec, data: npt.NDArray[np.uint8]) -> Any:
+    def adopt(self, spec: TensorSpec, data: npt.NDArray[np.uint8]) -> Any:
         """A buffer view over `data` where it lies if it is aligned host memory, else a copy.
 
         IREE does not keep `data` alive: the caller must, for as long as the view is used.
         """
-        spec = TensorSpec(weight.name, weight.stored_shape, weight.dtype)
         if not self._is_host or data.ctypes.data % _ALIGNMENT:
             return self.put(spec, data)
         return self._import(spec, data)

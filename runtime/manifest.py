@@ -17,8 +17,6 @@ from .errors import UserError
 SCHEMA = 2
 FILE_NAME = "manifest.json"
 ITEM_SIZES = {"f32": 4, "i32": 4, "bf16": 2, "f16": 2}
-# Rows and columns of a tile, as IREE's mmt4d microkernels take them.
-PACKED_TILES = {"packed16x1": (16, 1), "packed16x2": (16, 2)}
 STEP_KINDS = ("decode", "batched", "ragged")
 KINDS = ("prefill", *STEP_KINDS)
 # `prefill_all` is the one variant: prefill that returns every position's logits.
@@ -28,7 +26,7 @@ _LARGEST_MANIFEST = 64 << 20
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """An argument or result that is not a weight."""
+    """An argument or result."""
 
     name: str
     shape: tuple[int, ...]
@@ -40,74 +38,154 @@ class TensorSpec:
 
 
 @dataclass(frozen=True)
-class WeightSpec:
-    """One weight argument: the checkpoint tensors it is made of, and how it is stored.
+class Part:
+    """A checkpoint tensor that a weight is made of: its name, shape and dtype there.
 
-    `shape` is the logical `[out, in]` or `[out]`; several `tensors` are joined along `out`.
-    `layout` is "rowmajor", or "packed16x1" or "packed16x2" for tiles of 16 rows by 1 or 2 columns.
+    `rows`: those taken, from the first to before the second; None for all.
+    """
+
+    tensor: str
+    shape: tuple[int, ...]
+    dtype: str
+    rows: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """A matrix `[out, in]` stored as tiles, `[out / rows, in / columns, rows, columns]`."""
+
+    rows: int
+    columns: int
+
+
+@dataclass(frozen=True)
+class WeightSpec:
+    """One weight: the parts it is made of, joined along `out`, and how it is stored.
+
+    `shape` is the logical `[out, in]` or `[out]`; without `tiling` it is stored row by row.
     """
 
     name: str
-    tensors: tuple[TensorSpec, ...]
+    parts: tuple[Part, ...]
     shape: tuple[int, ...]
     dtype: str
-    layout: str = "rowmajor"
+    tiling: Tiling | None = None
 
     @property
-    def stored_shape(self) -> tuple[int, ...]:
-        """The shape of the argument: of a packed one `[out / 16, in / k, 16, k]`, rounded up."""
-        if self.layout == "rowmajor":
+    def arguments(self) -> tuple[TensorSpec, ...]:
+        """What it is in a graph's signature, and in `weights.safetensors`."""
+        return (TensorSpec(self.name, self._stored_shape, self.dtype),)
+
+    @property
+    def _stored_shape(self) -> tuple[int, ...]:
+        if self.tiling is None:
             return self.shape
-        rows, columns = PACKED_TILES[self.layout]
+        rows, columns = self.tiling.rows, self.tiling.columns
         return (-(-self.shape[0] // rows), -(-self.shape[1] // columns), rows, columns)
 
     @property
     def nbytes(self) -> int:
-        return math.prod(self.stored_shape) * ITEM_SIZES[self.dtype]
+        return sum(argument.nbytes for argument in self.arguments)
+
+    @property
+    def is_as_in_checkpoint(self) -> bool:
+        """Whether a checkpoint's bytes are the argument's: one whole tensor, row by row."""
+        return len(self.parts) == 1 and self.parts[0].rows is None and self.tiling is None
 
 
 @dataclass(frozen=True)
 class ModelFacts:
     """What the runtime needs to know of the model beyond its arguments.
 
-    `unused_tensors`: names, or endings after a dot, of checkpoint tensors that have no effect.
+    `embedding`: the weight that tokens are looked up in; `head`: the one that makes logits, the
+    same if they are tied. `unused_tensors`: names, or endings after a dot, of checkpoint tensors
+    that have no effect.
     """
 
     model_type: str
     vocab_size: int
     eos_token_ids: tuple[int, ...]
-    tie_word_embeddings: bool
+    embedding: str
+    head: str
     unused_tensors: tuple[str, ...]
 
 
 @dataclass(frozen=True)
+class CachePart:
+    """The keys and values of some of the layers, and what each axis of them counts.
+
+    Axes: layer, slot, kv_head, head_dim, and position; or block and, within one, position.
+    """
+
+    k: TensorSpec
+    v: TensorSpec
+    k_axes: tuple[str, ...]
+    v_axes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class CacheFacts:
-    """The cache all graphs share: k `[layers, slots, kv_heads, head_dim, context]`, v swapped."""
+    """The cache all graphs share, in one or more parts."""
 
     context: int
     slots: int
     precision: str
-    k: TensorSpec
-    v: TensorSpec
+    parts: tuple[CachePart, ...]
+
+    @property
+    def tensors(self) -> tuple[TensorSpec, ...]:
+        """The cache arguments in order: k and v of each part."""
+        return tuple(tensor for part in self.parts for tensor in (part.k, part.v))
 
     @property
     def nbytes(self) -> int:
-        return self.k.nbytes + self.v.nbytes
+        return sum(tensor.nbytes for tensor in self.tensors)
+
+
+@dataclass(frozen=True)
+class StepSpec:
+    """What one call takes.
+
+    `lanes`: slots 0 .. lanes-1, a row each in arguments and results; None for one slot, which has
+    no axis there. `new`: tokens of each. `positions`: "one" for all lanes, "each" its own, or a
+    "run" of up to `new` from a start. `logits`: of the "last" token of a lane, or of "all".
+    """
+
+    lanes: int | None
+    new: int
+    positions: str
+    logits: str
+
+    @property
+    def kind(self) -> str:
+        if self.positions == "run":
+            return "prefill_all" if self.logits == "all" else "prefill"
+        if self.lanes is None:
+            return "decode"
+        return "batched" if self.positions == "one" else "ragged"
+
+    @property
+    def batch(self) -> int:
+        """Slots it works on."""
+        return self.lanes or 1
+
+    @property
+    def rows(self) -> int:
+        """Tokens it processes."""
+        return self.batch * self.new
 
 
 @dataclass(frozen=True)
 class GraphFacts:
-    """One compiled graph. `arguments` and `results` are those beside weights, k and v.
+    """One compiled graph. `arguments` and `results` are those beside weights and caches.
 
-    `window`: how many cached positions it reads; `chunk`: how many tokens it takes at once. A
-    step is compiled for several; all but the largest say so, as in `prefill_c16_w512`.
+    `reach`: how many cached positions it reads. A step is compiled for several chunks and
+    reaches; all but the largest say so in their names, as in `prefill_c16_w512`.
     """
 
     name: str
-    kind: str
-    batch: int
-    chunk: int
-    window: int
+    takes: StepSpec
+    reach: int
     mlir: str
     vmfb: str
     sha256: str
@@ -116,9 +194,23 @@ class GraphFacts:
     command: tuple[str, ...]
 
     @property
+    def kind(self) -> str:
+        return self.takes.kind
+
+    @property
+    def batch(self) -> int:
+        """Slots it works on."""
+        return self.takes.batch
+
+    @property
+    def chunk(self) -> int:
+        """Tokens of a slot that it takes at once."""
+        return self.takes.new
+
+    @property
     def step(self) -> str:
-        """The name without chunk and window: what a caller asks for."""
-        return self.name.removesuffix(f"_w{self.window}").removesuffix(f"_c{self.chunk}")
+        """The name without chunk and reach: what a caller asks for."""
+        return self.name.removesuffix(f"_w{self.reach}").removesuffix(f"_c{self.chunk}")
 
 
 @dataclass(frozen=True)
@@ -162,8 +254,6 @@ class Manifest:
         manifest: Manifest = _build(cls, data, str(path))
         _check_sizes(manifest, path)
         for graph in manifest.graphs:
-            if graph.kind not in ALL_KINDS:
-                raise UserError(f"{path}: graph kind {graph.kind!r} is not one of {ALL_KINDS}")
             _check_file(bundle, graph)
         return manifest
 
@@ -217,21 +307,33 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 def _check_sizes(manifest: Manifest, path: Path) -> None:
     cache = manifest.cache
-    specs: list[TensorSpec | WeightSpec] = [*manifest.weights, cache.k, cache.v]
+    specs = [*cache.tensors]
     counts = [manifest.model.vocab_size, cache.context, cache.slots, len(manifest.graphs)]
+    counts.append(len(cache.parts))
+    for weight in manifest.weights:
+        if weight.tiling and min(weight.tiling.rows, weight.tiling.columns) < 1:
+            raise UserError(f"{path}: {weight.name!r} has no valid tiling: compile again")
+        specs += weight.arguments
     for graph in manifest.graphs:
+        takes = graph.takes
+        if takes.positions not in ("one", "each", "run") or takes.logits not in ("last", "all"):
+            raise UserError(f"{path}: {graph.name!r} takes what is not known: compile it again")
         specs += [*graph.arguments, *graph.results]
-        counts += [graph.batch, graph.chunk, graph.window, len(graph.results) - 1]
+        counts += [graph.batch, graph.chunk, graph.reach, len(graph.results) - 1]
     for spec in specs:
         if spec.dtype not in ITEM_SIZES or any(size < 1 for size in spec.shape):
             raise UserError(f"{path}: {spec.name!r} has no valid dtype and shape")
-    for weight in manifest.weights:
-        if weight.layout != "rowmajor" and weight.layout not in PACKED_TILES:
-            raise UserError(f"{path}: {weight.name!r} has the unknown layout {weight.layout!r}")
-    whole = {graph.step for graph in manifest.graphs if graph.window == cache.context}
+    for part in cache.parts:
+        for tensor, axes in ((part.k, part.k_axes), (part.v, part.v_axes)):
+            if len(axes) != len(tensor.shape) or not {"slot", "position"} <= set(axes):
+                raise UserError(f"{path}: {tensor.name!r} has no valid axes: compile again")
+    whole = {graph.step for graph in manifest.graphs if graph.reach == cache.context}
     for graph in manifest.graphs:
         if graph.step not in whole:
             raise UserError(f"{path}: {graph.step!r} has no graph of the whole context")
+    names = {weight.name for weight in manifest.weights}
+    if not {manifest.model.embedding, manifest.model.head} <= names:
+        raise UserError(f"{path}: embedding or head is no weight: compile the bundle again")
     if min(counts) < 1:
         raise UserError(f"{path}: a size or count is below 1: compile the bundle again")
 
@@ -267,6 +369,9 @@ def _build(cls: Any, value: Any, where: str) -> Any:
         item = get_args(cls)[0]
         return tuple(_build(item, v, f"{where}[{i}]") for i, v in enumerate(value))
     options = get_args(cls) if get_origin(cls) in (types.UnionType, Union) else (cls,)
+    if types.NoneType in options and value is not None:
+        (some,) = (option for option in options if option is not types.NoneType)
+        return _build(some, value, where)
     if type(value) not in options:
         expected = " or ".join(option.__name__ for option in options)
         raise UserError(f"{where}: expected {expected}, found {type(value).__name__}")

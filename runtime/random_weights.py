@@ -21,8 +21,9 @@ class RandomWeights(Checkpoint):
     def __init__(self, weights: Sequence[WeightSpec], seed: int = 0) -> None:
         nowhere = Path("random weights")
         tensors = {
-            spec.name: StoredTensor(nowhere, spec.dtype, spec.stored_shape, 0, spec.nbytes)
-            for spec in weights
+            spec.name: StoredTensor(nowhere, spec.dtype, spec.shape, 0, spec.nbytes)
+            for weight in weights
+            for spec in weight.arguments
         }
         super().__init__(nowhere, tensors, is_bound=True)
         self._values = np.random.default_rng(seed).standard_normal(_BLOCK, np.float32) * 0.02

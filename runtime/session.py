@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -80,43 +80,45 @@ class Session:
                     f"{bundle}: has no graph {name}, only {', '.join(held)}: compile it again"
                 )
         self._graphs: dict[str, list[_Graph]] = {name: [] for name in graphs or held}
-        for facts in sorted(manifest.graphs, key=lambda facts: (facts.chunk, facts.window)):
+        for facts in sorted(manifest.graphs, key=lambda facts: (facts.chunk, facts.reach)):
             if facts.step in self._graphs:
                 loaded = self._device.load(bundle / facts.vmfb, facts.kind)
                 self._graphs[facts.step].append(_Graph(facts, *loaded))
         # the arrays too: IREE uses their memory in place and does not hold on to it
+        specs = [spec for weight in manifest.weights for spec in weight.arguments]
         self._weights = [
             (array, self._device.adopt(spec, array))
-            for array, spec in zip(arrays, manifest.weights, strict=True)
+            for array, spec in zip(arrays, specs, strict=True)
         ]
         self.clear()
 
     def clear(self) -> None:
         """A cache of zeros."""
-        cache = self.manifest.cache
-        self._k, k_memory = self._device.zeros(cache.k)
-        self._v, v_memory = self._device.zeros(cache.v)
+        made = [self._device.zeros(spec) for spec in self.manifest.cache.tensors]
+        self._caches = [view for view, _ in made]
         # last: what was there before is freed only now that no view of it is left
-        self._cache_memory = (k_memory, v_memory)
+        self._cache_memory = [memory for _, memory in made]
 
     def copy_slot(self, source: int, target: int, count: int) -> None:
         """Give `target` the first `count` cached positions of `source`, or some more."""
-        for half in self._halves(count):
-            half[:, target] = half[:, source]
+        for held in self._held(count):
+            held[target] = held[source]
 
     def swap_slots(self, one: int, other: int, count: int) -> None:
         """Exchange the first `count` cached positions of two slots, or some more."""
-        for half in self._halves(count):
-            half[:, [one, other]] = half[:, [other, one]]
+        for held in self._held(count):
+            held[[one, other]] = held[[other, one]]
 
-    def _halves(self, count: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-        """Keys and values of the first `count` positions, slots on axis 1, in place."""
+    def _held(self, count: int) -> Iterator[npt.NDArray[Any]]:
+        """Of each cache tensor the first `count` positions, slots on axis 0, in place."""
         cache = self.manifest.cache
-        keys, values = self._device.bits(self._k, cache.k), self._device.bits(self._v, cache.v)
-        if keys.ndim == 6:  # the positions lie in blocks: whole ones, each in one piece
-            blocks = -(-count // keys.shape[-1])
-            return keys[:, :, :, :blocks], values[:, :, :, :blocks]
-        return keys[..., :count], values[..., :count, :]
+        axes = [names for part in cache.parts for names in (part.k_axes, part.v_axes)]
+        for view, spec, names in zip(self._caches, cache.tensors, axes, strict=True):
+            taken = {"position": count}
+            if "block" in names:  # whole ones, each in one piece
+                taken = {"block": -(-count // spec.shape[names.index("position")])}
+            bits = self._device.bits(view, spec)[tuple(slice(taken.get(n)) for n in names)]
+            yield np.moveaxis(bits, names.index("slot"), 0)
 
     def has(self, name: str) -> bool:
         """Whether a step is loaded."""
@@ -192,24 +194,24 @@ class Session:
         return next(
             graph
             for graph in self._graphs[name]
-            if length <= graph.facts.chunk and past <= graph.facts.window
+            if length <= graph.facts.chunk and past <= graph.facts.reach
         )
 
     def _call(self, graph: _Graph, *values: int | Sequence[int]) -> Step:
-        arguments = rt.VmVariantList(len(self._weights) + len(values) + 2)
+        count = len(self._caches)
+        arguments = rt.VmVariantList(len(self._weights) + len(values) + count)
         for _, view in self._weights:
             arguments.push_ref(view)
         for spec, value in zip(graph.facts.arguments, values, strict=True):
             arguments.push_ref(self._device.put(spec, _as_i32(spec, value)))
-        arguments.push_ref(self._k)
-        arguments.push_ref(self._v)
-        results = rt.VmVariantList(4)
+        results = rt.VmVariantList(2 + count)
         try:
-            # the graph writes the cache in place: nothing else may hold it during the call
-            del self._k, self._v
+            # the graph writes the caches in place: nothing else may hold them during the call
+            while self._caches:
+                arguments.push_ref(self._caches.pop(0))
             graph.context.invoke(graph.entry, arguments, results)
-            token, logits, self._k, self._v = (
-                results.get_as_object(index, rt.HalBufferView) for index in range(4)
+            token, logits, *self._caches = (
+                results.get_as_object(index, rt.HalBufferView) for index in range(2 + count)
             )
         except BaseException:  # Ctrl-C, too: the cache went with the call
             del arguments

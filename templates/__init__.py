@@ -32,7 +32,8 @@ def _environment(loader: BaseLoader) -> Environment:
         keep_trailing_newline=True,
         autoescape=False,
     )
-    env.globals |= {"t": tensor_type, "zip": zip, "call": call, "function": function}
+    env.globals |= {"t": tensor_type, "call": call, "function": function}
+    env.globals |= {"cast": cast, "casted": casted, "widen": widen}
     env.filters["wrapped"] = wrapped
     return env
 
@@ -79,3 +80,23 @@ def wrapped(items: Iterable[str], indent: int) -> str:
             line = ""
         line += f"{item}, "
     return ("\n" + " " * indent).join([*lines, line.removesuffix(", ")])
+
+
+def cast(name: str, shape: Sequence[Any], given: str, wanted: str, to: str = "") -> str:
+    """A line after this one that makes `casted` of a tensor; none where the types are one."""
+    if given == wanted:
+        return ""
+    kinds = f"({tensor_type(*shape, given)}) -> {tensor_type(*shape, wanted)}"
+    return f"\n    {casted(name, given, wanted, to)} = stablehlo.convert {name} : {kinds}"
+
+
+def casted(name: str, given: str, wanted: str, to: str = "") -> str:
+    """What a value is called as `wanted`: itself where it is `given` so, else `to`."""
+    return name if given == wanted else to or f"{name}_{wanted}"
+
+
+def widen(name: str, given: str) -> str:
+    """`cast` of a single element to f32, in the body of a linalg op."""
+    if given == "f32":
+        return ""
+    return f"\n      {casted(name, given, 'f32')} = arith.extf {name} : {given} to f32"

@@ -1,0 +1,35 @@
+"""The families: a file each, from `config.json` to a `ModelSpec`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from ..spec import ModelSpec
+from .fields import Fields, Say, read_json_object
+from .leftovers import check_leftovers
+from .llama import Llama
+from .mistral import Mistral
+from .qwen2 import Qwen2
+
+FAMILIES: dict[str, Llama] = {
+    family.model_type: family for family in (Llama(), Mistral(), Qwen2())
+}
+
+
+def read_model(path: Path, say: Say = lambda line: None) -> ModelSpec:
+    """The model of a `config.json`, with the eos ids of `generation_config.json` beside it.
+
+    `say` hears one line about fields that nobody knows. Raises `UserError` naming file, field,
+    value found and values supported, for anything that is missing, ill-typed, out of range or not
+    supported.
+    """
+    fields = Fields(str(path), read_json_object(path, "config.json"))
+    model = FAMILIES[fields.text("model_type", sorted(FAMILIES))].read(fields)
+    check_leftovers(fields, model, say)
+    generation = path.with_name("generation_config.json")
+    if not generation.exists():
+        return model
+    more = Fields(str(generation), read_json_object(generation, "generation_config.json"))
+    ids = model.eos_token_ids + more.token_ids("eos_token_id", model.vocab_size)
+    return replace(model, eos_token_ids=tuple(dict.fromkeys(ids)))

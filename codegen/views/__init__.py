@@ -1,0 +1,1 @@
+"""What templates see: every name, size and type they may ask for. They compute none."""

@@ -1,0 +1,190 @@
+"""A layer's parts, each a function of the module."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from intaglio.templates import Typed
+
+from ..graphs import CacheSpec, GraphSpec
+from ..spec import Attention, Mlp, Norm, Rope
+from .ops import Op, Products, Types, f32
+
+
+class NormView:
+    """A norm of rows `[rows, size]`, called `name`."""
+
+    def __init__(self, types: Types, name: str, norm: Norm, rows: int, size: int, dtype: str):
+        self.name, self.rows, self.size, self.dtype = name, rows, size, dtype
+        self.eps = f32(norm.eps)
+        self.length = f32(size)
+        self.x = types.name("hidden", rows, size, "f32")
+        self.weight = types.name("norm", size, dtype)
+        self.weight_f32 = types.name("norm_f32", size, "f32")
+
+
+class RopeView:
+    """One RoPE: its angles, and the values that hold them."""
+
+    def __init__(self, types: Types, suffix: str, rope: Rope, rows: int, head_dim: int) -> None:
+        self.name, self.half = f"rotary_angles{suffix}", head_dim // 2
+        self.cos, self.sin = f"%cos{suffix}", f"%sin{suffix}"
+        self.type = types.name("angle", rows, 2, head_dim // 2, "f32")
+        self.frequencies = [f32(value) for value in rope.frequencies(head_dim)]
+        scaled = "" if rope.kind == "default" else f", {rope.kind} scaling by {rope.factor:g}"
+        self.title = f"theta^(-2i / head_dim), theta {rope.theta:g}{scaled}: radians a position"
+
+
+class TurnView:
+    """RoPE's turn of `heads` heads side by side."""
+
+    def __init__(
+        self, types: Types, suffix: str, letter: str, rows: int, heads: int, head_dim: int
+    ) -> None:
+        self.name = f"rotary_{letter}{suffix}"
+        self.rows, self.heads, self.half = rows, heads, head_dim // 2
+        self.row = types.name(f"{letter}_row", rows, heads * head_dim, "f32")
+        self.pairs = types.name(f"{letter}_pairs", rows, heads, 2, head_dim // 2, "f32")
+        self.angle = types.name("angle", rows, 2, head_dim // 2, "f32")
+
+
+class CacheView:
+    """One cache: its arguments, and a step's new keys and values in it.
+
+    `form`: the file of `templates/cache/` that reads and writes it.
+    """
+
+    def __init__(self, types: Types, spec: CacheSpec, graph: GraphSpec) -> None:
+        self.spec, part, step = spec, spec.part, graph.step
+        self.suffix, self.dtype = spec.name, spec.dtype
+        self.form = f"cache/{'blocked' if spec.block else 'plain'}.mlir.j2"
+        self.layers, self.kv_heads, self.head_dim = spec.layers, spec.kv_heads, spec.head_dim
+        self.slots, self.context = spec.slots, spec.context
+        self.block, self.blocks = spec.block, spec.blocks
+        # blocks that a chunk's positions can lie in, from wherever it starts
+        self.chunk_blocks = spec.blocks_of(step.new)
+        self.lanes, self.new, self.reach = step.batch, step.new, graph.reach
+        self.k = types.name(f"{part.k.name}_cache", *part.k.shape, spec.dtype)
+        self.v = types.name(f"{part.v.name}_cache", *part.v.shape, spec.dtype)
+        self.arguments = [(f"%{part.k.name}", self.k), (f"%{part.v.name}", self.v)]
+        self.new_k = types.name("new_k", self.k_dims(1), spec.dtype)
+        self.new_v = types.name("new_v", self.v_dims(1), spec.dtype)
+        # positions cached before a step, for each slot and kv head
+        self.pasts = types.name("pasts", step.batch * spec.kv_heads, "i32")
+        self.cached_mask = types.name("cached_mask", step.batch, graph.reach, "i1")
+        # the numbers of its layers in the model
+        self.members: list[int] = []
+
+    @property
+    def parameters(self) -> list[Typed]:
+        """As arguments of a layer."""
+        return [("%k_cache", self.k), ("%v_cache", self.v)]
+
+    @property
+    def reading(self) -> list[tuple[str, str, str]]:
+        """What a layer needs to read it: parameter, argument, type."""
+        if self.block:
+            return [("%past", f"%past{self.suffix}", self.pasts), ("%blocks", "%blocks", "index")]
+        return [("%cached", "%cached", self.cached_mask)]
+
+    # -- the step's new keys and values: [layers, slots, kv_heads, head_dim, new] and
+    #    [layers, slots, kv_heads, new, head_dim]; `padded` has room for a chunk before them
+
+    def k_dims(self, layers: int, padded: bool = False) -> list[int]:
+        return [layers, self.lanes, self.kv_heads, self.head_dim, self.new * (1 + padded)]
+
+    def v_dims(self, layers: int, padded: bool = False) -> list[int]:
+        return [layers, self.lanes, self.kv_heads, self.new * (1 + padded), self.head_dim]
+
+    def new_names(self, letter: str) -> list[str]:
+        return [f"%new_{letter}{layer}" for layer in self.members]
+
+    @property
+    def new_rows(self) -> list[Typed]:
+        """Every layer's new keys, then every layer's new values."""
+        keys = [(name, self.new_k) for name in self.new_names("k")]
+        return keys + [(name, self.new_v) for name in self.new_names("v")]
+
+
+class AttentionView:
+    """Attention as a function called `name`, its products, RoPE and cache."""
+
+    def __init__(
+        self,
+        name: str,
+        spec: Attention,
+        cache: CacheView,
+        rope: RopeView,
+        turn_q: TurnView,
+        turn_k: TurnView,
+        projection: Products,
+        o: Op,
+    ) -> None:
+        self.name, self.cache, self.rope = name, cache, rope
+        self.turn_q, self.turn_k = turn_q, turn_k
+        self.projection, self.o = projection, o
+        self.lanes, self.new, self.rows = cache.lanes, cache.new, o.rows
+        self.num_heads, self.num_kv_heads = spec.num_heads, spec.num_kv_heads
+        self.head_dim, self.group = spec.head_dim, spec.group
+        # queries that a kv head serves
+        self.queries = spec.group * self.new
+        self.scale = f32(spec.scale)
+        self.template = f"attention/{'blocked' if cache.block else 'plain'}.mlir.j2"
+
+    @property
+    def weights(self) -> list[Typed]:
+        return [*self.projection.parameters, *self.o.parameters]
+
+
+class MlpView:
+    """A feed-forward block as a function called `name`."""
+
+    def __init__(self, name: str, spec: Mlp, widening: Products, down: Op) -> None:
+        self.name, self.activation, self.inner = name, spec.activation, down.x
+        self.widening, self.down = widening, down
+
+    @property
+    def weights(self) -> list[Typed]:
+        return [*self.widening.parameters, *self.down.parameters]
+
+
+class LayerView:
+    """A kind of layer, which all layers of its spec call: a function called `name`."""
+
+    def __init__(
+        self,
+        name: str,
+        weights: list[Typed],
+        norm: NormView,
+        attention: AttentionView,
+        mlp: MlpView,
+        causal: str,
+    ) -> None:
+        self.name, self.weights, self.norm = name, weights, norm
+        self.attention, self.mlp, self.cache = attention, mlp, attention.cache
+        rope = attention.rope
+        shared = [("%cos", rope.cos, rope.type), ("%sin", rope.sin, rope.type), *self.cache.reading]
+        if attention.new > 1:
+            shared.append(("%causal", "%causal", causal))
+        # what every layer is handed beside its weights: its place, the angles, masks and caches
+        places = [("%layer", "index"), ("%first_slot", "index")]
+        self.parameters = [
+            *places,
+            *((parameter, kind) for parameter, _, kind in shared),
+            *self.cache.parameters,
+        ]
+        self.arguments = [
+            ("%first_slot", "index"),
+            *((argument, kind) for _, argument, kind in shared),
+            *self.cache.arguments,
+        ]
+
+
+@dataclass(frozen=True)
+class LayerCall:
+    """One layer: which kind it is of, its weight arguments, and its place in the cache."""
+
+    index: int
+    kind: LayerView
+    weights: list[Typed]
+    place: int
