@@ -14,10 +14,12 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from tiny import CASES, Array, weights_of, write_folder
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from workshop import TINY, Workshop
 
 from intaglio.cli import main
+from intaglio.codegen.model import load_model
 
 ROOT = Path(__file__).parent.parent
 GOLDEN = ROOT / "golden"
@@ -93,6 +95,24 @@ def write_config(folder: Path, config: Any) -> Path:
     data = raw.encode() if isinstance(raw, str) else raw
     (folder / "config.json").write_bytes(data)
     return folder
+
+
+def changed_folder(
+    path: Path,
+    name: str = "llama_untied",
+    tensors: Mapping[str, Array] | None = None,
+    **fields: Any,
+) -> Path:
+    """A tiny case's folder with more tensors and other fields."""
+    case = CASES[name]
+    return write_folder(path, {**case.config, **fields}, {**weights_of(case), **(tensors or {})})
+
+
+def said_of(folder: Path) -> list[str]:
+    """The lines that loading a model folder says."""
+    said: list[str] = []
+    load_model(folder, said.append)
+    return said
 
 
 def listing(folder: Path) -> list[str]:
