@@ -106,7 +106,7 @@ _OTHERS = """
 """
 
 _NEUTRAL = {
-    **_each(_OTHERS),
+    **_each(_OTHERS, False),
     # biases
     **_each("attention_bias bias mlp_bias use_attention_bias use_bias add_bias_linear", False),
     **_each("conv_bias enable_bias lm_head_bias norm_bias", False),
