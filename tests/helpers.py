@@ -105,6 +105,9 @@ def runs_here(arch: str) -> bool:
     return arch == "host" or (is_x86 and needed <= set(cpu_features()))
 
 
+needs_avx2 = pytest.mark.skipif(not runs_here("x86-64-v3"), reason="this CPU has no AVX2")
+
+
 def listing(folder: Path) -> list[str]:
     """Every path under a folder, hidden ones too, relative to it."""
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
