@@ -9,7 +9,7 @@ from intaglio.runtime.manifest import TensorSpec, WeightSpec
 
 from .config import ModelConfig
 
-# rowmajor: the checkpoint's tensors as they are; packed: tiles for IREE's CPU microkernels,
+# rowmajor: the checkpoint's tensors as they are; packed: tiles for `linalg.mmt4d`,
 # and matrices with one input joined into one
 Layout = Literal["rowmajor", "packed"]
 

@@ -17,7 +17,7 @@ from .errors import UserError
 SCHEMA = 2
 FILE_NAME = "manifest.json"
 ITEM_SIZES = {"f32": 4, "i32": 4, "bf16": 2, "f16": 2}
-# Rows and columns of a tile, as IREE's mmt4d microkernels take them.
+# Rows and columns of a tile, as `linalg.mmt4d` takes them.
 PACKED_TILES = {"packed16x1": (16, 1), "packed16x2": (16, 2)}
 STEP_KINDS = ("decode", "batched", "ragged")
 KINDS = ("prefill", *STEP_KINDS)

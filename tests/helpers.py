@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -20,6 +21,8 @@ from workshop import TINY, Workshop
 
 from intaglio.cli import main
 from intaglio.codegen.model import load_model
+from intaglio.codegen.targets import required_features
+from intaglio.runtime.host import cpu_features
 
 ROOT = Path(__file__).parent.parent
 GOLDEN = ROOT / "golden"
@@ -113,6 +116,16 @@ def said_of(folder: Path) -> list[str]:
     said: list[str] = []
     load_model(folder, said.append)
     return said
+
+
+def runs_here(arch: str) -> bool:
+    """Whether this machine can run what is compiled for an x86-64 level, or for `host`."""
+    is_x86 = platform.machine() == "x86_64"
+    needed = set(required_features("cpu", arch))
+    return arch == "host" or (is_x86 and needed <= set(cpu_features()))
+
+
+needs_avx2 = pytest.mark.skipif(not runs_here("x86-64-v3"), reason="this CPU has no AVX2")
 
 
 def listing(folder: Path) -> list[str]:
