@@ -16,7 +16,8 @@ from .weights import Formats
 # The instructions each x86-64 level promises, as /proc/cpuinfo names them.
 _V2 = ("popcnt", "sse4_1", "sse4_2", "ssse3")
 _V3 = (*_V2, "abm", "avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "movbe")
-_V4 = (*_V3, "avx512bw", "avx512cd", "avx512dq", "avx512f", "avx512vl")
+_AVX512 = ("avx512bw", "avx512cd", "avx512dq", "avx512f", "avx512vl")
+_V4 = (*_V3, *_AVX512)
 _X86_LEVELS = {"x86-64": (), "x86-64-v2": _V2, "x86-64-v3": _V3, "x86-64-v4": _V4}
 # Of named CPUs, what a choice here depends on.
 _X86_CPUS = {
@@ -31,7 +32,7 @@ _ARM_CPUS = {
 }
 _FEATURES = {**_X86_LEVELS, **_X86_CPUS, **_ARM_CPUS}
 
-# rowmajor: the checkpoint's tensors as they are; packed: tiles for IREE's CPU microkernels, matrices
+# rowmajor: the checkpoint's tensors as they are; packed: tiles for `linalg.mmt4d`, matrices
 # with one input joined, and a cache in blocks
 Layout = Literal["rowmajor", "packed"]
 # The types of a packed product's operands: activations and weights.
@@ -52,20 +53,19 @@ class Microkernel:
 
 
 _AVX2 = ("avx2", "f16c", "fma")
-_AVX512 = (*_AVX2, "avx512bw", "avx512cd", "avx512dq", "avx512f", "avx512vl")
 # IREE 3.13's, from runtime/src/iree/builtins/ukernel/arch/*/mmt4d_*_tiles.inl.
 MICROKERNELS = (
-    Microkernel(("f32", "f32"), _AVX512, (16, 1), 16),
+    Microkernel(("f32", "f32"), (*_AVX2, *_AVX512), (16, 1), 16),
     Microkernel(("f32", "f32"), _AVX2, (8, 1), 8),
     Microkernel(("f32", "f32"), ("asimd",), (8, 1), 8),
-    Microkernel(("f16", "f16"), _AVX512, (16, 1), 16),
+    Microkernel(("f16", "f16"), (*_AVX2, *_AVX512), (16, 1), 16),
     Microkernel(("f16", "f16"), _AVX2, (8, 1), 8),
     Microkernel(("f16", "f16"), ("asimd",), (8, 1), 8),
-    Microkernel(("bf16", "bf16"), (*_AVX512, "avx512_bf16"), (16, 2), 16),
+    Microkernel(("bf16", "bf16"), (*_AVX2, *_AVX512, "avx512_bf16"), (16, 2), 16),
     Microkernel(("bf16", "bf16"), ("asimd", "bf16"), (8, 4), 8),
 )
-# How many rows of activations a product takes at once, at most. It is 16 × 16 on every CPU: where
-# microkernels are 8 × 8, the compiler's own code for 16 × 16 is faster (docs/performance.md).
+# How many rows of activations a product takes at once, at most. Products are 16 × 16 on every CPU:
+# the compiler's own code for that is as fast as AVX2's microkernels of 8 × 8 (docs/performance.md).
 MOST_ROWS = 16
 
 

@@ -43,15 +43,20 @@ class Checkpoint:
     """The tensors of a folder by name: one safetensors file or an index of shards.
 
     `is_bound`: it is a `weights.safetensors`, whose tensors are called by their arguments' names
-    and lie as the graphs take them.
+    and lie as the graphs take them. `unlisted`: what shards hold and their index does not name.
     """
 
     def __init__(
-        self, folder: Path, tensors: Mapping[str, StoredTensor], is_bound: bool = False
+        self,
+        folder: Path,
+        tensors: Mapping[str, StoredTensor],
+        is_bound: bool = False,
+        unlisted: frozenset[str] = frozenset(),
     ) -> None:
         self.folder = folder
         self.tensors = tensors
         self.is_bound = is_bound
+        self.unlisted = unlisted
         self._maps: dict[Path, npt.NDArray[np.uint8]] = {}
 
     @classmethod
@@ -66,7 +71,8 @@ class Checkpoint:
         if os.path.exists(folder / SINGLE_FILE):
             return cls(folder, _read_header(folder / SINGLE_FILE))
         if os.path.exists(folder / INDEX_FILE):
-            return cls(folder, _read_shards(folder))
+            tensors, unlisted = _read_shards(folder)
+            return cls(folder, tensors, unlisted=unlisted)
         raise UserError(f"{folder}: no weights: neither {SINGLE_FILE} nor {INDEX_FILE} is there")
 
     @staticmethod
@@ -101,12 +107,13 @@ def check_weights(
             _check_tensor(checkpoint, spec)
             taken.add(spec.name)
     endings = tuple(f".{name}" for name in unused)
-    left = sorted(n for n in set(checkpoint.tensors) - taken if not f".{n}".endswith(endings))
+    held = {*checkpoint.tensors, *checkpoint.unlisted}
+    left = sorted(name for name in held - taken if not f".{name}".endswith(endings))
     if left:
         more = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
         raise UserError(
             f"{checkpoint.folder}: {', '.join(name[:100] for name in left[:_NAMED])}{more}: "
-            f"{len(left)} of {len(checkpoint.tensors)} tensors would be left out; supported: "
+            f"{len(left)} of {len(held)} tensors would be left out; supported: "
             "checkpoints of which this model takes every tensor"
         )
 
@@ -147,7 +154,7 @@ def _stored(path: Path, base: int, entry: Mapping[str, Any]) -> StoredTensor:
     return StoredTensor(path, dtype, tuple(entry["shape"]), base + begin, end - begin)
 
 
-def _read_shards(folder: Path) -> dict[str, StoredTensor]:
+def _read_shards(folder: Path) -> tuple[dict[str, StoredTensor], frozenset[str]]:
     path = folder / INDEX_FILE
     try:
         if path.stat().st_size > _LARGEST_INDEX:
@@ -159,12 +166,14 @@ def _read_shards(folder: Path) -> dict[str, StoredTensor]:
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
         raise UserError(f"{path}: not an index: needs a weight_map of tensor to file") from None
     tensors: dict[str, StoredTensor] = {}
+    unlisted: set[str] = set()
     for shard in shards:
         if not isinstance(shard, str) or not plain_name(shard):
             raise UserError(f"{path}: shard {shard!r} is not a file of this folder: refused")
         held = _read_header(folder / shard)
         tensors |= {name: at for name, at in held.items() if weight_map.get(name) == shard}
+        unlisted |= held.keys() - weight_map.keys()
     missing = sorted(set(weight_map) - set(tensors))
     if missing:
         raise UserError(f"{path}: {missing[0]} is not in {weight_map[missing[0]]}")
-    return tensors
+    return tensors, frozenset(unlisted)

@@ -16,10 +16,12 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from tiny import CASES, Array, weights_of, write_folder
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from workshop import TINY, Workshop
 
 from intaglio.cli import main
+from intaglio.codegen.model import load_model
 from intaglio.codegen.targets import required_features
 from intaglio.runtime.host import cpu_features
 
@@ -99,11 +101,32 @@ def write_config(folder: Path, config: Any) -> Path:
     return folder
 
 
+def changed_folder(
+    path: Path,
+    name: str = "llama_untied",
+    tensors: Mapping[str, Array] | None = None,
+    **fields: Any,
+) -> Path:
+    """A tiny case's folder with more tensors and other fields."""
+    case = CASES[name]
+    return write_folder(path, {**case.config, **fields}, {**weights_of(case), **(tensors or {})})
+
+
+def said_of(folder: Path) -> list[str]:
+    """The lines that loading a model folder says."""
+    said: list[str] = []
+    load_model(folder, said.append)
+    return said
+
+
 def runs_here(arch: str) -> bool:
     """Whether this machine can run what is compiled for an x86-64 level, or for `host`."""
     is_x86 = platform.machine() == "x86_64"
     needed = set(required_features("cpu", arch))
     return arch == "host" or (is_x86 and needed <= set(cpu_features()))
+
+
+needs_avx2 = pytest.mark.skipif(not runs_here("x86-64-v3"), reason="this CPU has no AVX2")
 
 
 def listing(folder: Path) -> list[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import needs_avx2
 from streams import by_batched, by_decode, by_prefill, by_ragged, load_reference
 from tokenizers import Tokenizer
 from workshop import EVERY_POSITION, TINY, Workshop, only, open_session
@@ -22,21 +23,23 @@ SLOTS = TINY.slots
 
 # a 16-bit cache keeps 8 bits (bf16) or 11 (f16) of each key and value
 @pytest.mark.parametrize(
-    ("name", "layout", "dtype", "bound"),
+    ("name", "build", "dtype", "bound"),
     [
         ("llama_untied", "packed", "bf16", 0.03),
         ("llama_bf16", "packed", "bf16", 0.03),
         ("llama_bf16", "rowmajor", "bf16", 0.03),
         ("llama_odd_sizes", "packed", "bf16", 0.03),
         ("llama_f16", "packed", "f16", 0.004),
+        pytest.param("llama_untied", "x86-64-v3", "bf16", 0.03, marks=needs_avx2),
+        pytest.param("llama_bf16", "x86-64-v3", "bf16", 0.03, marks=needs_avx2),
     ],
 )
 def test_every_kind_is_close(
-    workshop: Workshop, name: str, layout: str, dtype: str, bound: float
+    workshop: Workshop, name: str, build: str, dtype: str, bound: float
 ) -> None:
     """Root mean square error over the logits' spread; an exact cache would be far below."""
     reference = load_reference(name)
-    session = workshop.session(name, replace(only(*EVERY_POSITION, build=layout), precision="fast"))
+    session = workshop.session(name, replace(only(*EVERY_POSITION, build=build), precision="fast"))
     inputs = reference.inputs
     assert session.manifest.cache.k.dtype == session.manifest.cache.v.dtype == dtype
     streams = {

@@ -9,7 +9,7 @@ import iree.runtime as rt
 import ml_dtypes
 import numpy as np
 import pytest
-from helpers import GOLDEN, compile_cache, runs_here
+from helpers import GOLDEN, compile_cache, needs_avx2, runs_here
 from workshop import Workshop
 
 from intaglio.codegen.bundle import BuildOptions
@@ -114,7 +114,7 @@ def test_every_product_is_right(name: str, workshop: Workshop, tmp_path: Path) -
         assert error < 1e-4, f"{rows} rows"
 
 
-@pytest.mark.skipif(not runs_here("x86-64-v3"), reason="this CPU has no AVX2")
+@needs_avx2
 def test_a_microkernel_for_a_tile_it_does_not_have_is_seen(
     workshop: Workshop, tmp_path: Path
 ) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from helpers import needs_avx2
 from streams import (
     Stream,
     by_batched,
@@ -27,17 +28,26 @@ from intaglio.runtime.generation import TokenRun
 SLOTS = TINY.slots
 # the models whose weights are joined, typed or shaped in another way each
 SOME = ("llama_untied", "llama_biases", "llama_bf16", "llama_odd_sizes", "mistral", "qwen2_tied")
+# f32 and bf16 weights as a CPU without AVX-512 multiplies them, on any that can run it
+WITHOUT_AVX512 = [
+    pytest.param(name, "x86-64-v3", marks=needs_avx2) for name in ("llama_tied", "llama_odd_sizes")
+]
 every_model = pytest.mark.parametrize(
     ("name", "build"),
     [
         *((name, "packed") for name in CASES),
         *((name, "rowmajor") for name in SOME),
         *((name, "windows") for name in ("llama_bf16", "mistral", "qwen2_tied")),
+        *WITHOUT_AVX512,
     ],
 )
 some_models = pytest.mark.parametrize(
     ("name", "build"),
-    [*((name, "packed") for name in SOME), ("llama_biases", "rowmajor"), ("qwen2_tied", "windows")],
+    [
+        *((name, "packed") for name in SOME),
+        *(("llama_biases", "rowmajor"), ("qwen2_tied", "windows")),
+        *WITHOUT_AVX512,
+    ],
 )
 
 

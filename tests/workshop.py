@@ -31,10 +31,12 @@ TINY = BuildOptions(
     kinds=ALL_KINDS, context=CONTEXT, slots=4, chunk=32, block=16, precision="exact"
 )
 
-# how a tiny model is built: weights in tiles, as the CPU likes them best and gets by default; as
-# the checkpoint has them; and each step compiled for parts of the context, too
+# how a tiny model is built: weights in tiles, as the CPU likes them best and gets by default; so
+# for CPUs without AVX-512, too; as the checkpoint has them; and each step compiled for parts of
+# the context, too
 BUILDS = {
     "packed": TINY,
+    "x86-64-v3": replace(TINY, arch="x86-64-v3"),
     "rowmajor": replace(TINY, layout="rowmajor"),
     "windows": replace(TINY, layout="rowmajor", windows=(16,)),
 }

@@ -33,6 +33,9 @@ def _all_as(attribute: str, names: str) -> dict[str, str]:
     return dict.fromkeys(names.split(), attribute)
 
 
+# by paragraph: names and versions; how it is computed, not what; training; other heads than the
+# language model's; generation's defaults; token ids; lengths that only tokenizers and caches take;
+# and what counts only beside fields that are refused, or where the reader asks for it
 _NO_EFFECT = """
     architectures auto_class finetuning_task is_llama_config license name_or_path problem_type
     task_specific_params tokenizer_class transformers.js_config transformers_version
@@ -73,9 +76,6 @@ _NO_EFFECT = """
 
     max_window_layers num_mtp_layers num_nextn_predict_layers original_max_position_embeddings
 """
-# by paragraph: names and versions; how it is computed, not what; training; other heads than the
-# language model's; generation's defaults; token ids; lengths that only tokenizers and caches take;
-# and what counts only beside fields that are refused, or where the reader asks for it
 
 # what only decoders of other kinds read: state spaces, convolutions, indexers, hash embeddings, …
 _OTHERS = """
@@ -106,7 +106,7 @@ _OTHERS = """
 """
 
 _NEUTRAL = {
-    **_each(_OTHERS),
+    **_each(_OTHERS, False),
     # biases
     **_each("attention_bias bias mlp_bias use_attention_bias use_bias add_bias_linear", False),
     **_each("conv_bias enable_bias lm_head_bias norm_bias", False),
@@ -132,11 +132,11 @@ _NEUTRAL = {
     **_each("attention_in_multiplier attention_out_multiplier attention_value_scale", 1.0),
     **_each("key_multiplier attn_scale", 1.0),
     **_each("sliding_window sliding_window_size sliding_window_pattern layer_types"),
-    **_each("attention_chunk_size attention_window_size local_attention window_size"),
+    **_each("dual_chunk_attention_config attention_chunk_size attention_window_size"),
+    **_each("local_attention window_size"),
     **_each("global_attn_every_n_layers layer_switch order_of_interleaved_layers"),
-    **_each(
-        "attention_type attention_types attn_config attn_logit_softcapping clip_qkv floor_scale"
-    ),
+    **_each("attention_type attention_types attn_config attn_logit_softcapping clip_qkv"),
+    **_each("floor_scale"),
     **_each("lambda_std_dev num_attention_heads_per_layer cross_attention_layers"),
     **_each("kv_lora_rank q_lora_rank qk_nope_head_dim qk_rope_head_dim index_topk", 0),
     **_each("index_head_dim index_n_heads num_kv_shared_layers", 0),
@@ -167,22 +167,18 @@ _NEUTRAL = {
     **_each("n_group topk_group", 0, 1),
     **_each("routed_scaling_factor route_scale moe_routed_scaling_factor", 1.0),
     **_each("decoder_sparse_step expert_layer_offset expert_layer_period moe_layers"),
-    **_each(
-        "interleave_moe_layer_step mlp_layer_types mlp_only_layers moe_layer_freq scoring_func"
-    ),
+    **_each("interleave_moe_layer_step mlp_layer_types mlp_only_layers moe_layer_freq"),
+    **_each("scoring_func"),
     **_each("topk_method expert_selection_fn ffn_config"),
     # layers of other kinds
     **_each("attn_layer_indices attn_layer_offset attn_layer_period block_configs block_types"),
-    **_each(
-        "conv_L_cache full_attn_idxs layer_group_size layers_block_type linear_conv_kernel_dim"
-    ),
-    **_each(
-        "linear_key_head_dim linear_num_key_heads linear_num_value_heads linear_value_head_dim"
-    ),
+    **_each("conv_L_cache full_attn_idxs layer_group_size layers_block_type"),
+    **_each("linear_conv_kernel_dim"),
+    **_each("linear_key_head_dim linear_num_key_heads linear_num_value_heads"),
+    **_each("linear_value_head_dim"),
     **_each("loop_num_passes lru_width mamba_d_conv mamba_d_head mamba_d_ssm mamba_d_state"),
-    **_each(
-        "mamba_dt_rank mamba_expand mamba_head_dim mamba_n_groups mamba_n_heads num_mem_blocks"
-    ),
+    **_each("mamba_dt_rank mamba_expand mamba_head_dim mamba_n_groups mamba_n_heads"),
+    **_each("num_mem_blocks"),
     **_each("mamba_num_heads n_recurrent_loops ssm_multipliers ssm_state_size state_size"),
     **_each("add_cross_attention is_encoder_decoder tie_encoder_decoder", False),
     **_each("cross_attention_hidden_size pruned_heads"),
