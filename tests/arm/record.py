@@ -17,7 +17,7 @@ from intaglio.runtime.weights import find_weights
 
 
 def record(bundle: Path, case: str) -> dict[str, Stream]:
-    """What a bundle of 4 slots says of the reference's inputs.
+    """What a bundle of 8 slots says of the reference's inputs.
 
     At every position, but for `prefill`: at the last one of each part of 8.
     """
@@ -28,8 +28,8 @@ def record(bundle: Path, case: str) -> dict[str, Stream]:
         "prefill": by_prefill(session, inputs, 8, slot=1, graph="prefill"),
         "prefill_all": by_prefill(session, inputs, 20, slot=2),
         "decode": by_decode(session, inputs),
-        "batched": by_batched(session, [inputs] * 4)[2],
-        "ragged": by_ragged(session, [inputs] * 4, joins=[5, 0, 9, 2])[3],
+        "batched": by_batched(session, [inputs] * 8)[6],
+        "ragged": by_ragged(session, [inputs] * 8, joins=[5, 0, 9, 2, 1, 7, 0, 3])[5],
     }
 
 
