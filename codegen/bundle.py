@@ -137,10 +137,12 @@ _Prepared = list[tuple[GraphSpec, Job]]
 
 def _prepare(config: ModelConfig, options: BuildOptions) -> _Prepared:
     arch = TARGETS[options.target].check_arch(options.arch)
-    return [
-        (graph, make_job(graph.name, emit(config, graph), options.target, arch, graph.layout))
-        for graph in options.graphs(config)
-    ]
+    prepared = []
+    for graph in options.graphs(config):
+        text, operands = emit(config, graph), (graph.matmul_dtype, config.dtype)
+        job = make_job(graph.name, text, options.target, arch, graph.layout, operands)
+        prepared.append((graph, job))
+    return prepared
 
 
 def _write(

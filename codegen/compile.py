@@ -23,7 +23,7 @@ from intaglio.runtime.errors import UserError
 from intaglio.runtime.host import cpu_features, usable_cores
 
 from .cache_home import cache_home
-from .targets import TARGETS
+from .targets import TARGETS, Operands
 from .weights import Layout
 
 _POLL_SECONDS = 0.05
@@ -59,9 +59,11 @@ class Job:
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
-def make_job(name: str, text: str, target: str, arch: str, layout: Layout) -> Job:
-    """The job that compiles `text` for a target, one of its archs and one of its layouts."""
-    return Job(name, text, tuple(TARGETS[target].flags(arch, layout)))
+def make_job(
+    name: str, text: str, target: str, arch: str, layout: Layout, operands: Operands | None = None
+) -> Job:
+    """The job that compiles `text`, whose packed products are of `operands`, for a target."""
+    return Job(name, text, tuple(TARGETS[target].flags(arch, layout, operands)))
 
 
 def compile_all(jobs: Sequence[Job], progress: Progress = lambda name, state: None) -> list[bytes]:

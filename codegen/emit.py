@@ -14,6 +14,7 @@ from intaglio.templates import environment, tensor_type
 from .config import ModelConfig
 from .graphs import GraphSpec
 from .parse import parse_rendered
+from .targets import MOST_ROWS
 from .weights import ATTENTION_WEIGHTS, MLP_WEIGHTS, layer_weights
 
 
@@ -113,8 +114,8 @@ class GraphView:
         return PACKED_TILES[self._graph.tile]
 
     def row_tile(self, rows: int) -> int:
-        """Activation rows a microkernel takes at once: the next power of two, at most 16."""
-        return min(16, 1 << (rows - 1).bit_length())
+        """Activation rows a product takes at once: the next power of two, at most 16."""
+        return min(MOST_ROWS, 1 << (rows - 1).bit_length())
 
     def tiles(self, size: int, tile: int) -> int:
         """How many tiles cover a size."""

@@ -11,6 +11,7 @@ from intaglio.runtime.errors import UserError
 from intaglio.runtime.manifest import TensorSpec, WeightSpec
 
 from .config import ModelConfig
+from .targets import weight_tile
 from .weights import Layout, weight_list
 
 Precision = Literal["exact", "fast"]
@@ -79,8 +80,9 @@ class GraphSpec:
 
     @property
     def tile(self) -> str:
-        """The tiles of a packed layout: two columns where both operands are 16-bit."""
-        return "packed16x1" if self.matmul_dtype == "f32" else "packed16x2"
+        """The tiles of a packed layout, as the manifest names them."""
+        rows, columns = weight_tile(self.matmul_dtype)
+        return f"packed{rows}x{columns}"
 
     def weights(self, config: ModelConfig) -> list[WeightSpec]:
         """The weight arguments, as this graph takes them."""

@@ -16,14 +16,52 @@ _V2 = ("popcnt", "sse4_1", "sse4_2", "ssse3")
 _V3 = (*_V2, "abm", "avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "movbe")
 _V4 = (*_V3, "avx512bw", "avx512cd", "avx512dq", "avx512f", "avx512vl")
 _X86_LEVELS = {"x86-64": (), "x86-64-v2": _V2, "x86-64-v3": _V3, "x86-64-v4": _V4}
-_X86_CPUS = (
-    *("haswell", "broadwell", "skylake", "skylake-avx512", "cascadelake", "icelake-server"),
-    *("sapphirerapids", "graniterapids", "znver1", "znver2", "znver3", "znver4", "znver5"),
+# Of named CPUs, what a choice here depends on.
+_X86_CPUS = {
+    **dict.fromkeys(("haswell", "broadwell", "skylake", "znver1", "znver2", "znver3"), _V3),
+    **dict.fromkeys(("skylake-avx512", "cascadelake", "icelake-server"), _V4),
+    **dict.fromkeys(("sapphirerapids", "graniterapids"), (*_V4, "avx512_bf16", "amx_bf16")),
+    **dict.fromkeys(("znver4", "znver5"), (*_V4, "avx512_bf16")),
+}
+_ARM_CPUS = {
+    "neoverse-n1": ("asimd",),
+    **dict.fromkeys(("neoverse-n2", "neoverse-v1", "neoverse-v2"), ("asimd", "bf16")),
+}
+_FEATURES = {**_X86_LEVELS, **_X86_CPUS, **_ARM_CPUS}
+
+# The types of a packed product's operands: activations and weights.
+Operands = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Microkernel:
+    """What IREE has for mmt4d with f32 sums: operands, instructions, tiles.
+
+    `tile`: N0 and K0, rows and columns of a weight's; `rows`: M0 is each power of two up to it.
+    """
+
+    operands: Operands
+    needs: tuple[str, ...]
+    tile: tuple[int, int]
+    rows: int
+
+
+_AVX2 = ("avx2", "f16c", "fma")
+_AVX512 = (*_AVX2, "avx512bw", "avx512cd", "avx512dq", "avx512f", "avx512vl")
+# IREE 3.13's, from runtime/src/iree/builtins/ukernel/arch/*/mmt4d_*_tiles.inl.
+MICROKERNELS = (
+    Microkernel(("f32", "f32"), _AVX512, (16, 1), 16),
+    Microkernel(("f32", "f32"), _AVX2, (8, 1), 8),
+    Microkernel(("f32", "f32"), ("asimd",), (8, 1), 8),
+    Microkernel(("f16", "f16"), _AVX512, (16, 1), 16),
+    Microkernel(("f16", "f16"), _AVX2, (8, 1), 8),
+    Microkernel(("f16", "f16"), ("asimd",), (8, 1), 8),
+    Microkernel(("bf16", "bf16"), (*_AVX512, "avx512_bf16"), (16, 2), 16),
+    Microkernel(("bf16", "bf16"), ("asimd", "bf16"), (8, 4), 8),
 )
-# CPUs whose vectors multiply bf16 faster than f32. Intel's with AMX do it at half the rate of f32
-# (measured: 245 for 490 GFLOP/s); what AMX itself does, IREE does not use.
-_BF16_CPUS = ("znver4", "znver5")
-_ARM_CPUS = ("neoverse-n1", "neoverse-n2", "neoverse-v1", "neoverse-v2")
+# How many rows of activations a product takes at once, at most. It is 16 × 16 on every CPU: where
+# microkernels are 8 × 8, the compiler's own code for 16 × 16 is faster (docs/performance.md).
+MOST_ROWS = 16
 
 
 @dataclass(frozen=True)
@@ -36,9 +74,16 @@ class Target:
     layouts: tuple[Layout, ...]
     arch_flags: Callable[[str], list[str]]
 
-    def flags(self, arch: str, layout: Layout) -> list[str]:
-        """iree-compile's flags. The compiler's own default, O0, is ten times slower than O3."""
-        return [*self.arch_flags(arch), "--iree-opt-level=O3", *_LAYOUT_FLAGS[layout]]
+    def flags(self, arch: str, layout: Layout, operands: Operands | None = None) -> list[str]:
+        """iree-compile's flags for a text whose packed products are of `operands`, if it has any.
+
+        The compiler's own default, O0, is ten times slower than O3.
+        """
+        flags = [*self.arch_flags(arch), "--iree-opt-level=O3", *_LAYOUT_FLAGS[layout]]
+        if layout == "packed":
+            kernels = "mmt4d" if operands and has_microkernel(arch, operands) else "none"
+            flags.append(f"--iree-llvmcpu-enable-ukernels={kernels}")
+        return flags
 
     def check_layout(self, layout: Layout | None) -> Layout:
         """The layout to store weights in. Raises `UserError` for one the target cannot have."""
@@ -60,7 +105,6 @@ _LAYOUT_FLAGS: dict[Layout, list[str]] = {
     "packed": [
         # O3 would turn mmt4d into a generic op, which has no microkernel
         "--iree-opt-generalize-matmul=false",
-        "--iree-llvmcpu-enable-ukernels=mmt4d",
         # prefill's norms are fused with the packing of 16 rows, which lie on the stack meanwhile
         "--iree-llvmcpu-stack-allocation-limit=1048576",
     ],
@@ -112,6 +156,27 @@ def required_features(target: str, arch: str) -> tuple[str, ...]:
     return cpu_features() if arch == "host" else _X86_LEVELS.get(arch, ())
 
 
+def has_microkernel(arch: str, operands: Operands) -> bool:
+    """Whether IREE has microkernels for all tiles of a packed product on this CPU.
+
+    Where not, the product must be compiled without: the compiler cuts a tile that the registers
+    cannot hold (8 × 16 f32 on AVX2) into parts of fewer rows, and a microkernel reads a part as
+    if it were a whole tile. The numbers are wrong then, and nothing says so.
+    """
+    return any(
+        kernel.operands == operands
+        and kernel.tile == weight_tile(operands[0])
+        and kernel.rows >= MOST_ROWS
+        and set(kernel.needs) <= set(_features(arch))
+        for kernel in MICROKERNELS
+    )
+
+
+def weight_tile(matmul_dtype: str) -> tuple[int, int]:
+    """Rows and columns of a packed weight's tiles, by the type of the activations."""
+    return (16, 1 if matmul_dtype == "f32" else 2)
+
+
 def matmul_dtype(arch: str, layout: Layout, config: ModelConfig) -> str:
     """The type `fast` gives matmul operands: the weights' own, but on a CPU only where it pays.
 
@@ -128,7 +193,10 @@ def matmul_dtype(arch: str, layout: Layout, config: ModelConfig) -> str:
 
 
 def _is_faster_in_bf16(arch: str) -> bool:
-    if arch != "host":
-        return arch in _BF16_CPUS
-    features = cpu_features()
-    return "avx512_bf16" in features and "amx_bf16" not in features
+    """CPUs with AMX multiply bf16 in vectors at half the rate of f32 (measured: 245 for 490
+    GFLOP/s); what AMX itself does, IREE does not use."""
+    return has_microkernel(arch, ("bf16", "bf16")) and "amx_bf16" not in _features(arch)
+
+
+def _features(arch: str) -> tuple[str, ...]:
+    return cpu_features() if arch == "host" else _FEATURES[arch]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from workshop import TINY, Workshop
 
 from intaglio.cli import main
+from intaglio.codegen.targets import required_features
+from intaglio.runtime.host import cpu_features
 
 ROOT = Path(__file__).parent.parent
 GOLDEN = ROOT / "golden"
@@ -93,6 +96,13 @@ def write_config(folder: Path, config: Any) -> Path:
     data = raw.encode() if isinstance(raw, str) else raw
     (folder / "config.json").write_bytes(data)
     return folder
+
+
+def runs_here(arch: str) -> bool:
+    """Whether this machine can run what is compiled for an x86-64 level, or for `host`."""
+    is_x86 = platform.machine() == "x86_64"
+    needed = set(required_features("cpu", arch))
+    return arch == "host" or (is_x86 and needed <= set(cpu_features()))
 
 
 def listing(folder: Path) -> list[str]:

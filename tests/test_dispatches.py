@@ -25,7 +25,12 @@ COMMITTED = Path(__file__).parent / "data" / "dispatches.txt"
 def dispatches_of(kind: str) -> Counter[str]:
     """How often the committed graph launches what, named without its number."""
     program = binaries.find_tool("iree-compile")
-    flags = [*TARGETS["cpu"].flags("znver4", "packed"), "--compile-to=flow", "-o", "-"]
+    flags = [
+        *TARGETS["cpu"].flags("znver4", "packed", ("bf16", "bf16")),
+        "--compile-to=flow",
+        "-o",
+        "-",
+    ]
     done = subprocess.run(
         [program, CASE / f"{kind}.mlir", *flags], capture_output=True, text=True, check=True
     )

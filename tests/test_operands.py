@@ -12,8 +12,9 @@ from intaglio.codegen import targets
 from intaglio.codegen.bundle import BuildOptions
 from intaglio.codegen.config import ModelConfig
 
-_ZEN4 = ("avx512_bf16", "avx512f")
-_SAPPHIRE_RAPIDS = ("amx_bf16", "avx512_bf16", "avx512f")
+_AVX2 = ("avx", "avx2", "f16c", "fma")
+_ZEN4 = (*_AVX2, "avx512_bf16", "avx512bw", "avx512cd", "avx512dq", "avx512f", "avx512vl")
+_SAPPHIRE_RAPIDS = ("amx_bf16", *_ZEN4)
 
 
 @pytest.mark.parametrize(
@@ -21,7 +22,7 @@ _SAPPHIRE_RAPIDS = ("amx_bf16", "avx512_bf16", "avx512f")
     [
         (_ZEN4, {}, {}, ("bf16", "packed16x2")),
         (_SAPPHIRE_RAPIDS, {}, {}, ("f32", "packed16x1")),
-        (("avx2",), {}, {}, ("f32", "packed16x1")),
+        (_AVX2, {}, {}, ("f32", "packed16x1")),
         ((), {"arch": "znver4"}, {}, ("bf16", "packed16x2")),
         (_ZEN4, {"arch": "sapphirerapids"}, {}, ("f32", "packed16x1")),
         (_ZEN4, {"arch": "x86-64-v4"}, {}, ("f32", "packed16x1")),

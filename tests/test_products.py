@@ -1,0 +1,162 @@
+"""Every packed product that a CPU can be given, compiled as it is in a graph, against numpy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import iree.runtime as rt
+import ml_dtypes
+import numpy as np
+import pytest
+from helpers import GOLDEN, compile_cache, runs_here
+from workshop import Workshop
+
+from intaglio.codegen.bundle import BuildOptions
+from intaglio.codegen.compile import Job, compile_all, make_job
+from intaglio.codegen.config import ModelConfig
+from intaglio.codegen.emit import GraphView
+from intaglio.codegen.graphs import GraphSpec, Precision
+from intaglio.codegen.targets import MICROKERNELS, TARGETS, has_microkernel
+from intaglio.runtime.device import Device
+from intaglio.runtime.manifest import PACKED_TILES, TensorSpec
+from intaglio.runtime.weights import pack_rows
+from intaglio.templates import environment
+
+ARCHS = ("x86-64", "x86-64-v2", "x86-64-v3", "x86-64-v4", "host")
+NUMPY = {"f32": np.float32, "f16": np.float16, "bf16": ml_dtypes.bfloat16}
+# every tile of activations, and one that is not filled
+ROWS = (1, 2, 4, 8, 16, 13)
+# as graphs multiply: rows of the hidden size by the embedding, both not of whole tiles
+TEXT = """
+{% from g.linear_template import linear with context %}
+{% for m in rows %}
+func.func public @rows{{ m }}(%x: {{ t(m, g.hidden_size, "f32") }}, %w: {{ g.type_of("embed") }}) -> {{ t(m, g.vocab_size, "f32") }} {
+{{ linear("%y", "%x", "%w", m, g.hidden_size, g.vocab_size) }}
+    return %y : {{ t(m, g.vocab_size, "f32") }}
+}
+{% endfor %}
+"""  # noqa: E501
+
+
+@dataclass(frozen=True)
+class Product:
+    """What a CPU is given to multiply weights of one type in one precision."""
+
+    arch: str
+    config: ModelConfig
+    graph: GraphSpec
+
+    @classmethod
+    def of(cls, arch: str, dtype: str, precision: Precision) -> Product:
+        tiny = ModelConfig.from_json(GOLDEN / "tiny-llama" / "config.json")
+        config = replace(tiny, dtype=dtype, hidden_size=72, vocab_size=331)
+        options = BuildOptions(kinds=("decode",), arch=arch, precision=precision)
+        (graph,) = options.graphs(config)
+        return cls(arch, config, graph)
+
+    @property
+    def operands(self) -> tuple[str, str]:
+        return self.graph.matmul_dtype, self.config.dtype
+
+    @property
+    def job(self) -> Job:
+        text = (
+            environment().from_string(TEXT).render(g=GraphView(self.config, self.graph), rows=ROWS)
+        )
+        return make_job("product", text, "cpu", self.arch, "packed", self.operands)
+
+    def errors(self, job: Job, workshop: Workshop, folder: Path) -> dict[int, float]:
+        """The largest error of a product of so many rows; its values are of order 30."""
+        with compile_cache(workshop):
+            (binary,) = compile_all([job])
+        (folder / "product.vmfb").write_bytes(binary)
+        device = Device("local-task")
+        random = np.random.default_rng(8)
+        weight = self.graph.weights(self.config)[0]
+        w = random.standard_normal(weight.shape).astype(NUMPY[weight.dtype])
+        bits = w.view(np.uint32 if weight.dtype == "f32" else np.uint16)
+        tiles = pack_rows(bits, PACKED_TILES[weight.layout])
+        stored = device.put(TensorSpec("w", weight.stored_shape, weight.dtype), tiles)
+        found = {}
+        for rows in ROWS:
+            x = random.standard_normal((rows, weight.shape[1])).astype(np.float32)
+            context, entry = device.load(folder / "product.vmfb", f"rows{rows}")
+            arguments, results = rt.VmVariantList(2), rt.VmVariantList(1)
+            arguments.push_ref(device.put(TensorSpec("x", x.shape, "f32"), x))
+            arguments.push_ref(stored)
+            context.invoke(entry, arguments, results)
+            view = results.get_as_object(0, rt.HalBufferView)
+            y = device.read(view, TensorSpec("y", (rows, weight.shape[0]), "f32"))
+            rounded = x.astype(NUMPY[self.graph.matmul_dtype]).astype(np.float64)
+            found[rows] = float(np.abs(y - rounded @ w.astype(np.float64).T).max())
+        return found
+
+
+def every_product() -> dict[str, Product]:
+    """For each level that this CPU can run, weight type and precision; each pair of types once."""
+    products = {}
+    for arch in filter(runs_here, ARCHS):
+        for dtype in NUMPY:
+            for precision in ("exact", "fast"):
+                product = Product.of(arch, dtype, precision)
+                products[f"{arch} {' x '.join(product.operands)}"] = product
+    return products
+
+
+PRODUCTS = every_product()
+
+
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_every_product_is_right(name: str, workshop: Workshop, tmp_path: Path) -> None:
+    product = PRODUCTS[name]
+    for rows, error in product.errors(product.job, workshop, tmp_path).items():
+        assert error < 1e-4, f"{rows} rows"
+
+
+@pytest.mark.skipif(not runs_here("x86-64-v3"), reason="this CPU has no AVX2")
+def test_a_microkernel_for_a_tile_it_does_not_have_is_seen(
+    workshop: Workshop, tmp_path: Path
+) -> None:
+    """Why the table is asked: 4 × 16 f32 fit AVX2's registers, 8 × 16 do not."""
+    product = Product.of("x86-64-v3", "f32", "exact")
+    without, forced = (f"--iree-llvmcpu-enable-ukernels={which}" for which in ("none", "mmt4d"))
+    assert without in product.job.flags
+    flags = tuple(forced if flag == without else flag for flag in product.job.flags)
+    errors = product.errors(replace(product.job, flags=flags), workshop, tmp_path)
+    assert {rows for rows, error in errors.items() if error > 1} == {8, 13, 16}
+
+
+@pytest.mark.parametrize(
+    ("arch", "chosen"),
+    [
+        ("x86-64-v2", set()),
+        ("x86-64-v3", set()),
+        ("znver3", set()),
+        ("neoverse-n1", set()),
+        ("neoverse-v2", set()),
+        ("x86-64-v4", {"f32"}),
+        ("icelake-server", {"f32"}),
+        ("sapphirerapids", {"f32", "bf16"}),
+        ("znver4", {"f32", "bf16"}),
+    ],
+)
+def test_where_microkernels_are_used(arch: str, chosen: set[str]) -> None:
+    """Only where IREE has one for 16 × 16; of mixed operands it has none anywhere."""
+    for lhs in NUMPY:
+        for rhs in NUMPY:
+            expected = lhs == rhs and lhs in chosen
+            assert has_microkernel(arch, (lhs, rhs)) == expected
+            flag = f"--iree-llvmcpu-enable-ukernels={'mmt4d' if expected else 'none'}"
+            assert flag in TARGETS["cpu"].flags(arch, "packed", (lhs, rhs))
+
+
+def test_microkernels_fit_the_registers() -> None:
+    """What makes a microkernel of the table right: its tile is not cut."""
+    space = {"avx512f": 32 * 64, "avx2": 16 * 32, "asimd": 32 * 16}
+    size = {"f32": 4, "f16": 2, "bf16": 2}
+    for kernel in MICROKERNELS:
+        (n, k), m = kernel.tile, kernel.rows
+        registers = next(bytes for name, bytes in space.items() if name in kernel.needs)
+        lhs, rhs = kernel.operands
+        assert 4 * m * n + size[lhs] * m * k + size[rhs] * n * k <= registers
