@@ -1,4 +1,4 @@
-# demo, test, lint, oracle, arm, bench, peers: the only commands to learn.
+# demo, test, replay, lint, oracle, arm, bench, peers: the only commands to learn.
 PYTHON ?= python3
 VENV := .venv
 ORACLE := .venv-oracle
@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 2
 DEMO := build/smollm2-135m-instruct
 
-.PHONY: demo test bench peers oracle arm references golden lint audit lock clean
+.PHONY: demo test bench peers oracle arm references golden replay lint audit lock clean
 
 demo: $(VENV)/installed
 	$(BIN)/intaglio pull smollm2-135m-instruct
@@ -36,6 +36,11 @@ references: $(ORACLE)/installed
 
 golden: $(VENV)/installed
 	$(BIN)/intaglio golden check
+
+# what this tree emits beside what BASE does, by function; ONLY=text for fewer combinations
+BASE ?= HEAD
+replay: $(VENV)/installed
+	PYTHONPATH=tests $(BIN)/python -m replay "$(BASE)" --only "$(ONLY)"
 
 # mypy reads the rooms by their import names, which the folders alone do not have
 lint: $(VENV)/installed-lint
