@@ -1,4 +1,4 @@
-# demo, test, lint, oracle, bench, peers: the only commands to learn.
+# demo, test, replay, lint, oracle, arm, bench, peers: the only commands to learn.
 PYTHON ?= python3
 VENV := .venv
 ORACLE := .venv-oracle
@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 2
 DEMO := build/smollm2-135m-instruct
 
-.PHONY: demo test bench peers oracle references golden lint audit lock clean
+.PHONY: demo test bench peers oracle arm references golden replay lint audit lock clean
 
 demo: $(VENV)/installed
 	$(BIN)/intaglio pull smollm2-135m-instruct
@@ -27,11 +27,20 @@ peers: $(VENV)/installed-plot
 oracle: $(ORACLE)/installed
 	$(ORACLE)/bin/python -m pytest -m oracle
 
+# aarch64 under qemu's emulation; says why and passes where that cannot be had
+arm: $(VENV)/installed-test
+	tests/arm/run $(BIN)/python -n $(WORKERS)
+
 references: $(ORACLE)/installed
 	$(ORACLE)/bin/python tests/reference/make_references.py
 
 golden: $(VENV)/installed
 	$(BIN)/intaglio golden check
+
+# what this tree emits beside what BASE does, by function; ONLY=text for fewer combinations
+BASE ?= HEAD
+replay: $(VENV)/installed
+	PYTHONPATH=tests $(BIN)/python -m replay "$(BASE)" --only "$(ONLY)"
 
 # mypy reads the rooms by their import names, which the folders alone do not have
 lint: $(VENV)/installed-lint

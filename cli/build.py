@@ -26,17 +26,33 @@ _kind = click.option(
     show_default=True,
     help="Which graph; all is the first four.",
 )
+_batch = click.option(
+    "--batch", metavar="N,N", help="Batch sizes of batched and ragged.  [default: --slots]"
+)
 
 
 @click.command("emit")
 @click.argument("model")
 @_kind
 @click.option("-o", "--output", type=click.Path(), default=".", help="Folder; - for stdout.")
+@_batch
+@click.option(
+    "--smaller",
+    is_flag=True,
+    help="Also the graphs for shorter prompts and contexts that compile adds.",
+)
 @options.build_options
-def emit_command(model: str, kind: str, output: str, build: dict[str, Any]) -> None:
+def emit_command(
+    model: str, kind: str, output: str, batch: str | None, smaller: bool, build: dict[str, Any]
+) -> None:
     """Write MODEL's graphs as StableHLO text, one .mlir each."""
     loaded = load_model(resolve_model(model, progress=say), say)
-    chosen = options.to_build_options({"layout": "rowmajor", **build}, kinds=_kinds(kind))
+    chosen = options.to_build_options(
+        {"layout": "rowmajor", **build},
+        kinds=_kinds(kind),
+        batches=_batches(batch),
+        **(options.SMALLER if smaller else {}),
+    )
     texts = {g.name: emit(loaded.spec, g) for g in chosen.graphs(loaded.spec, say)}
     if output == "-":
         click.echo("\n".join(texts.values()), nl=False)
@@ -55,9 +71,7 @@ def emit_command(model: str, kind: str, output: str, build: dict[str, Any]) -> N
 @click.argument("model")
 @click.option("-o", "--output", type=click.Path(), required=True, help="The bundle to make.")
 @click.option("--with-weights", is_flag=True, help="Copy the weights into the bundle.")
-@click.option(
-    "--batch", metavar="N,N", help="Batch sizes of batched and ragged.  [default: --slots]"
-)
+@_batch
 @click.option("--all-logits", is_flag=True, help="Add prefill_all, which eval needs.")
 @options.build_options
 @options.verbose
@@ -77,7 +91,7 @@ def compile_command(
     chosen: BuildOptions = options.to_build_options(
         build,
         kinds=ALL_KINDS if all_logits else KINDS,
-        batches=() if batch is None else tuple(parse_ids(batch, "--batch")),
+        batches=_batches(batch),
         with_weights=with_weights,
         **options.SMALLER,
     )
@@ -110,3 +124,7 @@ def _write_whole(path: Path, text: str) -> None:
 
 def _kinds(kind: str) -> tuple[str, ...]:
     return KINDS if kind == "all" else (kind,)
+
+
+def _batches(batch: str | None) -> tuple[int, ...]:
+    return () if batch is None else tuple(parse_ids(batch, "--batch"))

@@ -76,6 +76,11 @@ def worst_spread_error(found: npt.NDArray[Any], expected: npt.NDArray[Any]) -> f
     return _worst(found, expected, expected.std(axis=-1))
 
 
+def rms_spread_error(found: npt.NDArray[Any], expected: npt.NDArray[Any]) -> float:
+    """The root mean square difference over the standard deviation of all logits."""
+    return float(np.sqrt(np.mean((found - expected) ** 2)) / expected.std())
+
+
 def _worst(found: npt.NDArray[Any], expected: npt.NDArray[Any], unit: npt.NDArray[Any]) -> float:
     assert found.shape == expected.shape, f"{found.shape} is not {expected.shape}"
     if not np.isfinite(found).all():

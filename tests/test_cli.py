@@ -27,9 +27,11 @@ from helpers import (
 from tiny import CASES, weights_of, write_folder
 from workshop import TINY, Workshop
 
+from intaglio.cli.options import SMALLER
 from intaglio.codegen.bundle import BuildOptions, cached_bundle
 from intaglio.codegen.config import ModelConfig
 from intaglio.codegen.model import load_model
+from intaglio.codegen.weights import Layout
 from intaglio.runtime.manifest import KINDS, Manifest
 
 RUNNING = ["generate", "chat", "serve", "bench", "eval"]
@@ -95,6 +97,18 @@ def test_emit(tmp_path: Path) -> None:
     assert succeed("emit", model, "-o", "-", *given) == "\n".join(texts)
     succeed("emit", model / "config.json", "--kind", "prefill_all", "-o", out)
     assert len(listing(out)) == 5
+
+
+@pytest.mark.parametrize("layout", ["rowmajor", "packed"])
+def test_emit_writes_what_compile_compiles(layout: Layout, tmp_path: Path) -> None:
+    raw = golden_config("tiny-llama", max_position_embeddings=1024)
+    model, out = write_config(tmp_path / "model", raw), tmp_path / "out"
+    succeed("emit", model, "-o", out, "--layout", layout, "--batch", "2,8", "--smaller")
+    compiled = BuildOptions(layout=layout, batches=(2, 8), **SMALLER)
+    graphs = compiled.graphs(ModelConfig.from_json(model / "config.json"))
+    assert listing(out) == sorted(f"{graph.name}.mlir" for graph in graphs)
+    assert {"prefill_c16.mlir", "batched_b2.mlir", "ragged.mlir"} <= set(listing(out))
+    assert ("decode_w512.mlir" in listing(out)) == (layout == "rowmajor")
 
 
 def test_emit_says_which_head_it_took(tmp_path: Path) -> None:

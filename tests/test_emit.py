@@ -21,7 +21,7 @@ from helpers import (
     write_config,
 )
 from jinja2 import DictLoader
-from tiny import CASES
+from tiny import CASES, ODD_SIZES
 
 from intaglio.codegen.bundle import BuildOptions
 from intaglio.codegen.config import ModelConfig
@@ -158,19 +158,7 @@ def test_the_design_spelled_out(tmp_path: Path) -> None:
         assert {spec.name: spec.shape for spec in graph.cache.tensors(config)} == cache
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"num_hidden_layers": 1},
-        {"num_attention_heads": 7, "num_key_value_heads": 1, "head_dim": 10},
-        {"num_attention_heads": 6, "num_key_value_heads": 2, "head_dim": 2},
-        {"num_attention_heads": 1, "num_key_value_heads": 1, "hidden_size": 62},
-        {"vocab_size": 1, "eos_token_id": 0},
-        {"vocab_size": 5003, "hidden_size": 2, "num_attention_heads": 1, "num_key_value_heads": 1},
-        {"rms_norm_eps": 1e-12, "rope_theta": 1e12, "max_position_embeddings": 1 << 24},
-        {"intermediate_size": 1, "torch_dtype": "float16"},
-    ],
-)
+@pytest.mark.parametrize("changes", ODD_SIZES)
 @pytest.mark.parametrize("options", [{"precision": "fast"}, {"precision": "exact"}])
 def test_odd_sizes_are_valid_text(
     changes: dict[str, Any], options: dict[str, Any], tmp_path: Path

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 from helpers import needs_avx2
-from streams import by_batched, by_decode, by_prefill, by_ragged, load_reference
+from streams import by_batched, by_decode, by_prefill, by_ragged, load_reference, rms_spread_error
 from tokenizers import Tokenizer
 from workshop import EVERY_POSITION, TINY, Workshop, only, open_session
 
@@ -49,8 +48,7 @@ def test_every_kind_is_close(
         "ragged": by_ragged(session, [inputs] * SLOTS, joins=[5, 0, 9, 2])[3],
     }
     for kind, found in streams.items():
-        difference = found.logits - reference.stream.logits
-        error = float(np.sqrt(np.mean(difference**2)) / reference.stream.logits.std())
+        error = rms_spread_error(found.logits, reference.stream.logits)
         print(f"{name}, {kind}: {error:.1e} of the spread")
         assert 1e-5 < error < bound
 

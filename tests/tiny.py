@@ -142,6 +142,18 @@ _CASES = (
 )
 CASES = {case.name: case for case in _CASES}
 
+# changes to a tiny llama's config that leave a valid text: emitted, not run
+ODD_SIZES: tuple[dict[str, Any], ...] = (
+    {"num_hidden_layers": 1},
+    {"num_attention_heads": 7, "num_key_value_heads": 1, "head_dim": 10},
+    {"num_attention_heads": 6, "num_key_value_heads": 2, "head_dim": 2},
+    {"num_attention_heads": 1, "num_key_value_heads": 1, "hidden_size": 62},
+    {"vocab_size": 1, "eos_token_id": 0},
+    {"vocab_size": 5003, "hidden_size": 2, "num_attention_heads": 1, "num_key_value_heads": 1},
+    {"rms_norm_eps": 1e-12, "rope_theta": 1e12, "max_position_embeddings": 1 << 24},
+    {"intermediate_size": 1, "torch_dtype": "float16"},
+)
+
 
 def tokens_from(seed: str, count: int) -> list[int]:
     """Token ids of the tiny vocabulary, the same for a seed everywhere."""

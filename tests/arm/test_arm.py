@@ -1,0 +1,73 @@
+"""Bundles compiled here for aarch64 and run there, by qemu, against transformers' logits.
+
+`make arm` (the script `run`) prepares what they take: qemu-user-static, and an arm64 Python with
+wheels in build/arm.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from streams import Stream, check, load_reference, rms_spread_error
+from workshop import TINY, Workshop
+
+from intaglio.codegen.bundle import BuildOptions
+from intaglio.runtime.manifest import ALL_KINDS
+
+ROOT = Path(__file__).parents[2]
+ARM = ROOT / "build" / "arm"
+RECORD = Path(__file__).with_name("record.py")
+# so that products have 1, 8 (steps of all slots) and 16 rows a tile (prefill)
+OPTIONS = replace(TINY, slots=8)
+
+pytestmark = [
+    pytest.mark.arm,
+    pytest.mark.skipif(not (ARM / "made-from").exists(), reason="build/arm is not made: make arm"),
+]
+
+
+def emulated(workshop: Workshop, case: str, options: BuildOptions, out: Path) -> dict[str, Stream]:
+    """What each kind of graph says on aarch64; see `record.py`."""
+    bundle = workshop.bundle(workshop.model(case), options)
+    # of all instructions that qemu knows, among them those of each --arch
+    qemu = ["qemu-aarch64-static", "-cpu", "max", "-L", ARM / "root"]
+    python = [ARM / "root" / "usr" / "bin" / "python3", "-s"]
+    subprocess.run(
+        [*qemu, *python, RECORD, bundle, case, out],
+        env={**os.environ, "PYTHONPATH": f"{ARM / 'site'}:{ROOT / 'tests'}"},
+        check=True,
+        timeout=300,
+    )
+    with np.load(out) as arrays:
+        return {k: Stream(arrays[f"{k} logits"], arrays[f"{k} tokens"]) for k in ALL_KINDS}
+
+
+def expected(case: str, kind: str) -> Stream:
+    """The reference where `record.py` looks at that kind."""
+    stream = load_reference(case).stream
+    return Stream(stream.logits[7::8], stream.tokens[7::8]) if kind == "prefill" else stream
+
+
+@pytest.mark.parametrize("arch", ["neoverse-n1", "neoverse-v1", "neoverse-v2"])
+@pytest.mark.parametrize("case", ["llama_tied", "llama_odd_sizes"])
+def test_exact(workshop: Workshop, case: str, arch: str, tmp_path: Path) -> None:
+    options = replace(OPTIONS, arch=arch)
+    for kind, found in emulated(workshop, case, options, tmp_path / "streams.npz").items():
+        check(found, expected(case, kind), kind)
+
+
+# both keep a cache of bf16; bounds as in test_fast_precision.py
+@pytest.mark.parametrize("arch", ["neoverse-n1", "neoverse-v2"])
+@pytest.mark.parametrize("case", ["llama_tied", "llama_odd_sizes"])
+def test_fast(workshop: Workshop, case: str, arch: str, tmp_path: Path) -> None:
+    options = replace(OPTIONS, arch=arch, precision="fast")
+    for kind, found in emulated(workshop, case, options, tmp_path / "streams.npz").items():
+        error = rms_spread_error(found.logits, expected(case, kind).logits)
+        print(f"{case}, {kind}: {error:.1e} of the spread")
+        assert 1e-5 < error < 0.03
+        assert found.tokens.tolist() == found.logits.argmax(axis=-1).tolist()

@@ -1,0 +1,1 @@
+"""`make replay BASE=<commit>`: what this tree and another emit, compared function by function."""
