@@ -21,6 +21,7 @@
 !norm_f32 = tensor<2048xf32>
 !qkv_x_tiles = tensor<1x1024x8x2xbf16>
 !qkv_y_tiles = tensor<1x192x8x16xf32>
+!qkv_row = tensor<8x3072xf32>
 !q_row = tensor<8x2048xf32>
 !k_row = tensor<8x512xf32>
 !q_heads = tensor<8x8x4x64xf32>
@@ -41,15 +42,12 @@
 !k_pairs = tensor<8x8x2x32xf32>
 !gate_up_x_tiles = tensor<1x1024x8x2xbf16>
 !gate_up_y_tiles = tensor<1x1024x8x16xf32>
-!gate_up_out = tensor<8x16384xf32>
+!gate_up_row = tensor<8x16384xf32>
 !inner = tensor<8x8192xf32>
 !down_x_tiles = tensor<1x4096x8x2xbf16>
 !down_y_tiles = tensor<1x128x8x16xf32>
-!ids = tensor<8x1xi32>
-!found = tensor<8x1x1024x1x2xbf16>
-!found_row = tensor<8x2048xbf16>
-!table_x_tiles = tensor<1x1024x8x2xbf16>
-!table_y_tiles = tensor<1x8016x8x16xf32>
+!embed_x_tiles = tensor<1x1024x8x2xbf16>
+!embed_y_tiles = tensor<1x8016x8x16xf32>
 !vocab_index = tensor<8x128256xi32>
 !new_keys = tensor<16x8x8x64x1xbf16>
 !new_values = tensor<16x8x8x1x64xbf16>
@@ -310,7 +308,7 @@ module @ragged {
     %scale = stablehlo.rsqrt %shifted : !column
     %scales = stablehlo.broadcast_in_dim %scale, dims = [0, 1] : (!column) -> !hidden
     %normed = stablehlo.multiply %x, %scales : !hidden
-    %weight_f32 = stablehlo.convert %weight : (!norm) -> !norm_f32
+    %weight_f32 = stablehlo.convert %weight : (tensor<2048xbf16>) -> tensor<2048xf32>
     %weights = stablehlo.broadcast_in_dim %weight_f32, dims = [1] : (!norm_f32) -> !hidden
     %y = stablehlo.multiply %normed, %weights : !hidden
     return %y : !hidden
@@ -322,6 +320,7 @@ module @ragged {
       %x: !hidden, %qkv: !qkv, %o: !o, %layer: index, %first_slot: index, %cos: !angle, %sin: !angle,
       %past: !pasts, %blocks: index, %k_cache: !k_cache, %v_cache: !v_cache)
       -> (!hidden, !new_k, !new_v) {
+
     %qkv_flat_in = stablehlo.convert %x : (tensor<8x2048xf32>) -> tensor<8x2048xbf16>
     %qkv_flat_pad = arith.constant 0.0 : bf16
     %qkv_flat_room = tensor.empty() : !qkv_x_tiles
@@ -330,20 +329,21 @@ module @ragged {
     %qkv_flat_zero = arith.constant 0.0 : f32
     %qkv_flat_empty = tensor.empty() : !qkv_y_tiles
     %qkv_flat_zeros = linalg.fill ins(%qkv_flat_zero : f32) outs(%qkv_flat_empty : !qkv_y_tiles) -> !qkv_y_tiles
-    %qkv_flat_sums = linalg.mmt4d ins(%qkv_flat_tiles, %qkv : !qkv_x_tiles, tensor<192x1024x16x2xbf16>)
+    %qkv_flat_sums = linalg.mmt4d ins(%qkv_flat_tiles, %qkv : !qkv_x_tiles, !qkv)
         outs(%qkv_flat_zeros : !qkv_y_tiles) -> !qkv_y_tiles
-    %qkv_flat_flat = tensor.empty() : tensor<8x3072xf32>
+    %qkv_flat_flat = tensor.empty() : !qkv_row
     %qkv_flat = linalg.unpack %qkv_flat_sums inner_dims_pos = [0, 1] inner_tiles = [8, 16]
-        into %qkv_flat_flat : !qkv_y_tiles -> tensor<8x3072xf32>
-    %q_of_all = stablehlo.reshape %qkv_flat : (tensor<8x3072xf32>) -> tensor<8x48x2x32xf32>
-    %q_part = stablehlo.slice %q_of_all [0:8, 0:32, 0:2, 0:32] : (tensor<8x48x2x32xf32>) -> tensor<8x32x2x32xf32>
-    %q_flat = stablehlo.reshape %q_part : (tensor<8x32x2x32xf32>) -> !q_row
-    %k_of_all = stablehlo.reshape %qkv_flat : (tensor<8x3072xf32>) -> tensor<8x48x2x32xf32>
-    %k_part = stablehlo.slice %k_of_all [0:8, 32:40, 0:2, 0:32] : (tensor<8x48x2x32xf32>) -> tensor<8x8x2x32xf32>
-    %k_flat = stablehlo.reshape %k_part : (tensor<8x8x2x32xf32>) -> !k_row
-    %v_of_all = stablehlo.reshape %qkv_flat : (tensor<8x3072xf32>) -> tensor<8x48x64xf32>
-    %v_part = stablehlo.slice %v_of_all [0:8, 40:48, 0:64] : (tensor<8x48x64xf32>) -> tensor<8x8x64xf32>
-    %v_flat = stablehlo.reshape %v_part : (tensor<8x8x64xf32>) -> !k_row
+        into %qkv_flat_flat : !qkv_y_tiles -> !qkv_row
+    %q_flat_of_all = stablehlo.reshape %qkv_flat : (!qkv_row) -> tensor<8x48x2x32xf32>
+    %q_flat_part = stablehlo.slice %q_flat_of_all [0:8, 0:32, 0:2, 0:32] : (tensor<8x48x2x32xf32>) -> tensor<8x32x2x32xf32>
+    %q_flat = stablehlo.reshape %q_flat_part : (tensor<8x32x2x32xf32>) -> !q_row
+    %k_flat_of_all = stablehlo.reshape %qkv_flat : (!qkv_row) -> tensor<8x48x2x32xf32>
+    %k_flat_part = stablehlo.slice %k_flat_of_all [0:8, 32:40, 0:2, 0:32] : (tensor<8x48x2x32xf32>) -> tensor<8x8x2x32xf32>
+    %k_flat = stablehlo.reshape %k_flat_part : (tensor<8x8x2x32xf32>) -> !k_row
+    %v_flat_of_all = stablehlo.reshape %qkv_flat : (!qkv_row) -> tensor<8x48x64xf32>
+    %v_flat_part = stablehlo.slice %v_flat_of_all [0:8, 40:48, 0:64] : (tensor<8x48x64xf32>) -> tensor<8x8x64xf32>
+    %v_flat = stablehlo.reshape %v_flat_part : (tensor<8x8x64xf32>) -> !k_row
+
     %q_turned = call @rotary_q(%q_flat, %cos, %sin) : (!q_row, !angle, !angle) -> !q_row
     %k_turned = call @rotary_k(%k_flat, %cos, %sin) : (!k_row, !angle, !angle) -> !k_row
 
@@ -394,6 +394,7 @@ module @ragged {
     %own_products = stablehlo.multiply %q_lanes, %k_each : !queries
     %own_max = stablehlo.reduce(%own_products init: %own_none) applies stablehlo.add across dimensions = [2]
         : (!queries, tensor<f32>) -> !each_query
+
     %max = linalg.generic {
         indexing_maps = [
             affine_map<(b, g, n, j) -> (b, g, n, j)>,
@@ -484,6 +485,7 @@ module @ragged {
     %flat_out = stablehlo.reshape %heads_out : (!q_heads) -> !q_row
     %new_k = stablehlo.reshape %k_heads_bf16 : (tensor<8x8x1x64xbf16>) -> !new_k
     %new_v = stablehlo.reshape %v_heads_bf16 : (tensor<8x8x1x64xbf16>) -> !new_v
+
     %y_in = stablehlo.convert %flat_out : (tensor<8x2048xf32>) -> tensor<8x2048xbf16>
     %y_pad = arith.constant 0.0 : bf16
     %y_room = tensor.empty() : !o_x_tiles
@@ -492,11 +494,11 @@ module @ragged {
     %y_zero = arith.constant 0.0 : f32
     %y_empty = tensor.empty() : !o_y_tiles
     %y_zeros = linalg.fill ins(%y_zero : f32) outs(%y_empty : !o_y_tiles) -> !o_y_tiles
-    %y_sums = linalg.mmt4d ins(%y_tiles, %o : !o_x_tiles, tensor<128x1024x16x2xbf16>)
+    %y_sums = linalg.mmt4d ins(%y_tiles, %o : !o_x_tiles, !o)
         outs(%y_zeros : !o_y_tiles) -> !o_y_tiles
-    %y_flat = tensor.empty() : tensor<8x2048xf32>
+    %y_flat = tensor.empty() : !hidden
     %y = linalg.unpack %y_sums inner_dims_pos = [0, 1] inner_tiles = [8, 16]
-        into %y_flat : !o_y_tiles -> tensor<8x2048xf32>
+        into %y_flat : !o_y_tiles -> !hidden
     return %y, %new_k, %new_v : !hidden, !new_k, !new_v
   }
 
@@ -535,6 +537,8 @@ module @ragged {
     %y = stablehlo.reshape %turned : (!q_pairs) -> !q_row
     return %y : !q_row
   }
+
+  // Each head's halves (a, b) turned by the angle: (a·cos - b·sin, b·cos + a·sin).
   func.func private @rotary_k(%x: !k_row, %cos: !angle, %sin: !angle) -> !k_row {
     %halves = stablehlo.reshape %x : (!k_row) -> !k_pairs
     %swapped = stablehlo.reverse %halves, dims = [2] : !k_pairs
@@ -547,9 +551,9 @@ module @ragged {
     return %y : !k_row
   }
 
-
   // down(silu(gate(x)) · up(x))
   func.func private @mlp(%x: !hidden, %gate_up: !gate_up, %down: !down) -> !hidden {
+
     %both_in = stablehlo.convert %x : (tensor<8x2048xf32>) -> tensor<8x2048xbf16>
     %both_pad = arith.constant 0.0 : bf16
     %both_room = tensor.empty() : !gate_up_x_tiles
@@ -558,16 +562,18 @@ module @ragged {
     %both_zero = arith.constant 0.0 : f32
     %both_empty = tensor.empty() : !gate_up_y_tiles
     %both_zeros = linalg.fill ins(%both_zero : f32) outs(%both_empty : !gate_up_y_tiles) -> !gate_up_y_tiles
-    %both_sums = linalg.mmt4d ins(%both_tiles, %gate_up : !gate_up_x_tiles, tensor<1024x1024x16x2xbf16>)
+    %both_sums = linalg.mmt4d ins(%both_tiles, %gate_up : !gate_up_x_tiles, !gate_up)
         outs(%both_zeros : !gate_up_y_tiles) -> !gate_up_y_tiles
-    %both_flat = tensor.empty() : tensor<8x16384xf32>
+    %both_flat = tensor.empty() : !gate_up_row
     %both = linalg.unpack %both_sums inner_dims_pos = [0, 1] inner_tiles = [8, 16]
-        into %both_flat : !gate_up_y_tiles -> tensor<8x16384xf32>
-    %gated = stablehlo.slice %both [0:8, 0:8192] : (!gate_up_out) -> !inner
-    %raised = stablehlo.slice %both [0:8, 8192:16384] : (!gate_up_out) -> !inner
+        into %both_flat : !gate_up_y_tiles -> !gate_up_row
+    %gated = stablehlo.slice %both [0:8, 0:8192] : (!gate_up_row) -> !inner
+    %raised = stablehlo.slice %both [0:8, 8192:16384] : (!gate_up_row) -> !inner
+
     %sigmoid = stablehlo.logistic %gated : !inner
     %silu = stablehlo.multiply %gated, %sigmoid : !inner
     %inner = stablehlo.multiply %silu, %raised : !inner
+
     %y_in = stablehlo.convert %inner : (tensor<8x8192xf32>) -> tensor<8x8192xbf16>
     %y_pad = arith.constant 0.0 : bf16
     %y_room = tensor.empty() : !down_x_tiles
@@ -576,47 +582,49 @@ module @ragged {
     %y_zero = arith.constant 0.0 : f32
     %y_empty = tensor.empty() : !down_y_tiles
     %y_zeros = linalg.fill ins(%y_zero : f32) outs(%y_empty : !down_y_tiles) -> !down_y_tiles
-    %y_sums = linalg.mmt4d ins(%y_tiles, %down : !down_x_tiles, tensor<128x4096x16x2xbf16>)
+    %y_sums = linalg.mmt4d ins(%y_tiles, %down : !down_x_tiles, !down)
         outs(%y_zeros : !down_y_tiles) -> !down_y_tiles
-    %y_flat = tensor.empty() : tensor<8x2048xf32>
+    %y_flat = tensor.empty() : !hidden
     %y = linalg.unpack %y_sums inner_dims_pos = [0, 1] inner_tiles = [8, 16]
-        into %y_flat : !down_y_tiles -> tensor<8x2048xf32>
+        into %y_flat : !down_y_tiles -> !hidden
     return %y : !hidden
   }
 
-  // Row `token` of the table for each token: row token mod 16 of tile token / 16.
-  func.func private @embedding(%table: !embed, %tokens: !tokens) -> !hidden {
-    %n = stablehlo.constant dense<16> : !tokens
-    %tile = stablehlo.divide %tokens, %n : !tokens
-    %row = stablehlo.remainder %tokens, %n : !tokens
-    %tiles = stablehlo.reshape %tile : (!tokens) -> !ids
-    %rows = stablehlo.reshape %row : (!tokens) -> !ids
-    %at = stablehlo.concatenate %tiles, %rows, dim = 1 : (!ids, !ids) -> tensor<8x2xi32>
-    %found = "stablehlo.gather"(%table, %at) <{
+  // Row `token` of the table for each token.
+  func.func private @embedding(%embed: !embed, %tokens: !tokens) -> !hidden {
+    %x_n = stablehlo.constant dense<16> : !tokens
+    %x_tile = stablehlo.divide %tokens, %x_n : !tokens
+    %x_row = stablehlo.remainder %tokens, %x_n : !tokens
+    %x_tiles = stablehlo.reshape %x_tile : (!tokens) -> tensor<8x1xi32>
+    %x_rows = stablehlo.reshape %x_row : (!tokens) -> tensor<8x1xi32>
+    %x_at = stablehlo.concatenate %x_tiles, %x_rows, dim = 1 : (tensor<8x1xi32>, tensor<8x1xi32>) -> tensor<8x2xi32>
+    %x_tile_row = "stablehlo.gather"(%embed, %x_at) <{
         dimension_numbers = #stablehlo.gather<
             offset_dims = [1, 2, 3, 4], start_index_map = [0, 2], index_vector_dim = 1>,
         slice_sizes = array<i64: 1, 1024, 1, 2>, indices_are_sorted = false}>
-        : (!embed, tensor<8x2xi32>) -> !found
-    %padded = stablehlo.reshape %found : (!found) -> !found_row
-    %x = stablehlo.convert %padded : (tensor<8x2048xbf16>) -> !hidden
+        : (!embed, tensor<8x2xi32>) -> tensor<8x1x1024x1x2xbf16>
+    %x_padded = stablehlo.reshape %x_tile_row : (tensor<8x1x1024x1x2xbf16>) -> tensor<8x2048xbf16>
+
+    %x = stablehlo.convert %x_padded : (tensor<8x2048xbf16>) -> tensor<8x2048xf32>
     return %x : !hidden
   }
 
   // Logits over the vocabulary.
-  func.func private @head(%x: !hidden, %table: !embed) -> !logits {
+  func.func private @head(%x: !hidden, %embed: !embed) -> !logits {
+
     %logits_in = stablehlo.convert %x : (tensor<8x2048xf32>) -> tensor<8x2048xbf16>
     %logits_pad = arith.constant 0.0 : bf16
-    %logits_room = tensor.empty() : !table_x_tiles
+    %logits_room = tensor.empty() : !embed_x_tiles
     %logits_tiles = linalg.pack %logits_in padding_value(%logits_pad : bf16)
-        inner_dims_pos = [0, 1] inner_tiles = [8, 2] into %logits_room : tensor<8x2048xbf16> -> !table_x_tiles
+        inner_dims_pos = [0, 1] inner_tiles = [8, 2] into %logits_room : tensor<8x2048xbf16> -> !embed_x_tiles
     %logits_zero = arith.constant 0.0 : f32
-    %logits_empty = tensor.empty() : !table_y_tiles
-    %logits_zeros = linalg.fill ins(%logits_zero : f32) outs(%logits_empty : !table_y_tiles) -> !table_y_tiles
-    %logits_sums = linalg.mmt4d ins(%logits_tiles, %table : !table_x_tiles, tensor<8016x1024x16x2xbf16>)
-        outs(%logits_zeros : !table_y_tiles) -> !table_y_tiles
-    %logits_flat = tensor.empty() : tensor<8x128256xf32>
+    %logits_empty = tensor.empty() : !embed_y_tiles
+    %logits_zeros = linalg.fill ins(%logits_zero : f32) outs(%logits_empty : !embed_y_tiles) -> !embed_y_tiles
+    %logits_sums = linalg.mmt4d ins(%logits_tiles, %embed : !embed_x_tiles, !embed)
+        outs(%logits_zeros : !embed_y_tiles) -> !embed_y_tiles
+    %logits_flat = tensor.empty() : !logits
     %logits = linalg.unpack %logits_sums inner_dims_pos = [0, 1] inner_tiles = [8, 16]
-        into %logits_flat : !table_y_tiles -> tensor<8x128256xf32>
+        into %logits_flat : !embed_y_tiles -> !logits
     return %logits : !logits
   }
 

@@ -38,24 +38,22 @@
 !v_past = tensor<1x2x2048x64xbf16>
 !scores = tensor<1x2x448x2048xf32>
 !seen = tensor<1x2x448x2048xi1>
-!own_scores = tensor<1x2x448x64xf32>
+!own_scores_2 = tensor<1x2x448x64xf32>
 !own_seen = tensor<1x2x448x64xi1>
-!each_query = tensor<1x2x448xf32>
+!each_query_2 = tensor<1x2x448xf32>
 !new_columns = tensor<1x2x64x64xbf16>
 !angles = tensor<64x32xf32>
 !q_pairs = tensor<64x14x2x32xf32>
 !k_pairs = tensor<64x2x2x32xf32>
 !pairs = tensor<7x64x64xi32>
 !inner = tensor<64x4864xf32>
-!ids = tensor<64x1xi32>
-!found = tensor<64x896xbf16>
 !vocab_index = tensor<1x151936xi32>
 !new_keys = tensor<24x1x2x64x64xbf16>
 !new_values = tensor<24x1x2x64x64xbf16>
-!keys_padded = tensor<24x1x2x64x128xbf16>
+!key_padded = tensor<24x1x2x64x128xbf16>
 !key_index = tensor<24x1x2x64x64xi32>
 !key_flag = tensor<24x1x2x64x64xi1>
-!values_padded = tensor<24x1x2x128x64xbf16>
+!value_padded = tensor<24x1x2x128x64xbf16>
 !value_index = tensor<24x1x2x64x64xi32>
 !value_flag = tensor<24x1x2x64x64xi1>
 
@@ -430,7 +428,7 @@ module @prefill {
     %scale = stablehlo.rsqrt %shifted : !column
     %scales = stablehlo.broadcast_in_dim %scale, dims = [0, 1] : (!column) -> !hidden
     %normed = stablehlo.multiply %x, %scales : !hidden
-    %weight_f32 = stablehlo.convert %weight : (!norm) -> !norm_f32
+    %weight_f32 = stablehlo.convert %weight : (tensor<896xbf16>) -> tensor<896xf32>
     %weights = stablehlo.broadcast_in_dim %weight_f32, dims = [1] : (!norm_f32) -> !hidden
     %y = stablehlo.multiply %normed, %weights : !hidden
     return %y : !hidden
@@ -443,24 +441,28 @@ module @prefill {
       %layer: index, %first_slot: index, %cos: !angle, %sin: !angle, %cached: !cached_mask, %causal: !causal_mask,
       %k_cache: !k_cache, %v_cache: !v_cache)
       -> (!hidden, !new_k, !new_v) {
-    %q_flat_in = stablehlo.convert %x : (tensor<64x896xf32>) -> tensor<64x896xbf16>
-    %q_flat_sum = stablehlo.dot_general %q_flat_in, %q, contracting_dims = [1] x [1]
-        : (tensor<64x896xbf16>, tensor<896x896xbf16>) -> tensor<64x896xf32>
-    %q_flat_bias = stablehlo.convert %q_bias : (tensor<896xbf16>) -> tensor<896xf32>
-    %q_flat_shift = stablehlo.broadcast_in_dim %q_flat_bias, dims = [1] : (tensor<896xf32>) -> tensor<64x896xf32>
-    %q_flat = stablehlo.add %q_flat_sum, %q_flat_shift : tensor<64x896xf32>
-    %k_flat_in = stablehlo.convert %x : (tensor<64x896xf32>) -> tensor<64x896xbf16>
-    %k_flat_sum = stablehlo.dot_general %k_flat_in, %k, contracting_dims = [1] x [1]
-        : (tensor<64x896xbf16>, tensor<128x896xbf16>) -> tensor<64x128xf32>
-    %k_flat_bias = stablehlo.convert %k_bias : (tensor<128xbf16>) -> tensor<128xf32>
-    %k_flat_shift = stablehlo.broadcast_in_dim %k_flat_bias, dims = [1] : (tensor<128xf32>) -> tensor<64x128xf32>
-    %k_flat = stablehlo.add %k_flat_sum, %k_flat_shift : tensor<64x128xf32>
-    %v_flat_in = stablehlo.convert %x : (tensor<64x896xf32>) -> tensor<64x896xbf16>
-    %v_flat_sum = stablehlo.dot_general %v_flat_in, %v, contracting_dims = [1] x [1]
-        : (tensor<64x896xbf16>, tensor<128x896xbf16>) -> tensor<64x128xf32>
-    %v_flat_bias = stablehlo.convert %v_bias : (tensor<128xbf16>) -> tensor<128xf32>
-    %v_flat_shift = stablehlo.broadcast_in_dim %v_flat_bias, dims = [1] : (tensor<128xf32>) -> tensor<64x128xf32>
-    %v_flat = stablehlo.add %v_flat_sum, %v_flat_shift : tensor<64x128xf32>
+
+    %q_flat_sum_in = stablehlo.convert %x : (tensor<64x896xf32>) -> tensor<64x896xbf16>
+    %q_flat_sum = stablehlo.dot_general %q_flat_sum_in, %q, contracting_dims = [1] x [1]
+        : (tensor<64x896xbf16>, tensor<896x896xbf16>) -> !q_row
+    %q_bias_f32 = stablehlo.convert %q_bias : (tensor<896xbf16>) -> tensor<896xf32>
+    %q_flat_shift = stablehlo.broadcast_in_dim %q_bias_f32, dims = [1] : (tensor<896xf32>) -> !q_row
+    %q_flat = stablehlo.add %q_flat_sum, %q_flat_shift : !q_row
+
+    %k_flat_sum_in = stablehlo.convert %x : (tensor<64x896xf32>) -> tensor<64x896xbf16>
+    %k_flat_sum = stablehlo.dot_general %k_flat_sum_in, %k, contracting_dims = [1] x [1]
+        : (tensor<64x896xbf16>, tensor<128x896xbf16>) -> !k_row
+    %k_bias_f32 = stablehlo.convert %k_bias : (tensor<128xbf16>) -> tensor<128xf32>
+    %k_flat_shift = stablehlo.broadcast_in_dim %k_bias_f32, dims = [1] : (tensor<128xf32>) -> !k_row
+    %k_flat = stablehlo.add %k_flat_sum, %k_flat_shift : !k_row
+
+    %v_flat_sum_in = stablehlo.convert %x : (tensor<64x896xf32>) -> tensor<64x896xbf16>
+    %v_flat_sum = stablehlo.dot_general %v_flat_sum_in, %v, contracting_dims = [1] x [1]
+        : (tensor<64x896xbf16>, tensor<128x896xbf16>) -> !k_row
+    %v_bias_f32 = stablehlo.convert %v_bias : (tensor<128xbf16>) -> tensor<128xf32>
+    %v_flat_shift = stablehlo.broadcast_in_dim %v_bias_f32, dims = [1] : (tensor<128xf32>) -> !k_row
+    %v_flat = stablehlo.add %v_flat_sum, %v_flat_shift : !k_row
+
     %q_turned = call @rotary_q(%q_flat, %cos, %sin) : (!q_row, !angle, !angle) -> !q_row
     %k_turned = call @rotary_k(%k_flat, %cos, %sin) : (!k_row, !angle, !angle) -> !k_row
 
@@ -478,6 +480,8 @@ module @prefill {
     %q_scaled = stablehlo.multiply %q_heads, %scale : !q_heads
     %k_heads_bf16 = stablehlo.convert %k_heads : (tensor<1x2x64x64xf32>) -> tensor<1x2x64x64xbf16>
     %v_heads_bf16 = stablehlo.convert %v_heads : (tensor<1x2x64x64xf32>) -> tensor<1x2x64x64xbf16>
+
+
     %q_scaled_bf16 = stablehlo.convert %q_scaled : (tensor<1x2x448x64xf32>) -> tensor<1x2x448x64xbf16>
 
     // slots and kv_heads as one dimension, so that the products read the layer where it lies
@@ -500,38 +504,40 @@ module @prefill {
     %past_seen = stablehlo.broadcast_in_dim %cached, dims = [0, 3] : (!cached_mask) -> !seen
     %past_hidden = stablehlo.broadcast_in_dim %minus_inf, dims = [] : (tensor<f32>) -> !scores
     %past = stablehlo.select %past_seen, %past_raw, %past_hidden : !seen, !scores
+
     %own_raw = stablehlo.dot_general %q_scaled_bf16, %k_heads_bf16,
         batching_dims = [0, 1] x [0, 1], contracting_dims = [3] x [3]
-        : (tensor<1x2x448x64xbf16>, tensor<1x2x64x64xbf16>) -> !own_scores
+        : (tensor<1x2x448x64xbf16>, tensor<1x2x64x64xbf16>) -> !own_scores_2
     %own_seen = stablehlo.broadcast_in_dim %causal, dims = [2, 3] : (!causal_mask) -> !own_seen
-    %own_hidden = stablehlo.broadcast_in_dim %minus_inf, dims = [] : (tensor<f32>) -> !own_scores
-    %own = stablehlo.select %own_seen, %own_raw, %own_hidden : !own_seen, !own_scores
+    %own_hidden = stablehlo.broadcast_in_dim %minus_inf, dims = [] : (tensor<f32>) -> !own_scores_2
+    %own = stablehlo.select %own_seen, %own_raw, %own_hidden : !own_seen, !own_scores_2
 
     %past_max = stablehlo.reduce(%past init: %minus_inf) applies stablehlo.maximum across dimensions = [3]
-        : (!scores, tensor<f32>) -> !each_query
+        : (!scores, tensor<f32>) -> !each_query_2
     %own_max = stablehlo.reduce(%own init: %minus_inf) applies stablehlo.maximum across dimensions = [3]
-        : (!own_scores, tensor<f32>) -> !each_query
-    %max = stablehlo.maximum %past_max, %own_max : !each_query
-    %past_maxes = stablehlo.broadcast_in_dim %max, dims = [0, 1, 2] : (!each_query) -> !scores
+        : (!own_scores_2, tensor<f32>) -> !each_query_2
+    %max = stablehlo.maximum %past_max, %own_max : !each_query_2
+    %past_maxes = stablehlo.broadcast_in_dim %max, dims = [0, 1, 2] : (!each_query_2) -> !scores
     %past_below = stablehlo.subtract %past, %past_maxes : !scores
     %past_exp = stablehlo.exponential %past_below : !scores
     %past_sum = stablehlo.reduce(%past_exp init: %none) applies stablehlo.add across dimensions = [3]
-        : (!scores, tensor<f32>) -> !each_query
+        : (!scores, tensor<f32>) -> !each_query_2
     %past_exp_bf16 = stablehlo.convert %past_exp : (tensor<1x2x448x2048xf32>) -> tensor<1x2x448x2048xbf16>
-    %own_maxes = stablehlo.broadcast_in_dim %max, dims = [0, 1, 2] : (!each_query) -> !own_scores
-    %own_below = stablehlo.subtract %own, %own_maxes : !own_scores
-    %own_exp = stablehlo.exponential %own_below : !own_scores
+    %own_maxes = stablehlo.broadcast_in_dim %max, dims = [0, 1, 2] : (!each_query_2) -> !own_scores_2
+    %own_below = stablehlo.subtract %own, %own_maxes : !own_scores_2
+    %own_exp = stablehlo.exponential %own_below : !own_scores_2
     %own_sum = stablehlo.reduce(%own_exp init: %none) applies stablehlo.add across dimensions = [3]
-        : (!own_scores, tensor<f32>) -> !each_query
+        : (!own_scores_2, tensor<f32>) -> !each_query_2
     %own_exp_bf16 = stablehlo.convert %own_exp : (tensor<1x2x448x64xf32>) -> tensor<1x2x448x64xbf16>
+
     %past_out = stablehlo.dot_general %past_exp_bf16, %v_past,
         batching_dims = [0, 1] x [0, 1], contracting_dims = [3] x [2]
         : (tensor<1x2x448x2048xbf16>, !v_past) -> !q_heads
     %own_out = stablehlo.dot_general %own_exp_bf16, %v_heads_bf16,
         batching_dims = [0, 1] x [0, 1], contracting_dims = [3] x [2]
         : (tensor<1x2x448x64xbf16>, tensor<1x2x64x64xbf16>) -> !q_heads
-    %sum = stablehlo.add %past_sum, %own_sum : !each_query
-    %sums = stablehlo.broadcast_in_dim %sum, dims = [0, 1, 2] : (!each_query) -> !q_heads
+    %sum = stablehlo.add %past_sum, %own_sum : !each_query_2
+    %sums = stablehlo.broadcast_in_dim %sum, dims = [0, 1, 2] : (!each_query_2) -> !q_heads
     %weighted = stablehlo.add %past_out, %own_out : !q_heads
     %heads_out = stablehlo.divide %weighted, %sums : !q_heads
 
@@ -541,9 +547,10 @@ module @prefill {
     %k_columns = stablehlo.transpose %k_heads_bf16, dims = [0, 1, 3, 2] : (tensor<1x2x64x64xbf16>) -> !new_columns
     %new_k = stablehlo.reshape %k_columns : (!new_columns) -> !new_k
     %new_v = stablehlo.reshape %v_heads_bf16 : (tensor<1x2x64x64xbf16>) -> !new_v
+
     %y_in = stablehlo.convert %flat_out : (tensor<64x896xf32>) -> tensor<64x896xbf16>
     %y = stablehlo.dot_general %y_in, %o, contracting_dims = [1] x [1]
-        : (tensor<64x896xbf16>, tensor<896x896xbf16>) -> tensor<64x896xf32>
+        : (tensor<64x896xbf16>, tensor<896x896xbf16>) -> !hidden
     return %y, %new_k, %new_v : !hidden, !new_k, !new_v
   }
 
@@ -582,6 +589,8 @@ module @prefill {
     %y = stablehlo.reshape %turned : (!q_pairs) -> !q_row
     return %y : !q_row
   }
+
+  // Each head's halves (a, b) turned by the angle: (a·cos - b·sin, b·cos + a·sin).
   func.func private @rotary_k(%x: !k_row, %cos: !angle, %sin: !angle) -> !k_row {
     %halves = stablehlo.reshape %x : (!k_row) -> !k_pairs
     %swapped = stablehlo.reverse %halves, dims = [2] : !k_pairs
@@ -613,38 +622,43 @@ module @prefill {
 
   // down(silu(gate(x)) · up(x))
   func.func private @mlp(%x: !hidden, %gate: !gate, %up: !up, %down: !down) -> !hidden {
+
     %gated_in = stablehlo.convert %x : (tensor<64x896xf32>) -> tensor<64x896xbf16>
     %gated = stablehlo.dot_general %gated_in, %gate, contracting_dims = [1] x [1]
-        : (tensor<64x896xbf16>, tensor<4864x896xbf16>) -> tensor<64x4864xf32>
+        : (tensor<64x896xbf16>, tensor<4864x896xbf16>) -> !inner
+
     %raised_in = stablehlo.convert %x : (tensor<64x896xf32>) -> tensor<64x896xbf16>
     %raised = stablehlo.dot_general %raised_in, %up, contracting_dims = [1] x [1]
-        : (tensor<64x896xbf16>, tensor<4864x896xbf16>) -> tensor<64x4864xf32>
+        : (tensor<64x896xbf16>, tensor<4864x896xbf16>) -> !inner
+
     %sigmoid = stablehlo.logistic %gated : !inner
     %silu = stablehlo.multiply %gated, %sigmoid : !inner
     %inner = stablehlo.multiply %silu, %raised : !inner
+
     %y_in = stablehlo.convert %inner : (tensor<64x4864xf32>) -> tensor<64x4864xbf16>
     %y = stablehlo.dot_general %y_in, %down, contracting_dims = [1] x [1]
-        : (tensor<64x4864xbf16>, tensor<896x4864xbf16>) -> tensor<64x896xf32>
+        : (tensor<64x4864xbf16>, tensor<896x4864xbf16>) -> !hidden
     return %y : !hidden
   }
 
   // Row `token` of the table for each token.
-  func.func private @embedding(%table: !embed, %tokens: !tokens) -> !hidden {
-    %ids = stablehlo.reshape %tokens : (!tokens) -> !ids
-    %found = "stablehlo.gather"(%table, %ids) <{
+  func.func private @embedding(%embed: !embed, %tokens: !tokens) -> !hidden {
+    %x_ids = stablehlo.reshape %tokens : (!tokens) -> tensor<64x1xi32>
+    %x_found = "stablehlo.gather"(%embed, %x_ids) <{
         dimension_numbers = #stablehlo.gather<
             offset_dims = [1], collapsed_slice_dims = [0], start_index_map = [0], index_vector_dim = 1>,
         slice_sizes = array<i64: 1, 896>, indices_are_sorted = false}>
-        : (!embed, !ids) -> !found
-    %x = stablehlo.convert %found : (!found) -> !hidden
+        : (!embed, tensor<64x1xi32>) -> tensor<64x896xbf16>
+    %x = stablehlo.convert %x_found : (tensor<64x896xbf16>) -> tensor<64x896xf32>
     return %x : !hidden
   }
 
   // Logits over the vocabulary.
-  func.func private @head(%x: !last_hidden, %table: !embed) -> !logits {
+  func.func private @head(%x: !last_hidden, %embed: !embed) -> !logits {
+
     %logits_in = stablehlo.convert %x : (tensor<1x896xf32>) -> tensor<1x896xbf16>
-    %logits = stablehlo.dot_general %logits_in, %table, contracting_dims = [1] x [1]
-        : (tensor<1x896xbf16>, tensor<151936x896xbf16>) -> tensor<1x151936xf32>
+    %logits = stablehlo.dot_general %logits_in, %embed, contracting_dims = [1] x [1]
+        : (tensor<1x896xbf16>, tensor<151936x896xbf16>) -> !logits
     return %logits : !logits
   }
 
@@ -664,8 +678,7 @@ module @prefill {
     return %lowest : !next
   }
 
-  // Positions start..start+length-1 of one slot and no others: the block written is moved back
-  // to fit where it would pass the context's end, and keeps what the cache holds elsewhere.
+  // Positions start..start+length-1 of one slot and no others.
   func.func private @cache_write(
       %k: !k_cache, %v: !v_cache, %new_k0: !new_k, %new_k1: !new_k, %new_k2: !new_k, %new_k3: !new_k,
       %new_k4: !new_k, %new_k5: !new_k, %new_k6: !new_k, %new_k7: !new_k, %new_k8: !new_k, %new_k9: !new_k,
@@ -700,10 +713,10 @@ module @prefill {
 
     %key_padded = stablehlo.pad %keys, %filler, low = [0, 0, 0, 0, 64], high = [0, 0, 0, 0, 0],
         interior = [0, 0, 0, 0, 0]
-        : (!new_keys, tensor<bf16>) -> !keys_padded
+        : (!new_keys, tensor<bf16>) -> !key_padded
     %key_moved = stablehlo.dynamic_slice %key_padded, %zero, %zero, %zero, %zero, %shift,
         sizes = [24, 1, 2, 64, 64]
-        : (!keys_padded, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> !new_keys
+        : (!key_padded, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> !new_keys
     %key_held = stablehlo.dynamic_slice %k, %zero, %slot, %zero, %zero, %block,
         sizes = [24, 1, 2, 64, 64]
         : (!k_cache, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> !new_keys
@@ -719,10 +732,10 @@ module @prefill {
 
     %value_padded = stablehlo.pad %values, %filler, low = [0, 0, 0, 64, 0], high = [0, 0, 0, 0, 0],
         interior = [0, 0, 0, 0, 0]
-        : (!new_values, tensor<bf16>) -> !values_padded
+        : (!new_values, tensor<bf16>) -> !value_padded
     %value_moved = stablehlo.dynamic_slice %value_padded, %zero, %zero, %zero, %shift, %zero,
         sizes = [24, 1, 2, 64, 64]
-        : (!values_padded, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> !new_values
+        : (!value_padded, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> !new_values
     %value_held = stablehlo.dynamic_slice %v, %zero, %slot, %zero, %block, %zero,
         sizes = [24, 1, 2, 64, 64]
         : (!v_cache, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> !new_values

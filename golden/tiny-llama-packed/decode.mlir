@@ -22,6 +22,7 @@
 !norm_f32 = tensor<64xf32>
 !qkv_x_tiles = tensor<1x64x1x1xf32>
 !qkv_y_tiles = tensor<1x8x1x16xf32>
+!qkv_row = tensor<1x128xf32>
 !q_row = tensor<1x64xf32>
 !k_row = tensor<1x32xf32>
 !q_heads = tensor<1x2x2x16xf32>
@@ -42,15 +43,12 @@
 !k_pairs = tensor<1x2x2x8xf32>
 !gate_up_x_tiles = tensor<1x64x1x1xf32>
 !gate_up_y_tiles = tensor<1x12x1x16xf32>
-!gate_up_out = tensor<1x192xf32>
+!gate_up_row = tensor<1x192xf32>
 !inner = tensor<1x96xf32>
 !down_x_tiles = tensor<1x96x1x1xf32>
 !down_y_tiles = tensor<1x4x1x16xf32>
-!ids = tensor<1x1xi32>
-!found = tensor<1x1x64x1x1xf32>
-!found_row = tensor<1x64xf32>
-!table_x_tiles = tensor<1x64x1x1xf32>
-!table_y_tiles = tensor<1x21x1x16xf32>
+!embed_x_tiles = tensor<1x64x1x1xf32>
+!embed_y_tiles = tensor<1x21x1x16xf32>
 !vocab_index = tensor<1x331xi32>
 !new_keys = tensor<2x1x2x16x1xf32>
 !new_values = tensor<2x1x2x1x16xf32>
@@ -158,6 +156,7 @@ module @decode {
       %x: !hidden, %qkv: !qkv, %o: !o, %layer: index, %first_slot: index, %cos: !angle, %sin: !angle,
       %past: !pasts, %blocks: index, %k_cache: !k_cache, %v_cache: !v_cache)
       -> (!hidden, !new_k, !new_v) {
+
     %qkv_flat_pad = arith.constant 0.0 : f32
     %qkv_flat_room = tensor.empty() : !qkv_x_tiles
     %qkv_flat_tiles = linalg.pack %x padding_value(%qkv_flat_pad : f32)
@@ -165,20 +164,21 @@ module @decode {
     %qkv_flat_zero = arith.constant 0.0 : f32
     %qkv_flat_empty = tensor.empty() : !qkv_y_tiles
     %qkv_flat_zeros = linalg.fill ins(%qkv_flat_zero : f32) outs(%qkv_flat_empty : !qkv_y_tiles) -> !qkv_y_tiles
-    %qkv_flat_sums = linalg.mmt4d ins(%qkv_flat_tiles, %qkv : !qkv_x_tiles, tensor<8x64x16x1xf32>)
+    %qkv_flat_sums = linalg.mmt4d ins(%qkv_flat_tiles, %qkv : !qkv_x_tiles, !qkv)
         outs(%qkv_flat_zeros : !qkv_y_tiles) -> !qkv_y_tiles
-    %qkv_flat_flat = tensor.empty() : tensor<1x128xf32>
+    %qkv_flat_flat = tensor.empty() : !qkv_row
     %qkv_flat = linalg.unpack %qkv_flat_sums inner_dims_pos = [0, 1] inner_tiles = [1, 16]
-        into %qkv_flat_flat : !qkv_y_tiles -> tensor<1x128xf32>
-    %q_of_all = stablehlo.reshape %qkv_flat : (tensor<1x128xf32>) -> tensor<1x8x2x8xf32>
-    %q_part = stablehlo.slice %q_of_all [0:1, 0:4, 0:2, 0:8] : (tensor<1x8x2x8xf32>) -> tensor<1x4x2x8xf32>
-    %q_flat = stablehlo.reshape %q_part : (tensor<1x4x2x8xf32>) -> !q_row
-    %k_of_all = stablehlo.reshape %qkv_flat : (tensor<1x128xf32>) -> tensor<1x8x2x8xf32>
-    %k_part = stablehlo.slice %k_of_all [0:1, 4:6, 0:2, 0:8] : (tensor<1x8x2x8xf32>) -> tensor<1x2x2x8xf32>
-    %k_flat = stablehlo.reshape %k_part : (tensor<1x2x2x8xf32>) -> !k_row
-    %v_of_all = stablehlo.reshape %qkv_flat : (tensor<1x128xf32>) -> tensor<1x8x16xf32>
-    %v_part = stablehlo.slice %v_of_all [0:1, 6:8, 0:16] : (tensor<1x8x16xf32>) -> tensor<1x2x16xf32>
-    %v_flat = stablehlo.reshape %v_part : (tensor<1x2x16xf32>) -> !k_row
+        into %qkv_flat_flat : !qkv_y_tiles -> !qkv_row
+    %q_flat_of_all = stablehlo.reshape %qkv_flat : (!qkv_row) -> tensor<1x8x2x8xf32>
+    %q_flat_part = stablehlo.slice %q_flat_of_all [0:1, 0:4, 0:2, 0:8] : (tensor<1x8x2x8xf32>) -> tensor<1x4x2x8xf32>
+    %q_flat = stablehlo.reshape %q_flat_part : (tensor<1x4x2x8xf32>) -> !q_row
+    %k_flat_of_all = stablehlo.reshape %qkv_flat : (!qkv_row) -> tensor<1x8x2x8xf32>
+    %k_flat_part = stablehlo.slice %k_flat_of_all [0:1, 4:6, 0:2, 0:8] : (tensor<1x8x2x8xf32>) -> tensor<1x2x2x8xf32>
+    %k_flat = stablehlo.reshape %k_flat_part : (tensor<1x2x2x8xf32>) -> !k_row
+    %v_flat_of_all = stablehlo.reshape %qkv_flat : (!qkv_row) -> tensor<1x8x16xf32>
+    %v_flat_part = stablehlo.slice %v_flat_of_all [0:1, 6:8, 0:16] : (tensor<1x8x16xf32>) -> tensor<1x2x16xf32>
+    %v_flat = stablehlo.reshape %v_flat_part : (tensor<1x2x16xf32>) -> !k_row
+
     %q_turned = call @rotary_q(%q_flat, %cos, %sin) : (!q_row, !angle, !angle) -> !q_row
     %k_turned = call @rotary_k(%k_flat, %cos, %sin) : (!k_row, !angle, !angle) -> !k_row
 
@@ -226,6 +226,7 @@ module @decode {
     %own_products = stablehlo.multiply %q_lanes, %k_each : !queries
     %own_max = stablehlo.reduce(%own_products init: %own_none) applies stablehlo.add across dimensions = [2]
         : (!queries, tensor<f32>) -> !each_query
+
     %max = linalg.generic {
         indexing_maps = [
             affine_map<(b, g, n, j) -> (b, g, n, j)>,
@@ -315,6 +316,7 @@ module @decode {
     %flat_out = stablehlo.reshape %heads_out : (!q_heads) -> !q_row
     %new_k = stablehlo.reshape %k_heads : (tensor<1x2x1x16xf32>) -> !new_k
     %new_v = stablehlo.reshape %v_heads : (tensor<1x2x1x16xf32>) -> !new_v
+
     %y_pad = arith.constant 0.0 : f32
     %y_room = tensor.empty() : !o_x_tiles
     %y_tiles = linalg.pack %flat_out padding_value(%y_pad : f32)
@@ -322,11 +324,11 @@ module @decode {
     %y_zero = arith.constant 0.0 : f32
     %y_empty = tensor.empty() : !o_y_tiles
     %y_zeros = linalg.fill ins(%y_zero : f32) outs(%y_empty : !o_y_tiles) -> !o_y_tiles
-    %y_sums = linalg.mmt4d ins(%y_tiles, %o : !o_x_tiles, tensor<4x64x16x1xf32>)
+    %y_sums = linalg.mmt4d ins(%y_tiles, %o : !o_x_tiles, !o)
         outs(%y_zeros : !o_y_tiles) -> !o_y_tiles
-    %y_flat = tensor.empty() : tensor<1x64xf32>
+    %y_flat = tensor.empty() : !hidden
     %y = linalg.unpack %y_sums inner_dims_pos = [0, 1] inner_tiles = [1, 16]
-        into %y_flat : !o_y_tiles -> tensor<1x64xf32>
+        into %y_flat : !o_y_tiles -> !hidden
     return %y, %new_k, %new_v : !hidden, !new_k, !new_v
   }
 
@@ -361,6 +363,8 @@ module @decode {
     %y = stablehlo.reshape %turned : (!q_pairs) -> !q_row
     return %y : !q_row
   }
+
+  // Each head's halves (a, b) turned by the angle: (a·cos - b·sin, b·cos + a·sin).
   func.func private @rotary_k(%x: !k_row, %cos: !angle, %sin: !angle) -> !k_row {
     %halves = stablehlo.reshape %x : (!k_row) -> !k_pairs
     %swapped = stablehlo.reverse %halves, dims = [2] : !k_pairs
@@ -373,9 +377,9 @@ module @decode {
     return %y : !k_row
   }
 
-
   // down(silu(gate(x)) · up(x))
   func.func private @mlp(%x: !hidden, %gate_up: !gate_up, %down: !down) -> !hidden {
+
     %both_pad = arith.constant 0.0 : f32
     %both_room = tensor.empty() : !gate_up_x_tiles
     %both_tiles = linalg.pack %x padding_value(%both_pad : f32)
@@ -383,16 +387,18 @@ module @decode {
     %both_zero = arith.constant 0.0 : f32
     %both_empty = tensor.empty() : !gate_up_y_tiles
     %both_zeros = linalg.fill ins(%both_zero : f32) outs(%both_empty : !gate_up_y_tiles) -> !gate_up_y_tiles
-    %both_sums = linalg.mmt4d ins(%both_tiles, %gate_up : !gate_up_x_tiles, tensor<12x64x16x1xf32>)
+    %both_sums = linalg.mmt4d ins(%both_tiles, %gate_up : !gate_up_x_tiles, !gate_up)
         outs(%both_zeros : !gate_up_y_tiles) -> !gate_up_y_tiles
-    %both_flat = tensor.empty() : tensor<1x192xf32>
+    %both_flat = tensor.empty() : !gate_up_row
     %both = linalg.unpack %both_sums inner_dims_pos = [0, 1] inner_tiles = [1, 16]
-        into %both_flat : !gate_up_y_tiles -> tensor<1x192xf32>
-    %gated = stablehlo.slice %both [0:1, 0:96] : (!gate_up_out) -> !inner
-    %raised = stablehlo.slice %both [0:1, 96:192] : (!gate_up_out) -> !inner
+        into %both_flat : !gate_up_y_tiles -> !gate_up_row
+    %gated = stablehlo.slice %both [0:1, 0:96] : (!gate_up_row) -> !inner
+    %raised = stablehlo.slice %both [0:1, 96:192] : (!gate_up_row) -> !inner
+
     %sigmoid = stablehlo.logistic %gated : !inner
     %silu = stablehlo.multiply %gated, %sigmoid : !inner
     %inner = stablehlo.multiply %silu, %raised : !inner
+
     %y_pad = arith.constant 0.0 : f32
     %y_room = tensor.empty() : !down_x_tiles
     %y_tiles = linalg.pack %inner padding_value(%y_pad : f32)
@@ -400,45 +406,47 @@ module @decode {
     %y_zero = arith.constant 0.0 : f32
     %y_empty = tensor.empty() : !down_y_tiles
     %y_zeros = linalg.fill ins(%y_zero : f32) outs(%y_empty : !down_y_tiles) -> !down_y_tiles
-    %y_sums = linalg.mmt4d ins(%y_tiles, %down : !down_x_tiles, tensor<4x96x16x1xf32>)
+    %y_sums = linalg.mmt4d ins(%y_tiles, %down : !down_x_tiles, !down)
         outs(%y_zeros : !down_y_tiles) -> !down_y_tiles
-    %y_flat = tensor.empty() : tensor<1x64xf32>
+    %y_flat = tensor.empty() : !hidden
     %y = linalg.unpack %y_sums inner_dims_pos = [0, 1] inner_tiles = [1, 16]
-        into %y_flat : !down_y_tiles -> tensor<1x64xf32>
+        into %y_flat : !down_y_tiles -> !hidden
     return %y : !hidden
   }
 
-  // Row `token` of the table for each token: row token mod 16 of tile token / 16.
-  func.func private @embedding(%table: !embed, %tokens: !tokens) -> !hidden {
-    %n = stablehlo.constant dense<16> : !tokens
-    %tile = stablehlo.divide %tokens, %n : !tokens
-    %row = stablehlo.remainder %tokens, %n : !tokens
-    %tiles = stablehlo.reshape %tile : (!tokens) -> !ids
-    %rows = stablehlo.reshape %row : (!tokens) -> !ids
-    %at = stablehlo.concatenate %tiles, %rows, dim = 1 : (!ids, !ids) -> tensor<1x2xi32>
-    %found = "stablehlo.gather"(%table, %at) <{
+  // Row `token` of the table for each token.
+  func.func private @embedding(%embed: !embed, %tokens: !tokens) -> !hidden {
+    %x_n = stablehlo.constant dense<16> : !tokens
+    %x_tile = stablehlo.divide %tokens, %x_n : !tokens
+    %x_row = stablehlo.remainder %tokens, %x_n : !tokens
+    %x_tiles = stablehlo.reshape %x_tile : (!tokens) -> tensor<1x1xi32>
+    %x_rows = stablehlo.reshape %x_row : (!tokens) -> tensor<1x1xi32>
+    %x_at = stablehlo.concatenate %x_tiles, %x_rows, dim = 1 : (tensor<1x1xi32>, tensor<1x1xi32>) -> tensor<1x2xi32>
+    %x_tile_row = "stablehlo.gather"(%embed, %x_at) <{
         dimension_numbers = #stablehlo.gather<
             offset_dims = [1, 2, 3, 4], start_index_map = [0, 2], index_vector_dim = 1>,
         slice_sizes = array<i64: 1, 64, 1, 1>, indices_are_sorted = false}>
-        : (!embed, tensor<1x2xi32>) -> !found
-    %padded = stablehlo.reshape %found : (!found) -> !found_row
-    return %padded : !hidden
+        : (!embed, tensor<1x2xi32>) -> tensor<1x1x64x1x1xf32>
+    %x = stablehlo.reshape %x_tile_row : (tensor<1x1x64x1x1xf32>) -> tensor<1x64xf32>
+
+    return %x : !hidden
   }
 
   // Logits over the vocabulary.
-  func.func private @head(%x: !hidden, %table: !embed) -> !logits {
+  func.func private @head(%x: !hidden, %embed: !embed) -> !logits {
+
     %logits_pad = arith.constant 0.0 : f32
-    %logits_room = tensor.empty() : !table_x_tiles
+    %logits_room = tensor.empty() : !embed_x_tiles
     %logits_tiles = linalg.pack %x padding_value(%logits_pad : f32)
-        inner_dims_pos = [0, 1] inner_tiles = [1, 1] into %logits_room : tensor<1x64xf32> -> !table_x_tiles
+        inner_dims_pos = [0, 1] inner_tiles = [1, 1] into %logits_room : tensor<1x64xf32> -> !embed_x_tiles
     %logits_zero = arith.constant 0.0 : f32
-    %logits_empty = tensor.empty() : !table_y_tiles
-    %logits_zeros = linalg.fill ins(%logits_zero : f32) outs(%logits_empty : !table_y_tiles) -> !table_y_tiles
-    %logits_sums = linalg.mmt4d ins(%logits_tiles, %table : !table_x_tiles, tensor<21x64x16x1xf32>)
-        outs(%logits_zeros : !table_y_tiles) -> !table_y_tiles
-    %logits_flat = tensor.empty() : tensor<1x331xf32>
+    %logits_empty = tensor.empty() : !embed_y_tiles
+    %logits_zeros = linalg.fill ins(%logits_zero : f32) outs(%logits_empty : !embed_y_tiles) -> !embed_y_tiles
+    %logits_sums = linalg.mmt4d ins(%logits_tiles, %embed : !embed_x_tiles, !embed)
+        outs(%logits_zeros : !embed_y_tiles) -> !embed_y_tiles
+    %logits_flat = tensor.empty() : !logits
     %logits = linalg.unpack %logits_sums inner_dims_pos = [0, 1] inner_tiles = [1, 16]
-        into %logits_flat : !table_y_tiles -> tensor<1x331xf32>
+        into %logits_flat : !embed_y_tiles -> !logits
     return %logits : !logits
   }
 

@@ -33,14 +33,12 @@
 !v_past = tensor<4x2x64x16xf32>
 !scores = tensor<4x2x2x64xf32>
 !seen = tensor<4x2x2x64xi1>
-!own_scores = tensor<4x2x2x1xf32>
-!each_query = tensor<4x2x2xf32>
+!own_scores_2 = tensor<4x2x2x1xf32>
+!each_query_2 = tensor<4x2x2xf32>
 !angles = tensor<4x8xf32>
 !q_pairs = tensor<4x4x2x8xf32>
 !k_pairs = tensor<4x2x2x8xf32>
 !inner = tensor<4x96xf32>
-!ids = tensor<4x1xi32>
-!found = tensor<4x64xf32>
 !vocab_index = tensor<4x331xi32>
 !new_keys = tensor<2x4x2x16x1xf32>
 !new_values = tensor<2x4x2x1x16xf32>
@@ -135,12 +133,16 @@ module @batched {
       %x: !hidden, %q: !q, %k: !k, %v: !v, %o: !o, %layer: index, %first_slot: index, %cos: !angle, %sin: !angle,
       %cached: !cached_mask, %k_cache: !k_cache, %v_cache: !v_cache)
       -> (!hidden, !new_k, !new_v) {
+
     %q_flat = stablehlo.dot_general %x, %q, contracting_dims = [1] x [1]
-        : (tensor<4x64xf32>, tensor<64x64xf32>) -> tensor<4x64xf32>
+        : (tensor<4x64xf32>, tensor<64x64xf32>) -> !q_row
+
     %k_flat = stablehlo.dot_general %x, %k, contracting_dims = [1] x [1]
-        : (tensor<4x64xf32>, tensor<32x64xf32>) -> tensor<4x32xf32>
+        : (tensor<4x64xf32>, tensor<32x64xf32>) -> !k_row
+
     %v_flat = stablehlo.dot_general %x, %v, contracting_dims = [1] x [1]
-        : (tensor<4x64xf32>, tensor<32x64xf32>) -> tensor<4x32xf32>
+        : (tensor<4x64xf32>, tensor<32x64xf32>) -> !k_row
+
     %q_turned = call @rotary_q(%q_flat, %cos, %sin) : (!q_row, !angle, !angle) -> !q_row
     %k_turned = call @rotary_k(%k_flat, %cos, %sin) : (!k_row, !angle, !angle) -> !k_row
 
@@ -150,6 +152,8 @@ module @batched {
     %v_heads = stablehlo.reshape %v_flat : (!k_row) -> !new_heads
     %scale = stablehlo.constant dense<0.25> : !q_heads
     %q_scaled = stablehlo.multiply %q_heads, %scale : !q_heads
+
+
 
     // slots and kv_heads as one dimension, so that the products read the layer where it lies
     %kv_heads = arith.constant 2 : index
@@ -171,41 +175,44 @@ module @batched {
     %past_seen = stablehlo.broadcast_in_dim %cached, dims = [0, 3] : (!cached_mask) -> !seen
     %past_hidden = stablehlo.broadcast_in_dim %minus_inf, dims = [] : (tensor<f32>) -> !scores
     %past = stablehlo.select %past_seen, %past_raw, %past_hidden : !seen, !scores
+
     %own = stablehlo.dot_general %q_scaled, %k_heads,
         batching_dims = [0, 1] x [0, 1], contracting_dims = [3] x [3]
-        : (tensor<4x2x2x16xf32>, tensor<4x2x1x16xf32>) -> !own_scores
+        : (tensor<4x2x2x16xf32>, tensor<4x2x1x16xf32>) -> !own_scores_2
 
     %past_max = stablehlo.reduce(%past init: %minus_inf) applies stablehlo.maximum across dimensions = [3]
-        : (!scores, tensor<f32>) -> !each_query
+        : (!scores, tensor<f32>) -> !each_query_2
     %own_max = stablehlo.reduce(%own init: %minus_inf) applies stablehlo.maximum across dimensions = [3]
-        : (!own_scores, tensor<f32>) -> !each_query
-    %max = stablehlo.maximum %past_max, %own_max : !each_query
-    %past_maxes = stablehlo.broadcast_in_dim %max, dims = [0, 1, 2] : (!each_query) -> !scores
+        : (!own_scores_2, tensor<f32>) -> !each_query_2
+    %max = stablehlo.maximum %past_max, %own_max : !each_query_2
+    %past_maxes = stablehlo.broadcast_in_dim %max, dims = [0, 1, 2] : (!each_query_2) -> !scores
     %past_below = stablehlo.subtract %past, %past_maxes : !scores
     %past_exp = stablehlo.exponential %past_below : !scores
     %past_sum = stablehlo.reduce(%past_exp init: %none) applies stablehlo.add across dimensions = [3]
-        : (!scores, tensor<f32>) -> !each_query
-    %own_maxes = stablehlo.broadcast_in_dim %max, dims = [0, 1, 2] : (!each_query) -> !own_scores
-    %own_below = stablehlo.subtract %own, %own_maxes : !own_scores
-    %own_exp = stablehlo.exponential %own_below : !own_scores
+        : (!scores, tensor<f32>) -> !each_query_2
+    %own_maxes = stablehlo.broadcast_in_dim %max, dims = [0, 1, 2] : (!each_query_2) -> !own_scores_2
+    %own_below = stablehlo.subtract %own, %own_maxes : !own_scores_2
+    %own_exp = stablehlo.exponential %own_below : !own_scores_2
     %own_sum = stablehlo.reduce(%own_exp init: %none) applies stablehlo.add across dimensions = [3]
-        : (!own_scores, tensor<f32>) -> !each_query
+        : (!own_scores_2, tensor<f32>) -> !each_query_2
+
     %past_out = stablehlo.dot_general %past_exp, %v_past,
         batching_dims = [0, 1] x [0, 1], contracting_dims = [3] x [2]
         : (tensor<4x2x2x64xf32>, !v_past) -> !q_heads
     %own_out = stablehlo.dot_general %own_exp, %v_heads,
         batching_dims = [0, 1] x [0, 1], contracting_dims = [3] x [2]
         : (tensor<4x2x2x1xf32>, tensor<4x2x1x16xf32>) -> !q_heads
-    %sum = stablehlo.add %past_sum, %own_sum : !each_query
-    %sums = stablehlo.broadcast_in_dim %sum, dims = [0, 1, 2] : (!each_query) -> !q_heads
+    %sum = stablehlo.add %past_sum, %own_sum : !each_query_2
+    %sums = stablehlo.broadcast_in_dim %sum, dims = [0, 1, 2] : (!each_query_2) -> !q_heads
     %weighted = stablehlo.add %past_out, %own_out : !q_heads
     %heads_out = stablehlo.divide %weighted, %sums : !q_heads
 
     %flat_out = stablehlo.reshape %heads_out : (!q_heads) -> !q_row
     %new_k = stablehlo.reshape %k_heads : (tensor<4x2x1x16xf32>) -> !new_k
     %new_v = stablehlo.reshape %v_heads : (tensor<4x2x1x16xf32>) -> !new_v
+
     %y = stablehlo.dot_general %flat_out, %o, contracting_dims = [1] x [1]
-        : (tensor<4x64xf32>, tensor<64x64xf32>) -> tensor<4x64xf32>
+        : (tensor<4x64xf32>, tensor<64x64xf32>) -> !hidden
     return %y, %new_k, %new_v : !hidden, !new_k, !new_v
   }
 
@@ -240,6 +247,8 @@ module @batched {
     %y = stablehlo.reshape %turned : (!q_pairs) -> !q_row
     return %y : !q_row
   }
+
+  // Each head's halves (a, b) turned by the angle: (a·cos - b·sin, b·cos + a·sin).
   func.func private @rotary_k(%x: !k_row, %cos: !angle, %sin: !angle) -> !k_row {
     %halves = stablehlo.reshape %x : (!k_row) -> !k_pairs
     %swapped = stablehlo.reverse %halves, dims = [2] : !k_pairs
@@ -262,33 +271,38 @@ module @batched {
 
   // down(silu(gate(x)) · up(x))
   func.func private @mlp(%x: !hidden, %gate: !gate, %up: !up, %down: !down) -> !hidden {
+
     %gated = stablehlo.dot_general %x, %gate, contracting_dims = [1] x [1]
-        : (tensor<4x64xf32>, tensor<96x64xf32>) -> tensor<4x96xf32>
+        : (tensor<4x64xf32>, tensor<96x64xf32>) -> !inner
+
     %raised = stablehlo.dot_general %x, %up, contracting_dims = [1] x [1]
-        : (tensor<4x64xf32>, tensor<96x64xf32>) -> tensor<4x96xf32>
+        : (tensor<4x64xf32>, tensor<96x64xf32>) -> !inner
+
     %sigmoid = stablehlo.logistic %gated : !inner
     %silu = stablehlo.multiply %gated, %sigmoid : !inner
     %inner = stablehlo.multiply %silu, %raised : !inner
+
     %y = stablehlo.dot_general %inner, %down, contracting_dims = [1] x [1]
-        : (tensor<4x96xf32>, tensor<64x96xf32>) -> tensor<4x64xf32>
+        : (tensor<4x96xf32>, tensor<64x96xf32>) -> !hidden
     return %y : !hidden
   }
 
   // Row `token` of the table for each token.
-  func.func private @embedding(%table: !embed, %tokens: !tokens) -> !hidden {
-    %ids = stablehlo.reshape %tokens : (!tokens) -> !ids
-    %found = "stablehlo.gather"(%table, %ids) <{
+  func.func private @embedding(%embed: !embed, %tokens: !tokens) -> !hidden {
+    %x_ids = stablehlo.reshape %tokens : (!tokens) -> tensor<4x1xi32>
+    %x = "stablehlo.gather"(%embed, %x_ids) <{
         dimension_numbers = #stablehlo.gather<
             offset_dims = [1], collapsed_slice_dims = [0], start_index_map = [0], index_vector_dim = 1>,
         slice_sizes = array<i64: 1, 64>, indices_are_sorted = false}>
-        : (!embed, !ids) -> !found
-    return %found : !hidden
+        : (!embed, tensor<4x1xi32>) -> tensor<4x64xf32>
+    return %x : !hidden
   }
 
   // Logits over the vocabulary.
-  func.func private @head(%x: !hidden, %table: !lm_head) -> !logits {
-    %logits = stablehlo.dot_general %x, %table, contracting_dims = [1] x [1]
-        : (tensor<4x64xf32>, tensor<331x64xf32>) -> tensor<4x331xf32>
+  func.func private @head(%x: !hidden, %lm_head: !lm_head) -> !logits {
+
+    %logits = stablehlo.dot_general %x, %lm_head, contracting_dims = [1] x [1]
+        : (tensor<4x64xf32>, tensor<331x64xf32>) -> !logits
     return %logits : !logits
   }
 

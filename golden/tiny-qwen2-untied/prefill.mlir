@@ -39,24 +39,22 @@
 !v_past = tensor<1x2x64x16xf32>
 !scores = tensor<1x2x32x64xf32>
 !seen = tensor<1x2x32x64xi1>
-!own_scores = tensor<1x2x32x16xf32>
+!own_scores_2 = tensor<1x2x32x16xf32>
 !own_seen = tensor<1x2x32x16xi1>
-!each_query = tensor<1x2x32xf32>
+!each_query_2 = tensor<1x2x32xf32>
 !new_columns = tensor<1x2x16x16xf32>
 !angles = tensor<16x8xf32>
 !q_pairs = tensor<16x4x2x8xf32>
 !k_pairs = tensor<16x2x2x8xf32>
 !pairs = tensor<2x16x16xi32>
 !inner = tensor<16x96xf32>
-!ids = tensor<16x1xi32>
-!found = tensor<16x64xf32>
 !vocab_index = tensor<1x331xi32>
 !new_keys = tensor<2x1x2x16x16xf32>
 !new_values = tensor<2x1x2x16x16xf32>
-!keys_padded = tensor<2x1x2x16x32xf32>
+!key_padded = tensor<2x1x2x16x32xf32>
 !key_index = tensor<2x1x2x16x16xi32>
 !key_flag = tensor<2x1x2x16x16xi1>
-!values_padded = tensor<2x1x2x32x16xf32>
+!value_padded = tensor<2x1x2x32x16xf32>
 !value_index = tensor<2x1x2x16x16xi32>
 !value_flag = tensor<2x1x2x16x16xi1>
 
@@ -171,18 +169,22 @@ module @prefill {
       %layer: index, %first_slot: index, %cos: !angle, %sin: !angle, %cached: !cached_mask, %causal: !causal_mask,
       %k_cache: !k_cache, %v_cache: !v_cache)
       -> (!hidden, !new_k, !new_v) {
+
     %q_flat_sum = stablehlo.dot_general %x, %q, contracting_dims = [1] x [1]
-        : (tensor<16x64xf32>, tensor<64x64xf32>) -> tensor<16x64xf32>
-    %q_flat_shift = stablehlo.broadcast_in_dim %q_bias, dims = [1] : (tensor<64xf32>) -> tensor<16x64xf32>
-    %q_flat = stablehlo.add %q_flat_sum, %q_flat_shift : tensor<16x64xf32>
+        : (tensor<16x64xf32>, tensor<64x64xf32>) -> !q_row
+    %q_flat_shift = stablehlo.broadcast_in_dim %q_bias, dims = [1] : (tensor<64xf32>) -> !q_row
+    %q_flat = stablehlo.add %q_flat_sum, %q_flat_shift : !q_row
+
     %k_flat_sum = stablehlo.dot_general %x, %k, contracting_dims = [1] x [1]
-        : (tensor<16x64xf32>, tensor<32x64xf32>) -> tensor<16x32xf32>
-    %k_flat_shift = stablehlo.broadcast_in_dim %k_bias, dims = [1] : (tensor<32xf32>) -> tensor<16x32xf32>
-    %k_flat = stablehlo.add %k_flat_sum, %k_flat_shift : tensor<16x32xf32>
+        : (tensor<16x64xf32>, tensor<32x64xf32>) -> !k_row
+    %k_flat_shift = stablehlo.broadcast_in_dim %k_bias, dims = [1] : (tensor<32xf32>) -> !k_row
+    %k_flat = stablehlo.add %k_flat_sum, %k_flat_shift : !k_row
+
     %v_flat_sum = stablehlo.dot_general %x, %v, contracting_dims = [1] x [1]
-        : (tensor<16x64xf32>, tensor<32x64xf32>) -> tensor<16x32xf32>
-    %v_flat_shift = stablehlo.broadcast_in_dim %v_bias, dims = [1] : (tensor<32xf32>) -> tensor<16x32xf32>
-    %v_flat = stablehlo.add %v_flat_sum, %v_flat_shift : tensor<16x32xf32>
+        : (tensor<16x64xf32>, tensor<32x64xf32>) -> !k_row
+    %v_flat_shift = stablehlo.broadcast_in_dim %v_bias, dims = [1] : (tensor<32xf32>) -> !k_row
+    %v_flat = stablehlo.add %v_flat_sum, %v_flat_shift : !k_row
+
     %q_turned = call @rotary_q(%q_flat, %cos, %sin) : (!q_row, !angle, !angle) -> !q_row
     %k_turned = call @rotary_k(%k_flat, %cos, %sin) : (!k_row, !angle, !angle) -> !k_row
 
@@ -198,6 +200,8 @@ module @prefill {
     %v_heads = stablehlo.reshape %v_by_head : (tensor<2x16x16xf32>) -> !new_heads
     %scale = stablehlo.constant dense<0.25> : !q_heads
     %q_scaled = stablehlo.multiply %q_heads, %scale : !q_heads
+
+
 
     // slots and kv_heads as one dimension, so that the products read the layer where it lies
     %kv_heads = arith.constant 2 : index
@@ -219,36 +223,38 @@ module @prefill {
     %past_seen = stablehlo.broadcast_in_dim %cached, dims = [0, 3] : (!cached_mask) -> !seen
     %past_hidden = stablehlo.broadcast_in_dim %minus_inf, dims = [] : (tensor<f32>) -> !scores
     %past = stablehlo.select %past_seen, %past_raw, %past_hidden : !seen, !scores
+
     %own_raw = stablehlo.dot_general %q_scaled, %k_heads,
         batching_dims = [0, 1] x [0, 1], contracting_dims = [3] x [3]
-        : (tensor<1x2x32x16xf32>, tensor<1x2x16x16xf32>) -> !own_scores
+        : (tensor<1x2x32x16xf32>, tensor<1x2x16x16xf32>) -> !own_scores_2
     %own_seen = stablehlo.broadcast_in_dim %causal, dims = [2, 3] : (!causal_mask) -> !own_seen
-    %own_hidden = stablehlo.broadcast_in_dim %minus_inf, dims = [] : (tensor<f32>) -> !own_scores
-    %own = stablehlo.select %own_seen, %own_raw, %own_hidden : !own_seen, !own_scores
+    %own_hidden = stablehlo.broadcast_in_dim %minus_inf, dims = [] : (tensor<f32>) -> !own_scores_2
+    %own = stablehlo.select %own_seen, %own_raw, %own_hidden : !own_seen, !own_scores_2
 
     %past_max = stablehlo.reduce(%past init: %minus_inf) applies stablehlo.maximum across dimensions = [3]
-        : (!scores, tensor<f32>) -> !each_query
+        : (!scores, tensor<f32>) -> !each_query_2
     %own_max = stablehlo.reduce(%own init: %minus_inf) applies stablehlo.maximum across dimensions = [3]
-        : (!own_scores, tensor<f32>) -> !each_query
-    %max = stablehlo.maximum %past_max, %own_max : !each_query
-    %past_maxes = stablehlo.broadcast_in_dim %max, dims = [0, 1, 2] : (!each_query) -> !scores
+        : (!own_scores_2, tensor<f32>) -> !each_query_2
+    %max = stablehlo.maximum %past_max, %own_max : !each_query_2
+    %past_maxes = stablehlo.broadcast_in_dim %max, dims = [0, 1, 2] : (!each_query_2) -> !scores
     %past_below = stablehlo.subtract %past, %past_maxes : !scores
     %past_exp = stablehlo.exponential %past_below : !scores
     %past_sum = stablehlo.reduce(%past_exp init: %none) applies stablehlo.add across dimensions = [3]
-        : (!scores, tensor<f32>) -> !each_query
-    %own_maxes = stablehlo.broadcast_in_dim %max, dims = [0, 1, 2] : (!each_query) -> !own_scores
-    %own_below = stablehlo.subtract %own, %own_maxes : !own_scores
-    %own_exp = stablehlo.exponential %own_below : !own_scores
+        : (!scores, tensor<f32>) -> !each_query_2
+    %own_maxes = stablehlo.broadcast_in_dim %max, dims = [0, 1, 2] : (!each_query_2) -> !own_scores_2
+    %own_below = stablehlo.subtract %own, %own_maxes : !own_scores_2
+    %own_exp = stablehlo.exponential %own_below : !own_scores_2
     %own_sum = stablehlo.reduce(%own_exp init: %none) applies stablehlo.add across dimensions = [3]
-        : (!own_scores, tensor<f32>) -> !each_query
+        : (!own_scores_2, tensor<f32>) -> !each_query_2
+
     %past_out = stablehlo.dot_general %past_exp, %v_past,
         batching_dims = [0, 1] x [0, 1], contracting_dims = [3] x [2]
         : (tensor<1x2x32x64xf32>, !v_past) -> !q_heads
     %own_out = stablehlo.dot_general %own_exp, %v_heads,
         batching_dims = [0, 1] x [0, 1], contracting_dims = [3] x [2]
         : (tensor<1x2x32x16xf32>, tensor<1x2x16x16xf32>) -> !q_heads
-    %sum = stablehlo.add %past_sum, %own_sum : !each_query
-    %sums = stablehlo.broadcast_in_dim %sum, dims = [0, 1, 2] : (!each_query) -> !q_heads
+    %sum = stablehlo.add %past_sum, %own_sum : !each_query_2
+    %sums = stablehlo.broadcast_in_dim %sum, dims = [0, 1, 2] : (!each_query_2) -> !q_heads
     %weighted = stablehlo.add %past_out, %own_out : !q_heads
     %heads_out = stablehlo.divide %weighted, %sums : !q_heads
 
@@ -258,8 +264,9 @@ module @prefill {
     %k_columns = stablehlo.transpose %k_heads, dims = [0, 1, 3, 2] : (tensor<1x2x16x16xf32>) -> !new_columns
     %new_k = stablehlo.reshape %k_columns : (!new_columns) -> !new_k
     %new_v = stablehlo.reshape %v_heads : (tensor<1x2x16x16xf32>) -> !new_v
+
     %y = stablehlo.dot_general %flat_out, %o, contracting_dims = [1] x [1]
-        : (tensor<16x64xf32>, tensor<64x64xf32>) -> tensor<16x64xf32>
+        : (tensor<16x64xf32>, tensor<64x64xf32>) -> !hidden
     return %y, %new_k, %new_v : !hidden, !new_k, !new_v
   }
 
@@ -294,6 +301,8 @@ module @prefill {
     %y = stablehlo.reshape %turned : (!q_pairs) -> !q_row
     return %y : !q_row
   }
+
+  // Each head's halves (a, b) turned by the angle: (a·cos - b·sin, b·cos + a·sin).
   func.func private @rotary_k(%x: !k_row, %cos: !angle, %sin: !angle) -> !k_row {
     %halves = stablehlo.reshape %x : (!k_row) -> !k_pairs
     %swapped = stablehlo.reverse %halves, dims = [2] : !k_pairs
@@ -325,33 +334,38 @@ module @prefill {
 
   // down(silu(gate(x)) · up(x))
   func.func private @mlp(%x: !hidden, %gate: !gate, %up: !up, %down: !down) -> !hidden {
+
     %gated = stablehlo.dot_general %x, %gate, contracting_dims = [1] x [1]
-        : (tensor<16x64xf32>, tensor<96x64xf32>) -> tensor<16x96xf32>
+        : (tensor<16x64xf32>, tensor<96x64xf32>) -> !inner
+
     %raised = stablehlo.dot_general %x, %up, contracting_dims = [1] x [1]
-        : (tensor<16x64xf32>, tensor<96x64xf32>) -> tensor<16x96xf32>
+        : (tensor<16x64xf32>, tensor<96x64xf32>) -> !inner
+
     %sigmoid = stablehlo.logistic %gated : !inner
     %silu = stablehlo.multiply %gated, %sigmoid : !inner
     %inner = stablehlo.multiply %silu, %raised : !inner
+
     %y = stablehlo.dot_general %inner, %down, contracting_dims = [1] x [1]
-        : (tensor<16x96xf32>, tensor<64x96xf32>) -> tensor<16x64xf32>
+        : (tensor<16x96xf32>, tensor<64x96xf32>) -> !hidden
     return %y : !hidden
   }
 
   // Row `token` of the table for each token.
-  func.func private @embedding(%table: !embed, %tokens: !tokens) -> !hidden {
-    %ids = stablehlo.reshape %tokens : (!tokens) -> !ids
-    %found = "stablehlo.gather"(%table, %ids) <{
+  func.func private @embedding(%embed: !embed, %tokens: !tokens) -> !hidden {
+    %x_ids = stablehlo.reshape %tokens : (!tokens) -> tensor<16x1xi32>
+    %x = "stablehlo.gather"(%embed, %x_ids) <{
         dimension_numbers = #stablehlo.gather<
             offset_dims = [1], collapsed_slice_dims = [0], start_index_map = [0], index_vector_dim = 1>,
         slice_sizes = array<i64: 1, 64>, indices_are_sorted = false}>
-        : (!embed, !ids) -> !found
-    return %found : !hidden
+        : (!embed, tensor<16x1xi32>) -> tensor<16x64xf32>
+    return %x : !hidden
   }
 
   // Logits over the vocabulary.
-  func.func private @head(%x: !last_hidden, %table: !lm_head) -> !logits {
-    %logits = stablehlo.dot_general %x, %table, contracting_dims = [1] x [1]
-        : (tensor<1x64xf32>, tensor<331x64xf32>) -> tensor<1x331xf32>
+  func.func private @head(%x: !last_hidden, %lm_head: !lm_head) -> !logits {
+
+    %logits = stablehlo.dot_general %x, %lm_head, contracting_dims = [1] x [1]
+        : (tensor<1x64xf32>, tensor<331x64xf32>) -> !logits
     return %logits : !logits
   }
 
@@ -371,8 +385,7 @@ module @prefill {
     return %lowest : !next
   }
 
-  // Positions start..start+length-1 of one slot and no others: the block written is moved back
-  // to fit where it would pass the context's end, and keeps what the cache holds elsewhere.
+  // Positions start..start+length-1 of one slot and no others.
   func.func private @cache_write(
       %k: !k_cache, %v: !v_cache, %new_k0: !new_k, %new_k1: !new_k, %new_v0: !new_v, %new_v1: !new_v,
       %slot: tensor<i32>, %start: tensor<i32>, %length: tensor<i32>)
@@ -394,10 +407,10 @@ module @prefill {
 
     %key_padded = stablehlo.pad %keys, %filler, low = [0, 0, 0, 0, 16], high = [0, 0, 0, 0, 0],
         interior = [0, 0, 0, 0, 0]
-        : (!new_keys, tensor<f32>) -> !keys_padded
+        : (!new_keys, tensor<f32>) -> !key_padded
     %key_moved = stablehlo.dynamic_slice %key_padded, %zero, %zero, %zero, %zero, %shift,
         sizes = [2, 1, 2, 16, 16]
-        : (!keys_padded, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> !new_keys
+        : (!key_padded, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> !new_keys
     %key_held = stablehlo.dynamic_slice %k, %zero, %slot, %zero, %zero, %block,
         sizes = [2, 1, 2, 16, 16]
         : (!k_cache, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> !new_keys
@@ -413,10 +426,10 @@ module @prefill {
 
     %value_padded = stablehlo.pad %values, %filler, low = [0, 0, 0, 16, 0], high = [0, 0, 0, 0, 0],
         interior = [0, 0, 0, 0, 0]
-        : (!new_values, tensor<f32>) -> !values_padded
+        : (!new_values, tensor<f32>) -> !value_padded
     %value_moved = stablehlo.dynamic_slice %value_padded, %zero, %zero, %zero, %shift, %zero,
         sizes = [2, 1, 2, 16, 16]
-        : (!values_padded, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> !new_values
+        : (!value_padded, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> !new_values
     %value_held = stablehlo.dynamic_slice %v, %zero, %slot, %zero, %block, %zero,
         sizes = [2, 1, 2, 16, 16]
         : (!v_cache, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>, tensor<i32>) -> !new_values
