@@ -76,7 +76,8 @@ class Vector:
 class Attention:
     """Attention of `num_heads` queries, `num_heads / num_kv_heads` of them to a key and value.
 
-    `scale`: what a query's product with a key is multiplied by.
+    `scale`: what a query's product with a key is multiplied by. `qk_norm`: of each head of queries
+    and keys, before RoPE.
     """
 
     num_heads: int
@@ -87,6 +88,7 @@ class Attention:
     qkv_bias: bool = False
     o_bias: bool = False
     sliding_window: int | None = None
+    qk_norm: Norm | None = None
 
     @property
     def group(self) -> int:
@@ -100,6 +102,7 @@ class Attention:
             Linear("q", q_size, hidden_size, self.qkv_bias),
             Linear("k", kv_size, hidden_size, self.qkv_bias),
             Linear("v", kv_size, hidden_size, self.qkv_bias),
+            *(Vector(role, self.head_dim) for role in ("q_norm", "k_norm") if self.qk_norm),
             Linear("o", hidden_size, q_size, self.o_bias),
         )
 

@@ -48,6 +48,7 @@ _LLAMA: Config = {
     "eos_token_id": 2,
 }
 _MISTRAL: Config = {**_LLAMA, "architectures": ["MistralForCausalLM"], "model_type": "mistral"}
+_QWEN3: Config = {**_LLAMA, "architectures": ["Qwen3ForCausalLM"], "model_type": "qwen3"}
 _QWEN2: Config = {**_LLAMA, "architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2"}
 # with an original context of 32 a head's pairs fall in all three bands: kept, blended, divided
 _LLAMA3_ROPE: Config = {
@@ -138,6 +139,10 @@ _CASES = (
         rope_theta=1e6,
     ),
     _case("qwen2_untied", _QWEN2, "own", tie_word_embeddings=False, rms_norm_eps=1e-6),
+    _case(
+        "qwen3_untied", _QWEN3, "own", tie_word_embeddings=False, head_dim=24, rms_norm_eps=1e-3
+    ),
+    _case("qwen3_tied", _QWEN3, seed=2040, head_dim=16, attention_bias=True, rope_theta=1e6, num_hidden_layers=3),
     _case("qwen2_tied", _QWEN2, seed=2026, rope_theta=1e6, num_hidden_layers=3),
 )
 CASES = {case.name: case for case in _CASES}
@@ -190,6 +195,9 @@ def weights_of(case: Case) -> dict[str, Array]:
         prefix = f"model.layers.{layer}."
         for name in ("input_layernorm", "post_attention_layernorm"):
             tensors[f"{prefix}{name}.weight"] = _norm(case, f"{prefix}{name}", hidden)
+        if config["model_type"] == "qwen3":
+            for name in ("self_attn.q_norm", "self_attn.k_norm"):
+                tensors[f"{prefix}{name}.weight"] = _norm(case, f"{prefix}{name}", head_dim)
         for name, (rows, columns, has_bias) in linears.items():
             spread = 1.3 * columns**-0.5
             tensors[f"{prefix}{name}.weight"] = _random(

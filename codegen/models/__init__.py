@@ -11,9 +11,10 @@ from .leftovers import check_leftovers
 from .llama import Llama
 from .mistral import Mistral
 from .qwen2 import Qwen2
+from .qwen3 import Qwen3
 
 FAMILIES: dict[str, Llama] = {
-    family.model_type: family for family in (Llama(), Mistral(), Qwen2())
+    family.model_type: family for family in (Llama(), Mistral(), Qwen2(), Qwen3())
 }
 
 

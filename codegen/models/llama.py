@@ -60,16 +60,12 @@ class Llama:
         return LayerSpec(self.attention(fields, index), self.ffn(fields), self.norm(fields))
 
     def attention(self, fields: Fields, index: int) -> Attention:
-        hidden_size = self.hidden_size(fields)
         num_heads = fields.integer("num_attention_heads", 1, 1024)
         num_kv_heads = fields.integer("num_key_value_heads", 1, 1024, default=num_heads)
         if num_heads % num_kv_heads:
             supported = f"divisors of num_attention_heads, {num_heads}"
             raise fields.refusal("num_key_value_heads", num_kv_heads, supported)
-        if not fields.has("head_dim") and hidden_size % num_heads:
-            supported = f"multiples of num_attention_heads, {num_heads}"
-            raise fields.refusal("hidden_size", hidden_size, supported)
-        head_dim = fields.integer("head_dim", 2, 1024, default=hidden_size // num_heads)
+        head_dim = self.head_dim(fields)
         if head_dim % 2:
             raise fields.refusal("head_dim", head_dim, "even sizes")
         return Attention(
@@ -82,6 +78,15 @@ class Llama:
             o_bias=self.o_bias(fields),
             sliding_window=self.sliding_window(fields, index),
         )
+
+    def head_dim(self, fields: Fields) -> int:
+        """The hidden size over the heads where the config leaves it out."""
+        hidden_size = self.hidden_size(fields)
+        num_heads = fields.integer("num_attention_heads", 1, 1024)
+        if not fields.has("head_dim") and hidden_size % num_heads:
+            supported = f"multiples of num_attention_heads, {num_heads}"
+            raise fields.refusal("hidden_size", hidden_size, supported)
+        return fields.integer("head_dim", 2, 1024, default=hidden_size // num_heads)
 
     def rope(self, fields: Fields, index: int) -> Rope:
         return read_rope(fields, self.context(fields))

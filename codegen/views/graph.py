@@ -46,7 +46,7 @@ class GraphView:
         self.lanes, self.new, self.rows = graph.step.batch, graph.step.new, graph.step.rows
         self.group = model.first.attention.group
         self.head_rows = self.lanes if graph.step.logits == "last" else self.rows
-        self.norms: dict[Norm, NormView] = {}
+        self.norms: dict[tuple[str, Norm, int, int], NormView] = {}
         self.ropes: dict[tuple[Rope, int], RopeView] = {}
         self.turns: dict[tuple[str, int, int], TurnView] = {}
         self.caches = [CacheView(self._types, spec, graph) for spec in graph.cache.caches(model)]
@@ -222,6 +222,7 @@ class GraphView:
             self._turn_view("q", spec.attention.num_heads, spec.attention.head_dim),
             self._turn_view("k", spec.attention.num_kv_heads, spec.attention.head_dim),
             self._projection(spec.attention, op),
+            self._head_norms(spec.attention),
             op("o", x="q_row"),
         )
         mlp = MlpView(f"mlp{suffix}", spec.ffn, self._widening(spec.ffn, op), op("down", x="inner"))
@@ -251,6 +252,14 @@ class GraphView:
             begin += heads
         return Products([op("qkv", y="qkv_row")], ["%qkv_flat"], slices)
 
+    def _head_norms(self, spec: Attention) -> dict[str, NormView]:
+        if spec.qk_norm is None:
+            return {}
+        return {
+            letter: self._head_norm_view(letter, spec.qk_norm, heads, spec.head_dim)
+            for letter, heads in (("q", spec.num_heads), ("k", spec.num_kv_heads))
+        }
+
     def _widening(self, spec: Mlp, op: _MakeOp) -> Products:
         """gate and up."""
         if not self._graph.formats.joined:
@@ -274,8 +283,22 @@ class GraphView:
         return Op(self._types, role, weight, rows, formats, has_bias=has_bias, x=x, y=y)
 
     def _norm_view(self, norm: Norm) -> NormView:
-        args = ("rms_norm", norm, self.rows, self.hidden_size, self._model.dtype)
-        return self.norms.setdefault(norm, NormView(self._types, *args))
+        """Of a layer's rows."""
+        return self._norm_of("rms_norm", norm, self.rows, self.hidden_size, "hidden")
+
+    def _head_norm_view(self, letter: str, norm: Norm, heads: int, head_dim: int) -> NormView:
+        """Of each query or key head."""
+        x = f"{letter}_each_head"
+        return self._norm_of(f"rms_norm_{letter}", norm, self.rows * heads, head_dim, x)
+
+    def _norm_of(self, name: str, norm: Norm, rows: int, size: int, x: str) -> NormView:
+        key = (name, norm, rows, size)
+        alike = sum(known[0] == name for known in self.norms)
+        numbered = f"{name}_{alike + 1}" if alike else name
+        if key not in self.norms:
+            args = (numbered, norm, rows, size, self._model.dtype, x)
+            self.norms[key] = NormView(self._types, *args)
+        return self.norms[key]
 
     def _rope_view(self, rope: Rope, head_dim: int) -> RopeView:
         suffix = f"_{len(self.ropes) + 1}" if self.ropes else ""

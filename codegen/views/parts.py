@@ -12,13 +12,15 @@ from .ops import Op, Products, Types, f32
 
 
 class NormView:
-    """A norm of rows `[rows, size]`, called `name`."""
+    """A norm of rows `[rows, size]`, called `name`; `x` is what they are called."""
 
-    def __init__(self, types: Types, name: str, norm: Norm, rows: int, size: int, dtype: str):
+    def __init__(
+        self, types: Types, name: str, norm: Norm, rows: int, size: int, dtype: str, x: str
+    ) -> None:
         self.name, self.rows, self.size, self.dtype = name, rows, size, dtype
         self.eps = f32(norm.eps)
         self.length = f32(size)
-        self.x = types.name("hidden", rows, size, "f32")
+        self.x = types.name(x, rows, size, "f32")
         self.weight = types.name("norm", size, dtype)
         self.weight_f32 = types.name("norm_f32", size, "f32")
 
@@ -118,9 +120,12 @@ class AttentionView:
         turn_q: TurnView,
         turn_k: TurnView,
         projection: Products,
+        norms: dict[str, NormView],
         o: Op,
     ) -> None:
         self.name, self.cache, self.rope = name, cache, rope
+        # of q's and k's heads, if there is one
+        self.norms = norms
         self.turn_q, self.turn_k = turn_q, turn_k
         self.projection, self.o = projection, o
         self.lanes, self.new, self.rows = cache.lanes, cache.new, o.rows
@@ -133,7 +138,8 @@ class AttentionView:
 
     @property
     def weights(self) -> list[Typed]:
-        return [*self.projection.parameters, *self.o.parameters]
+        norms = [(f"%{letter}_norm", norm.weight) for letter, norm in self.norms.items()]
+        return [*self.projection.parameters, *norms, *self.o.parameters]
 
 
 class MlpView:
