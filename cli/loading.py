@@ -173,7 +173,7 @@ def check_fixed(manifest: Manifest, build: dict[str, Any]) -> None:
         "precision": manifest.cache.precision,
         "target": manifest.target.name,
         "arch": manifest.target.arch,
-        "layout": "packed" if any(weight.tiling for weight in manifest.weights) else "rowmajor",
+        "layout": manifest.layout,
     }
     for name, value in build.items():
         if name in fixed and value != fixed[name]:

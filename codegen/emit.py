@@ -7,7 +7,7 @@ import jinja2
 from intaglio.templates import environment
 
 from .graphs import GraphSpec
-from .parse import parse_rendered
+from .parse import render
 from .spec import ModelSpec
 from .views.graph import GraphView
 
@@ -18,7 +18,4 @@ def emit(model: ModelSpec, graph: GraphSpec, env: jinja2.Environment | None = No
     Raises `TemplateError` with the rendered lines around it if the text does not parse.
     """
     template = f"steps/{graph.kind}.mlir.j2"
-    env = env or environment()
-    text = env.get_template(template).render(g=GraphView(model, graph))
-    parse_rendered(text, template, env)
-    return text
+    return render(env or environment(), template, {"g": GraphView(model, graph)})

@@ -265,6 +265,11 @@ class Manifest:
     def weight_bytes(self) -> int:
         return sum(weight.nbytes for weight in self.weights)
 
+    @property
+    def layout(self) -> str:
+        """What `--layout` made it: packed where weights are tiled, else rowmajor."""
+        return "packed" if any(weight.tiling for weight in self.weights) else "rowmajor"
+
     def step_name(self, kind: str, batch: int) -> str:
         """The step of a kind that takes `batch` rows. Raises `UserError` if there is none."""
         for graph in self.graphs:

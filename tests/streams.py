@@ -190,8 +190,11 @@ def generate_rows(
 def cache_of(session: Session) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     """An f32 session's keys and values, both `[layers, slots, kv_heads, context, head_dim]`."""
     facts = session.manifest.cache
-    keys = np.swapaxes(session._device.read(session._k, facts.k), -1, -2)
-    values = session._device.read(session._v, facts.v)
+    k, v = (
+        session._device.read(view, spec)
+        for view, spec in zip(session._caches, facts.tensors, strict=True)
+    )
+    keys, values = np.swapaxes(k, -1, -2), v
     # where they lie in blocks, those as one axis, without the last block's room
     plain = (*keys.shape[:3], -1, keys.shape[-1])
     return tuple(half.reshape(plain)[:, :, :, : facts.context] for half in (keys, values))

@@ -20,10 +20,10 @@ from workshop import BUILDS, TINY, Workshop
 from intaglio.codegen import bundle as bundling
 from intaglio.codegen.bundle import build_bundle
 from intaglio.codegen.model import load_model
-from intaglio.codegen.weights import Layout
+from intaglio.codegen.targets import Layout
 from intaglio.runtime import Engine
 from intaglio.runtime.errors import UserError
-from intaglio.runtime.manifest import Manifest, TensorSpec, WeightSpec
+from intaglio.runtime.manifest import Manifest, Part, Tiling, WeightSpec
 
 Data = dict[str, Any]
 PROMPT = [3, 1, 4, 1, 5]
@@ -53,15 +53,15 @@ def test_a_manifest_comes_back_as_it_was_saved(bundle: Path, tmp_path: Path) -> 
     manifest.save(tmp_path)
     assert Manifest.load(tmp_path) == manifest
     assert manifest.weights[2] == WeightSpec(
-        "lm_head", (TensorSpec("lm_head.weight", (331, 64), "f32"),), (331, 64), "f32"
+        "lm_head", (Part("lm_head.weight", (331, 64), "f32"),), (331, 64), "f32"
     )
     assert [graph.name for graph in manifest.graphs] == list(TINY.kinds)
     assert manifest.graphs[1].command[:2] == ("iree-compile", "decode.mlir")
     assert manifest.model.eos_token_ids == (2,)
-    assert (manifest.cache.k.shape, manifest.cache.v.shape) == (
+    assert [tensor.shape for tensor in manifest.cache.tensors] == [
         (2, 4, 2, 16, 48),
         (2, 4, 2, 48, 16),
-    )
+    ]
     assert (bundle / "decode.mlir").read_text().startswith("// decode · llama, untied · 2 layers")
 
 
@@ -85,9 +85,9 @@ def at(*path: str | int, value: Any) -> Callable[[Data], None]:
 
 
 GONE = object()
-RECOMPILE = "compile the bundle again"
+K, V = (("cache", "parts", 0, letter) for letter in "kv")
 DAMAGE: list[tuple[Callable[[Data], None], str]] = [
-    (at("schema", value=1), "schema is 1, this version reads 2"),
+    (at("schema", value=1), "schema is 1, this version reads 2: compile the bundle again"),
     (at("schema", value="1"), "schema is '1', this version reads 2"),
     (at("schema", value=True), "schema is True, this version reads 2"),
     (at("schema", value=2.0), "schema: expected int, found float"),
@@ -95,31 +95,37 @@ DAMAGE: list[tuple[Callable[[Data], None], str]] = [
     (at("weights", value=GONE), "field 'weights' is missing or unknown"),
     (at("checksum", value=1), "field 'checksum' is missing or unknown"),
     (at("graphs", 0, "sha256", value=GONE), "graphs[0]: field 'sha256' is missing"),
-    (at("cache", "k", "stride", value=1), "cache: k: field 'stride' is missing or unknown"),
+    (at(*K, "stride", value=1), "parts[0]: k: field 'stride' is missing or unknown"),
     (at("model", value=[]), "model: expected an object"),
     (at("model", "vocab_size", value="331"), "vocab_size: expected int, found str"),
     (at("model", "vocab_size", value=331.0), "vocab_size: expected int, found float"),
     (at("model", "vocab_size", value=0), "below 1"),
     (at("model", "eos_token_ids", value=[True]), "eos_token_ids[0]: expected int, found bool"),
-    (at("model", "tie_word_embeddings", value=0), "tie_word_embeddings: expected bool, found int"),
+    (at("model", "head", value="norm"), "embedding or head is no weight: compile the bundle again"),
     (at("graphs", value={}), "graphs: expected a list"),
     (at("graphs", value=[]), "below 1"),
     (at("graphs", 0, "command", value=["a", 1]), "command[1]: expected str, found int"),
-    (at("graphs", 0, "kind", value="verify"), "graph kind 'verify' is not one of"),
-    (at("graphs", 0, "chunk", value=0), "below 1"),
-    (at("graphs", 1, "batch", value=-1), "below 1"),
-    (at("graphs", 1, "window", value=8), "'decode' has no graph of the whole context"),
+    (at("graphs", 0, "takes", "positions", value="two"), "'prefill' takes what is not known"),
+    (at("graphs", 0, "takes", "logits", value="none"), "'prefill' takes what is not known"),
+    (at("graphs", 0, "takes", "new", value=0), "below 1"),
+    (at("graphs", 2, "takes", "lanes", value=-1), "below 1"),
+    (at("graphs", 1, "takes", "lanes", value="4"), "lanes: expected int, found str"),
+    (at("graphs", 1, "reach", value=8), "'decode' has no graph of the whole context"),
     (at("graphs", 1, "results", value=[]), "below 1"),
     (at("graphs", 1, "results", 1, "dtype", value="f64"), "'logits' has no valid dtype and shape"),
     (at("graphs", 2, "arguments", 0, "shape", value=[0]), "'tokens' has no valid dtype and shape"),
     (at("weights", 0, "dtype", value="q4"), "'embed' has no valid dtype and shape"),
     (at("weights", 0, "shape", value=[331, -64]), "'embed' has no valid dtype and shape"),
-    (at("weights", 0, "tensors", 0, "name", value="a\nb"), "tensor a\\nb is missing"),
-    (at("weights", 0, "layout", value="q4"), "'embed' has the unknown layout 'q4'"),
+    (at("weights", 0, "parts", 0, "tensor", value="a\nb"), "tensor a\\nb is missing"),
+    (at("weights", 0, "tiling", value={"rows": 0, "columns": 1}), "'embed' has no valid tiling"),
+    (at("weights", 0, "tiling", value="q4"), "tiling: expected an object"),
     (at("cache", "slots", value=0), "below 1"),
-    (at("cache", "k", "shape", value=[1 << 45]), "no memory for the cache: k takes 140,737,488 MB"),
-    (at("cache", "v", "shape", value=[1 << 80]), "use a smaller --context or fewer --slots"),
-    (at("checkpoint", value=5), "checkpoint: expected str or NoneType, found int"),
+    (at("cache", "parts", value=[]), "below 1"),
+    (at(*K[:-1], "k_axes", value=["slot", "position"]), "'k' has no valid axes"),
+    (at(*K[:-1], "v_axes", 1, value="lane"), "'v' has no valid axes"),
+    (at(*K, "shape", value=[1 << 45, 1, 1, 1, 1]), "no memory for the cache: k takes 140,737,488 MB"),
+    (at(*V, "shape", value=[1 << 80, 1, 1, 1, 1]), "use a smaller --context or fewer --slots"),
+    (at("checkpoint", value=5), "checkpoint: expected str, found int"),
     (at("graphs", 0, "sha256", value="0" * 64), "prefill.vmfb: sha256 is not the manifest's"),
     *((at("graphs", 0, "vmfb", value=path), "leaves the bundle")
       for path in ("../bundle/prefill.vmfb", "/etc/passwd", "..", "", "a/../prefill.vmfb")),
@@ -225,17 +231,18 @@ def test_a_bundle_with_weights_runs_anywhere(
     assert set(header) == {weight.name for weight in manifest.weights}
     for weight in manifest.weights:
         begin, end = header[weight.name]["data_offsets"]
-        parts = np.concatenate([tensors[tensor.name] for tensor in weight.tensors])
-        assert data[base + begin : base + end] == tiled(parts, weight.layout).tobytes()
+        parts = np.concatenate([tensors[part.tensor] for part in weight.parts])
+        assert data[base + begin : base + end] == tiled(parts, weight.tiling).tobytes()
         assert (end - begin) % 64 or (base + begin) % 64 == 0
     assert base % 64 == 0
 
 
-def tiled(matrix: Any, layout: str) -> Any:
+def tiled(matrix: Any, tiling: Tiling | None) -> Any:
     """Element by element: row r, column c of `[out, in]` is at [r / 16, c / k, r % 16, c % k]."""
-    if layout == "rowmajor":
+    if tiling is None:
         return matrix
-    k = int(layout[-1])
+    assert tiling.rows == 16
+    k = tiling.columns
     rows, columns = matrix.shape
     tiles = np.zeros((-(-rows // 16), -(-columns // k), 16, k), matrix.dtype)
     for r in range(rows):
@@ -249,7 +256,7 @@ def test_packed_weights_of_another_folder_are_packed_at_load(
 ) -> None:
     made = workshop.bundle(workshop.model("llama_untied"))
     other = workshop.model("llama_minus")
-    assert Manifest.load(made).weights[0].layout == "packed16x1"
+    assert Manifest.load(made).weights[0].tiling == Tiling(16, 1)
     assert tokens_of(made, other) == tokens_of(workshop.bundle(other)) != tokens_of(made)
 
 

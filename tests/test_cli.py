@@ -29,9 +29,9 @@ from workshop import TINY, Workshop
 
 from intaglio.cli.options import SMALLER
 from intaglio.codegen.bundle import BuildOptions, cached_bundle
-from intaglio.codegen.config import ModelConfig
 from intaglio.codegen.model import load_model
-from intaglio.codegen.weights import Layout
+from intaglio.codegen.models import read_model
+from intaglio.codegen.targets import Layout
 from intaglio.runtime.manifest import KINDS, Manifest
 
 RUNNING = ["generate", "chat", "serve", "bench", "eval"]
@@ -105,7 +105,7 @@ def test_emit_writes_what_compile_compiles(layout: Layout, tmp_path: Path) -> No
     model, out = write_config(tmp_path / "model", raw), tmp_path / "out"
     succeed("emit", model, "-o", out, "--layout", layout, "--batch", "2,8", "--smaller")
     compiled = BuildOptions(layout=layout, batches=(2, 8), **SMALLER)
-    graphs = compiled.graphs(ModelConfig.from_json(model / "config.json"))
+    graphs = compiled.graphs(read_model(model / "config.json"))
     assert listing(out) == sorted(f"{graph.name}.mlir" for graph in graphs)
     assert {"prefill_c16.mlir", "batched_b2.mlir", "ragged.mlir"} <= set(listing(out))
     assert ("decode_w512.mlir" in listing(out)) == (layout == "rowmajor")
@@ -294,10 +294,8 @@ def test_golden_check_and_update(tmp_path: Path) -> None:
 
 
 def test_batch_sizes_are_graphs_once(tmp_path: Path) -> None:
-    config = ModelConfig.from_json(
-        write_config(tmp_path, golden_config("tiny-llama")) / "config.json"
-    )
-    graphs = BuildOptions(slots=4, batches=(4, 2, 4)).graphs(config)
+    model = read_model(write_config(tmp_path, golden_config("tiny-llama")) / "config.json")
+    graphs = BuildOptions(slots=4, batches=(4, 2, 4)).graphs(model)
     assert [graph.name for graph in graphs] == [
         *("prefill", "decode", "batched", "batched_b2", "ragged", "ragged_b2")
     ]

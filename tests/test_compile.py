@@ -23,10 +23,9 @@ from workshop import Workshop
 from intaglio.codegen import compile as compiling
 from intaglio.codegen.bundle import BuildOptions
 from intaglio.codegen.compile import CompileError, compile_all, first_error, make_job
-from intaglio.codegen.config import ModelConfig
 from intaglio.codegen.emit import emit
-from intaglio.codegen.targets import TARGETS
-from intaglio.codegen.weights import Layout
+from intaglio.codegen.models import read_model
+from intaglio.codegen.targets import TARGETS, Layout, Operands
 from intaglio.runtime.errors import UserError
 from intaglio.runtime.manifest import KINDS, Manifest, file_sha256
 
@@ -42,10 +41,11 @@ func.func public @refused(%x: tensor<4xf32>) -> tensor<4xf32> {
   return %y : tensor<4xf32>
 }
 """
+TILED = ("f32", "f32")
 COMPILE = """
 import sys
 from intaglio.codegen.compile import compile_all, make_job
-compile_all([make_job("graph", open(sys.argv[1]).read(), "cpu", "host", "packed")])
+compile_all([make_job("graph", open(sys.argv[1]).read(), "cpu", "host", ("f32", "f32"))])
 """
 
 
@@ -59,7 +59,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def tiny_text(kind: str, precision: Any, layout: Layout, folder: Path) -> str:
     """A graph whose cache is larger than all else: 4 layers, 8 slots of 1024 positions."""
     raw = golden_config("tiny-llama", max_position_embeddings=1024, num_hidden_layers=4)
-    config = ModelConfig.from_json(write_config(folder, raw) / "config.json")
+    config = read_model(write_config(folder, raw) / "config.json")
     options = BuildOptions(kinds=(kind,), chunk=16, precision=precision, layout=layout)
     (graph,) = options.graphs(config)
     return emit(config, graph)
@@ -68,10 +68,10 @@ def tiny_text(kind: str, precision: Any, layout: Layout, folder: Path) -> str:
 # the key and value cache is updated where it lies
 
 
-def stream_of(text: str, layout: Layout, folder: Path) -> str:
+def stream_of(text: str, tiled: Operands | None, folder: Path) -> str:
     """The compiler's stream dialect, by the target's own flags."""
     (folder / "graph.mlir").write_text(text)
-    flags = [*TARGETS["cpu"].flags("host", layout), "--compile-to=stream", "-o", "graph.stream"]
+    flags = [*TARGETS["cpu"].flags("host", tiled), "--compile-to=stream", "-o", "graph.stream"]
     program = binaries.find_tool("iree-compile")
     subprocess.run([program, "graph.mlir", *flags], cwd=folder, check=True)
     return (folder / "graph.stream").read_text()
@@ -112,7 +112,7 @@ def built(
 ) -> tuple[int, list[int], list[tuple[int, int]]]:
     with tempfile.TemporaryDirectory() as folder:
         text = tiny_text(kind, precision, layout, Path(folder))
-        stream = stream_of(text, layout, Path(folder))
+        stream = stream_of(text, TILED if layout == "packed" else None, Path(folder))
         return cache_bytes(text), *allocated_and_copied(stream)
 
 
@@ -142,7 +142,7 @@ def test_a_cache_that_is_not_aliased_is_seen_to_be_cloned(letter: str, tmp_path:
     text = tiny_text("decode", "exact", "packed", tmp_path)
     mutated, count = re.subn(rf"(%{letter}: !\w+) \{{tf\.aliasing[^}}]*\}}", r"\1", text)
     assert count == 1
-    allocs, _ = allocated_and_copied(stream_of(mutated, "packed", tmp_path))
+    allocs, _ = allocated_and_copied(stream_of(mutated, TILED, tmp_path))
     assert max(allocs) >= cache_bytes(text)
 
 
@@ -151,7 +151,7 @@ def test_a_cache_that_is_not_aliased_is_seen_to_be_cloned(letter: str, tmp_path:
 
 def test_a_second_compile_is_found(cache: Path) -> None:
     heard: list[tuple[str, str]] = []
-    job = make_job("double", DOUBLE, "cpu", "host", "packed")
+    job = make_job("double", DOUBLE, "cpu", "host", TILED)
     first = compile_all([job], lambda *state: heard.append(state))
     assert heard == [("double", "compiling"), ("double", "compiled")]
     assert listing(cache) == ["compile", f"compile/{job.key}.vmfb"]
@@ -161,11 +161,11 @@ def test_a_second_compile_is_found(cache: Path) -> None:
 
 def test_the_key_is_all_that_the_result_depends_on(monkeypatch: pytest.MonkeyPatch) -> None:
     def keys() -> Iterator[str]:
-        yield make_job("a", DOUBLE, "cpu", "host", "packed").key
-        yield make_job("a", DOUBLE + "\n", "cpu", "host", "packed").key
-        yield make_job("a", DOUBLE, "cpu", "x86-64-v3", "packed").key
-        yield make_job("a", DOUBLE, "cuda", "sm_80", "rowmajor").key
-        yield make_job("a", DOUBLE, "cuda", "sm_89", "rowmajor").key
+        yield make_job("a", DOUBLE, "cpu", "host", TILED).key
+        yield make_job("a", DOUBLE + "\n", "cpu", "host", TILED).key
+        yield make_job("a", DOUBLE, "cpu", "x86-64-v3", TILED).key
+        yield make_job("a", DOUBLE, "cuda", "sm_80").key
+        yield make_job("a", DOUBLE, "cuda", "sm_89").key
 
     before = list(keys())
     assert before == list(keys())
@@ -215,7 +215,7 @@ def wait_for_child(parent: int, name: str) -> int:
 
 def test_a_failure_is_a_screenful_and_keeps_text_and_log(cache: Path, tmp_path: Path) -> None:
     with pytest.raises(CompileError) as caught:
-        compile_all([make_job("refused", REFUSED, "cpu", "host", "packed")])
+        compile_all([make_job("refused", REFUSED, "cpu", "host", TILED)])
     lines = str(caught.value).splitlines()
     assert lines[0] == "iree-compile failed on refused (exit 1):"
     assert "error" in lines[1] and "custom_call" in str(caught.value)
@@ -255,7 +255,7 @@ def test_a_full_disk_of_the_compiler_is_one_line(
     full.chmod(0o755)
     monkeypatch.setattr(compiling.binaries, "find_tool", lambda _: str(full))
     with pytest.raises(UserError, match=r"No space left on device: free space there or set INT"):
-        compile_all([make_job("double", DOUBLE, "cpu", "host", "packed")])
+        compile_all([make_job("double", DOUBLE, "cpu", "host", TILED)])
     assert listing(cache) == ["compile"]
 
 
@@ -285,13 +285,11 @@ def test_an_unknown_arch_is_refused_with_the_list(
 
 @pytest.mark.parametrize("arch", ["x86-64-v3", "neoverse-n1"])
 def test_another_cpu_can_be_compiled_for(arch: str, workshop: Workshop) -> None:
-    job = make_job(
-        "decode", (GOLDEN / "tiny-llama" / "decode.mlir").read_text(), "cpu", arch, "rowmajor"
-    )
+    job = make_job("decode", (GOLDEN / "tiny-llama" / "decode.mlir").read_text(), "cpu", arch)
     with compile_cache(workshop):
         (binary,) = compile_all([job])
         # not `host`: that is what a CPU without AVX-512 may be
-        flags = tuple(TARGETS["cpu"].flags("x86-64", "rowmajor"))
+        flags = tuple(TARGETS["cpu"].flags("x86-64"))
         (other,) = compile_all([replace(job, flags=flags)])
     assert binary != other
 

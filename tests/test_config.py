@@ -12,10 +12,10 @@ import pytest
 from helpers import ABSENT, golden_config, refused, write_config
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tiny import CASES
 
 from intaglio.codegen.bundle import BuildOptions
-from intaglio.codegen.config import ModelConfig, Rope
+from intaglio.codegen.models import read_model
+from intaglio.codegen.spec import ModelSpec, Rope
 from intaglio.codegen.weights import weight_list
 from intaglio.runtime.errors import UserError
 
@@ -29,31 +29,12 @@ LLAMA3 = {
 SCALED = Rope(500000.0, "llama3", 32.0, 1.0, 4.0, 8192)
 
 
-def read(folder: Path, base: str = "tiny-llama", **changes: Any) -> ModelConfig:
+def read(folder: Path, base: str = "tiny-llama", **changes: Any) -> ModelSpec:
     write_config(folder, golden_config(base, **changes))
-    return ModelConfig.from_json(folder / "config.json")
+    return read_model(folder / "config.json")
 
 
 # what is read
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_every_family(name: str, tmp_path: Path) -> None:
-    raw = CASES[name].config
-    config = ModelConfig.from_json(write_config(tmp_path, raw) / "config.json")
-    heads, is_qwen2 = raw["num_attention_heads"], raw["model_type"] == "qwen2"
-    assert config.model_type == raw["model_type"]
-    assert config.num_kv_heads == raw.get("num_key_value_heads", heads)
-    assert config.head_dim == raw.get("head_dim", raw["hidden_size"] // heads)
-    assert config.qkv_bias == (is_qwen2 or raw.get("attention_bias", False))
-    assert config.o_bias == (not is_qwen2 and raw.get("attention_bias", False))
-    assert config.mlp_bias == raw.get("mlp_bias", False)
-    assert config.tie_word_embeddings == raw.get("tie_word_embeddings", True)
-    assert config.tie_is_stated == ("tie_word_embeddings" in raw)
-    assert (
-        config.dtype == {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}[CASES[name].dtype]
-    )
-    assert (config.rms_norm_eps, config.vocab_size) == (raw["rms_norm_eps"], raw["vocab_size"])
 
 
 @pytest.mark.parametrize(
@@ -85,7 +66,7 @@ def test_every_family(name: str, tmp_path: Path) -> None:
     ],
 )
 def test_rope_in_both_styles(changes: dict[str, Any], rope: Rope, tmp_path: Path) -> None:
-    assert read(tmp_path, **changes).rope == rope
+    assert read(tmp_path, **changes).first.attention.rope == rope
 
 
 @pytest.mark.parametrize(
@@ -143,21 +124,21 @@ def test_eos_of_both_files(tmp_path: Path) -> None:
 def test_a_window_only_limits_the_context(
     base: str, changes: dict[str, Any], window: int | None, tmp_path: Path
 ) -> None:
-    config = read(tmp_path, base, **changes)
-    assert config.sliding_window == window
-    assert BuildOptions().graphs(config)[0].cache.context == (window or 128)
-    assert BuildOptions(context=32, chunk=8).graphs(config)
+    model = read(tmp_path, base, **changes)
+    assert model.sliding_window == window
+    assert BuildOptions().graphs(model)[0].cache.context == (window or 128)
+    assert BuildOptions(context=32, chunk=8).graphs(model)
     if window:
         with pytest.raises(UserError, match=r"sliding_window is 32;.*--context 32 or less"):
-            BuildOptions(context=33, chunk=8).graphs(config)
+            BuildOptions(context=33, chunk=8).graphs(model)
     else:
-        assert BuildOptions(context=33, chunk=8).graphs(config)
+        assert BuildOptions(context=33, chunk=8).graphs(model)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
 def test_other_unicode_is_json_too(encoding: str, tmp_path: Path) -> None:
     write_config(tmp_path, json.dumps(golden_config("tiny-llama")).encode(encoding))
-    assert ModelConfig.from_json(tmp_path / "config.json").vocab_size == 331
+    assert read_model(tmp_path / "config.json").vocab_size == 331
 
 
 # what is refused, by name and before anything is emitted
@@ -274,7 +255,7 @@ def test_a_config_that_can_just_be_read_yet_not_shown(tmp_path: Path) -> None:
     for depth in range(880, 1000):  # about the interpreter's own limit
         write_config(tmp_path, nested(depth))
         with pytest.raises(UserError):
-            ModelConfig.from_json(tmp_path / "config.json")
+            read_model(tmp_path / "config.json")
 
 
 # anything at all
@@ -311,10 +292,12 @@ def test_any_config_is_read_or_refused(
     kept = {key: value for key, value in VALID.items() if key not in dropped}
     folder = write_config(tmp_path_factory.getbasetemp() / "any", {**kept, **changes})
     try:
-        config = ModelConfig.from_json(folder / "config.json")
-        BuildOptions().graphs(config)
+        model = read_model(folder / "config.json")
+        BuildOptions().graphs(model)
     except UserError as error:
         assert len(str(error).splitlines()) == 1
         return
-    assert all(size > 0 for weight in weight_list(config) for size in weight.shape)
-    assert all(math.isfinite(f) and f >= 0 for f in config.rope.frequencies(config.head_dim))
+    assert all(size > 0 for weight in weight_list(model) for size in weight.shape)
+    attention = model.first.attention
+    turns = attention.rope.frequencies(attention.head_dim)
+    assert all(math.isfinite(turn) and turn >= 0 for turn in turns)

@@ -17,9 +17,9 @@ from workshop import TINY, Workshop, open_session
 
 from intaglio.codegen.bundle import BuildOptions
 from intaglio.codegen.compile import compile_all, make_job
-from intaglio.codegen.config import ModelConfig
 from intaglio.codegen.emit import emit
 from intaglio.codegen.graphs import Precision
+from intaglio.codegen.models import read_model
 from intaglio.codegen.targets import TARGETS
 from intaglio.runtime.device import Device
 from intaglio.runtime.errors import UserError
@@ -32,7 +32,7 @@ def golden_text(name: str, kind: str, precision: Precision | None = None) -> str
     """A golden, or its config's graph in another precision."""
     if precision is None:
         return (GOLDEN / name / f"{kind}.mlir").read_text()
-    config = ModelConfig.from_json(GOLDEN / name / "config.json")
+    config = read_model(GOLDEN / name / "config.json")
     options = BuildOptions(
         kinds=(kind,), context=64, slots=4, precision=precision, layout="rowmajor"
     )
@@ -41,7 +41,7 @@ def golden_text(name: str, kind: str, precision: Precision | None = None) -> str
 
 
 def compile_golden(workshop: Workshop, name: str, arch: str = "sm_80") -> None:
-    jobs = [make_job(kind, golden_text(name, kind), "cuda", arch, "rowmajor") for kind in KINDS]
+    jobs = [make_job(kind, golden_text(name, kind), "cuda", arch) for kind in KINDS]
     with compile_cache(workshop):
         binaries = compile_all(jobs)
     assert len(set(binaries)) == len(KINDS)
@@ -62,7 +62,7 @@ def test_graphs_of_real_shapes_compile(name: str, workshop: Workshop) -> None:
 
 @pytest.mark.parametrize("arch", ["sm_86", "sm_89"])
 def test_other_archs_compile(arch: str, workshop: Workshop) -> None:
-    job = make_job("decode", golden_text("tiny-llama", "decode"), "cuda", arch, "rowmajor")
+    job = make_job("decode", golden_text("tiny-llama", "decode"), "cuda", arch)
     with compile_cache(workshop):
         (binary,) = compile_all([job])
     assert arch.encode() in binary
@@ -93,7 +93,7 @@ def test_ptx_assembles(kind: str, precision: Precision, tmp_path: Path) -> None:
         pytest.skip("no ptxas: neither on PATH nor of pip install nvidia-cuda-nvcc")
     (tmp_path / "graph.mlir").write_text(golden_text("tiny-llama-untied", kind, precision))
     flags = [
-        *TARGETS["cuda"].flags("sm_80", "rowmajor"),
+        *TARGETS["cuda"].flags("sm_80"),
         "--iree-hal-dump-executable-files-to=dump",
     ]
     compiler = binaries.find_tool("iree-compile")

@@ -8,30 +8,26 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import pytest
 from helpers import (
     GOLDEN,
     ROOT,
     golden_config,
-    invoke,
     listing,
     succeed,
     without_aliases,
     write_config,
 )
-from jinja2 import DictLoader
 from tiny import CASES, ODD_SIZES
 
 from intaglio.codegen.bundle import BuildOptions
-from intaglio.codegen.config import ModelConfig
 from intaglio.codegen.emit import emit
 from intaglio.codegen.golden import compare
 from intaglio.codegen.graphs import GraphSpec
-from intaglio.codegen.parse import TemplateError
+from intaglio.codegen.models import read_model
 from intaglio.codegen.weights import weight_list
-from intaglio.runtime.manifest import ALL_KINDS, KINDS, TensorSpec, WeightSpec
-from intaglio.templates import environment, overlay, tensor_type
+from intaglio.runtime.manifest import ALL_KINDS, KINDS, TensorSpec
+from intaglio.templates import tensor_type
 
 # the design's order; in parentheses there: biases
 LAYER = "attn_norm q q_bias k k_bias v v_bias o o_bias mlp_norm gate gate_bias up up_bias down"
@@ -39,11 +35,11 @@ LAYER = "attn_norm q q_bias k k_bias v v_bias o o_bias mlp_norm gate gate_bias u
 
 def graphs_of(folder: Path, raw: Any, **options: Any) -> Iterator[tuple[GraphSpec, str]]:
     """Every kind of graph of a config, and its text."""
-    config = ModelConfig.from_json(write_config(folder, raw) / "config.json")
+    model = read_model(write_config(folder, raw) / "config.json")
     fixed = {"kinds": ALL_KINDS, "context": 40, "slots": 3, "chunk": 16, "layout": "rowmajor"}
     chosen = BuildOptions(**{**fixed, **options})
-    for graph in chosen.graphs(config):
-        yield graph, emit(config, graph)
+    for graph in chosen.graphs(model):
+        yield graph, emit(model, graph)
 
 
 def test_goldens_are_what_is_emitted() -> None:
@@ -91,11 +87,14 @@ def test_tied_and_untied_differ_by_the_head_and_its_use(kind: str, tmp_path: Pat
         texts.append(lines)
     changed = [line for line in difflib.ndiff(*texts) if line[0] in "+-"]
     added = [line[2:] for line in changed if line[0] == "+"]
-    (removed,) = (line[2:] for line in changed if line[0] == "-")
-    assert added == ["      %lm_head: tensor<331x64xf32>,", removed.replace("%embed)", "%lm_head)")]
-    assert "call @head(" in removed
+    removed = [line[2:] for line in changed if line[0] == "-"]
+    argument, *uses = added
+    assert argument == "      %lm_head: tensor<331x64xf32>,"
+    assert removed == [line.replace("%lm_head", "%embed") for line in uses]
+    called, defined, multiplied = uses
+    assert "call @head(" in called and "@head(" in defined and "dot_general %x" in multiplied
     norm = texts[1].index("      %final_norm: tensor<64xf32>,")
-    assert texts[1][norm + 1] == added[0]
+    assert texts[1][norm + 1] == argument
 
 
 # signatures
@@ -107,7 +106,7 @@ _SIGNATURE = re.compile(
 _ARGUMENT = re.compile(r"%(\w+): (tensor<[^>]*>)(?: \{tf\.aliasing_output = (\d+) : i32\})?")
 
 
-def typed(spec: TensorSpec | WeightSpec) -> str:
+def typed(spec: TensorSpec) -> str:
     return tensor_type(*spec.shape, spec.dtype)
 
 
@@ -115,16 +114,18 @@ def typed(spec: TensorSpec | WeightSpec) -> str:
 @pytest.mark.parametrize("precision", ["exact", "fast"])
 def test_signatures_are_the_contract(name: str, precision: str, tmp_path: Path) -> None:
     raw = CASES[name].config
-    config = ModelConfig.from_json(write_config(tmp_path, raw) / "config.json")
+    model = read_model(write_config(tmp_path, raw) / "config.json")
     for graph, text in graphs_of(tmp_path, raw, precision=precision):
         (match,) = _SIGNATURE.finditer(without_aliases(text))
         found = _ARGUMENT.findall(match["arguments"])
         assert text.count("func.func public") == 1
         assert match[1] == graph.kind
-        k, v = graph.cache.tensors(config)
-        expected = [*weight_list(config), *graph.arguments(), k, v]
+        (cache,) = graph.cache.caches(model)
+        k, v = cache.part.k, cache.part.v
+        weights = [argument for weight in weight_list(model) for argument in weight.arguments]
+        expected = [*weights, *graph.arguments(), k, v]
         assert [(n, t) for n, t, _ in found] == [(spec.name, typed(spec)) for spec in expected]
-        results = [typed(spec) for spec in (*graph.results(config), k, v)]
+        results = [typed(spec) for spec in (*graph.results(model), k, v)]
         assert match["results"].split(", ") == results
         assert {n: a for n, _, a in found if a} == {"k": "2", "v": "3"}
         assert "stablehlo.custom_call" not in text
@@ -138,7 +139,7 @@ def test_the_design_spelled_out(tmp_path: Path) -> None:
     ):
         layer = [n for n in (*LAYER.split(), "down_bias") if n not in left_out.split()]
         path = write_config(tmp_path, CASES[name].config) / "config.json"
-        found = [weight.name for weight in weight_list(ModelConfig.from_json(path))]
+        found = [weight.name for weight in weight_list(read_model(path))]
         layers = [f"layer{i}_{n}" for i in (0, 1) for n in layer]
         assert found == ["embed", "final_norm", *head, *layers]
     cache = {"k": (2, 3, 2, 16, 40), "v": (2, 3, 2, 40, 16)}
@@ -150,12 +151,13 @@ def test_the_design_spelled_out(tmp_path: Path) -> None:
         "prefill_all": "tokens [16] slot [] start [] length [] -> token [] logits [16, 331]",
     }
     raw = golden_config("tiny-llama")
-    config = ModelConfig.from_json(write_config(tmp_path, raw) / "config.json")
+    model = read_model(write_config(tmp_path, raw) / "config.json")
     for graph, _ in graphs_of(tmp_path, raw):
-        sides = (graph.arguments(), graph.results(config))
+        sides = (graph.arguments(), graph.results(model))
         shown = [" ".join(f"{s.name} {list(s.shape)}" for s in side) for side in sides]
         assert " -> ".join(shown) == step[graph.kind]
-        assert {spec.name: spec.shape for spec in graph.cache.tensors(config)} == cache
+        (part,) = (spec.part for spec in graph.cache.caches(model))
+        assert {spec.name: spec.shape for spec in (part.k, part.v)} == cache
 
 
 @pytest.mark.parametrize("changes", ODD_SIZES)
@@ -179,70 +181,3 @@ def test_the_readme_shows_a_golden() -> None:
     readme = (ROOT / "README.md").read_text()
     (excerpt,) = re.findall(r"```mlir\n(.*?)```", readme, re.S)
     assert excerpt in (GOLDEN / "tiny-llama" / "decode.mlir").read_text()
-
-
-# templates that are broken on purpose
-
-
-def emit_with(tmp_path: Path, template: str, old: str, new: str, **changes: Any) -> str:
-    loader = environment().loader
-    assert loader is not None
-    source, _, _ = loader.get_source(environment(), template)
-    assert old in source
-    env = overlay(DictLoader({template: source.replace(old, new, 1)}))
-    raw = golden_config("tiny-llama", **changes)
-    config = ModelConfig.from_json(write_config(tmp_path, raw) / "config.json")
-    (graph,) = BuildOptions(kinds=("ragged",), context=40).graphs(config)
-    return emit(config, graph, env)
-
-
-@pytest.mark.parametrize(
-    ("template", "old", "new", "said", "shown"),
-    [
-        # a syntax error, and an error that only verification finds
-        ("mlp.mlir.j2", "logistic %gated", "logistic gated", "expected", "logistic gated"),
-        ("mlp.mlir.j2", "return %y : {{ g.hidden }}", "return %y : tensor<f32>", "%y", "return %y"),
-        ("head.mlir.j2", "dense<0xFF800000>", "dense<minus>", "expected", "dense<minus>"),
-        ("layer.mlir.j2", "stablehlo.add %x,", "stablehlo.addd %x,", "addd", "stablehlo.addd"),
-        ("layer.mlir.j2", '"rms_norm"', '"rms"', "'rms'", "call @rms("),
-        ("rotary.mlir.j2", "dims = [2] :", "dims = [9] :", "9", "dims = [9]"),
-    ],
-)
-def test_a_broken_template_is_shown(
-    template: str, old: str, new: str, said: str, shown: str, tmp_path: Path
-) -> None:
-    with pytest.raises(TemplateError) as caught:
-        emit_with(tmp_path, template, old, new)
-    first, *lines = str(caught.value).splitlines()
-    origin = r"^(\S+)(?: \(in ragged\.mlir\.j2\))?: line (\d+) of the rendered text: "
-    ((file, line_number),) = re.findall(origin, first)
-    number = int(line_number)
-    assert file == ("ragged.mlir.j2" if template == "step.mlir.j2" else template)
-    assert said in first
-    (marked,) = (line for line in lines if line.startswith(">"))
-    assert re.match(rf"> +{number} \| ", marked)
-    assert shown in marked
-    assert [int(line[1:].split("|")[0]) for line in lines] == list(range(number - 3, number + 4))
-    assert max(map(len, lines)) < 220
-
-
-@pytest.mark.parametrize("name", ["g.hiden", "hidden"])
-def test_an_undefined_name_in_a_template_raises(name: str, tmp_path: Path) -> None:
-    with pytest.raises(jinja2.UndefinedError, match=name.split(".")[-1]):
-        emit_with(tmp_path, "mlp.mlir.j2", "{{ g.hidden }}", f"{{{{ {name} }}}}")
-
-
-def test_an_unbroken_overlay_emits_the_same(tmp_path: Path) -> None:
-    raw = golden_config("tiny-llama")
-    config = ModelConfig.from_json(write_config(tmp_path, raw) / "config.json")
-    (graph,) = BuildOptions(kinds=("ragged",), context=40).graphs(config)
-    assert emit_with(tmp_path, "mlp.mlir.j2", "silu", "silu") == emit(config, graph)
-
-
-def test_our_own_bug_is_no_user_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: Any) -> str:
-        raise TemplateError("decode.mlir.j2: line 1")
-
-    monkeypatch.setattr("intaglio.cli.build.emit", broken)
-    with pytest.raises(TemplateError):
-        invoke("emit", GOLDEN / "tiny-llama", "-o", tmp_path)

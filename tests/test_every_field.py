@@ -18,9 +18,9 @@ from helpers import (
 )
 from workshop import Workshop
 
-from intaglio.codegen.config import ModelConfig
-from intaglio.codegen.config_fields import CONFIG, ROPE
-from intaglio.codegen.fields import Fields
+from intaglio.codegen.models import read_model
+from intaglio.codegen.models.fields import Fields
+from intaglio.codegen.models.known_fields import CONFIG, ROPE
 from intaglio.runtime.errors import UserError
 
 # `changed_folder`'s model has 2 layers, 4 heads of 16, a context of 128
@@ -70,14 +70,14 @@ def test_a_field_that_changes_the_arithmetic_is_refused(
 
 @pytest.mark.parametrize("field", sorted({field for field, *_ in CHANGED}))
 def test_not_where_its_value_is_the_neutral_one(field: str, tmp_path: Path) -> None:
-    config = ModelConfig.from_json(changed_folder(tmp_path) / "config.json")
+    config = read_model(changed_folder(tmp_path) / "config.json")
     neutral = {
         "attention_multiplier": 16**-0.5,
         "query_pre_attn_scalar": 16,
         "sliding_window": 128,
         "n_layer": config.num_layers,
-        "v_head_dim": config.head_dim,
-        "layer_norm_eps": config.rms_norm_eps,
+        "v_head_dim": config.first.attention.head_dim,
+        "layer_norm_eps": config.final_norm.eps,
         "rotary_emb_base": 10000,
         "use_qk_norm": False,
         "rope_interleaved": False,
@@ -96,7 +96,7 @@ def test_every_such_field_is_refused_or_read(field: str, tmp_path: Path) -> None
     """A value that is nobody's neutral one: no line is said, so it may not be read past."""
     config = golden_config("tiny-llama", **{field: "no such value"})
     with pytest.raises(UserError, match=field):
-        ModelConfig.from_json(write_config(tmp_path, config) / "config.json")
+        read_model(write_config(tmp_path, config) / "config.json")
 
 
 ROPES: list[tuple[dict[str, Any], str]] = [

@@ -40,7 +40,7 @@ def test_every_kind_is_close(
     reference = load_reference(name)
     session = workshop.session(name, replace(only(*EVERY_POSITION, build=build), precision="fast"))
     inputs = reference.inputs
-    assert session.manifest.cache.k.dtype == session.manifest.cache.v.dtype == dtype
+    assert {tensor.dtype for tensor in session.manifest.cache.tensors} == {dtype}
     streams = {
         "prefill_all": by_prefill(session, inputs, 9),
         "decode": by_decode(session, inputs),

@@ -10,7 +10,7 @@ from helpers import golden_config, write_config
 
 from intaglio.codegen import targets
 from intaglio.codegen.bundle import BuildOptions
-from intaglio.codegen.config import ModelConfig
+from intaglio.codegen.models import read_model
 
 _AVX2 = ("avx", "avx2", "f16c", "fma")
 _ZEN4 = (*_AVX2, "avx512_bf16", "avx512bw", "avx512cd", "avx512dq", "avx512f", "avx512vl")
@@ -20,30 +20,32 @@ _SAPPHIRE_RAPIDS = ("amx_bf16", *_ZEN4)
 @pytest.mark.parametrize(
     ("features", "options", "changes", "expected"),
     [
-        (_ZEN4, {}, {}, ("bf16", "packed16x2")),
-        (_SAPPHIRE_RAPIDS, {}, {}, ("f32", "packed16x1")),
-        (_AVX2, {}, {}, ("f32", "packed16x1")),
-        ((), {"arch": "znver4"}, {}, ("bf16", "packed16x2")),
-        (_ZEN4, {"arch": "sapphirerapids"}, {}, ("f32", "packed16x1")),
-        (_ZEN4, {"arch": "x86-64-v4"}, {}, ("f32", "packed16x1")),
-        (_ZEN4, {"precision": "exact"}, {}, ("f32", "packed16x1")),
-        (_ZEN4, {}, {"torch_dtype": "float16"}, ("f32", "packed16x1")),
-        (_ZEN4, {}, {"hidden_size": 71, "head_dim": 16}, ("f32", "packed16x1")),
-        (_ZEN4, {}, {"intermediate_size": 101}, ("f32", "packed16x1")),
-        (_SAPPHIRE_RAPIDS, {"layout": "rowmajor"}, {}, ("bf16", "rowmajor")),
-        (_SAPPHIRE_RAPIDS, {"target": "cuda"}, {"torch_dtype": "float16"}, ("f16", "rowmajor")),
+        (_ZEN4, {}, {}, ("bf16", (16, 2))),
+        (_SAPPHIRE_RAPIDS, {}, {}, ("f32", (16, 1))),
+        (_AVX2, {}, {}, ("f32", (16, 1))),
+        ((), {"arch": "znver4"}, {}, ("bf16", (16, 2))),
+        (_ZEN4, {"arch": "sapphirerapids"}, {}, ("f32", (16, 1))),
+        (_ZEN4, {"arch": "x86-64-v4"}, {}, ("f32", (16, 1))),
+        (_ZEN4, {"precision": "exact"}, {}, ("f32", (16, 1))),
+        (_ZEN4, {}, {"torch_dtype": "float16"}, ("f32", (16, 1))),
+        (_ZEN4, {}, {"hidden_size": 71, "head_dim": 16}, ("f32", (16, 1))),
+        (_ZEN4, {}, {"intermediate_size": 101}, ("f32", (16, 1))),
+        (_SAPPHIRE_RAPIDS, {"layout": "rowmajor"}, {}, ("bf16", None)),
+        (_SAPPHIRE_RAPIDS, {"target": "cuda"}, {"torch_dtype": "float16"}, ("f16", None)),
     ],
 )
 def test_operands(
     features: tuple[str, ...],
     options: dict[str, Any],
     changes: dict[str, Any],
-    expected: tuple[str, str],
+    expected: tuple[str, tuple[int, int] | None],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(targets, "cpu_features", lambda: features)
     raw = golden_config("tiny-llama", **{"torch_dtype": "bfloat16", **changes})
-    config = ModelConfig.from_json(write_config(tmp_path, raw) / "config.json")
-    for graph in BuildOptions(**options).graphs(config):
-        assert (graph.matmul_dtype, graph.weights(config)[0].layout) == expected
+    model = read_model(write_config(tmp_path, raw) / "config.json")
+    for graph in BuildOptions(**options).graphs(model):
+        tiling = graph.weights(model)[0].tiling
+        tile = tiling and (tiling.rows, tiling.columns)
+        assert (graph.formats.operands, tile) == expected

@@ -14,13 +14,14 @@ from workshop import Workshop
 
 from intaglio.codegen.bundle import BuildOptions
 from intaglio.codegen.compile import Job, compile_all, make_job
-from intaglio.codegen.config import ModelConfig
-from intaglio.codegen.emit import GraphView
 from intaglio.codegen.graphs import GraphSpec, Precision
+from intaglio.codegen.models import read_model
+from intaglio.codegen.spec import ModelSpec
 from intaglio.codegen.targets import MICROKERNELS, TARGETS, has_microkernel
+from intaglio.codegen.views.ops import Op, Types
 from intaglio.runtime.device import Device
-from intaglio.runtime.manifest import PACKED_TILES, TensorSpec
-from intaglio.runtime.weights import pack_rows
+from intaglio.runtime.manifest import TensorSpec, WeightSpec
+from intaglio.runtime.packing import pack_rows
 from intaglio.templates import environment
 
 ARCHS = ("x86-64", "x86-64-v2", "x86-64-v3", "x86-64-v4", "host")
@@ -29,14 +30,20 @@ NUMPY = {"f32": np.float32, "f16": np.float16, "bf16": ml_dtypes.bfloat16}
 ROWS = (1, 2, 4, 8, 16, 13)
 # as graphs multiply: rows of the hidden size by the embedding, both not of whole tiles
 TEXT = """
-{% from g.linear_template import linear with context %}
-{% for m in rows %}
-func.func public @rows{{ m }}(%x: {{ t(m, g.hidden_size, "f32") }}, %w: {{ g.type_of("embed") }}) -> {{ t(m, g.vocab_size, "f32") }} {
-{{ linear("%y", "%x", "%w", m, g.hidden_size, g.vocab_size) }}
-    return %y : {{ t(m, g.vocab_size, "f32") }}
+{% from "linear/linear.mlir.j2" import linear %}
+{% set functions %}
+{% for op in ops %}
+func.func public @rows{{ op.rows }}(%x: {{ op.x }}, %embed: {{ op.weight }}) -> {{ op.y }} {
+{{ linear(op, "%y", "%x") }}
+    return %y : {{ op.y }}
 }
 {% endfor %}
-"""  # noqa: E501
+{% endset %}
+{% for name, type in types.used_in(functions) %}
+!{{ name }} = {{ type }}
+{% endfor %}
+{{ functions }}
+"""
 
 
 @dataclass(frozen=True)
@@ -44,27 +51,34 @@ class Product:
     """What a CPU is given to multiply weights of one type in one precision."""
 
     arch: str
-    config: ModelConfig
+    model: ModelSpec
     graph: GraphSpec
 
     @classmethod
     def of(cls, arch: str, dtype: str, precision: Precision) -> Product:
-        tiny = ModelConfig.from_json(GOLDEN / "tiny-llama" / "config.json")
-        config = replace(tiny, dtype=dtype, hidden_size=72, vocab_size=331)
+        tiny = read_model(GOLDEN / "tiny-llama" / "config.json")
+        model = replace(tiny, dtype=dtype, hidden_size=72, vocab_size=331)
         options = BuildOptions(kinds=("decode",), arch=arch, precision=precision)
-        (graph,) = options.graphs(config)
-        return cls(arch, config, graph)
+        (graph,) = options.graphs(model)
+        return cls(arch, model, graph)
+
+    @property
+    def weight(self) -> WeightSpec:
+        return self.graph.weights(self.model)[0]
 
     @property
     def operands(self) -> tuple[str, str]:
-        return self.graph.matmul_dtype, self.config.dtype
+        return self.graph.formats.operands, self.model.dtype
 
     @property
     def job(self) -> Job:
-        text = (
-            environment().from_string(TEXT).render(g=GraphView(self.config, self.graph), rows=ROWS)
-        )
-        return make_job("product", text, "cpu", self.arch, "packed", self.operands)
+        types, formats = Types(), self.graph.formats
+        ops = [
+            Op(types, "embed", self.weight, rows, formats, x=f"x{rows}", y=f"y{rows}")
+            for rows in ROWS
+        ]
+        text = environment().from_string(TEXT).render(ops=ops, types=types)
+        return make_job("product", text, "cpu", self.arch, self.operands)
 
     def errors(self, job: Job, workshop: Workshop, folder: Path) -> dict[int, float]:
         """The largest error of a product of so many rows; its values are of order 30."""
@@ -73,11 +87,11 @@ class Product:
         (folder / "product.vmfb").write_bytes(binary)
         device = Device("local-task")
         random = np.random.default_rng(8)
-        weight = self.graph.weights(self.config)[0]
+        weight = self.weight
         w = random.standard_normal(weight.shape).astype(NUMPY[weight.dtype])
         bits = w.view(np.uint32 if weight.dtype == "f32" else np.uint16)
-        tiles = pack_rows(bits, PACKED_TILES[weight.layout])
-        stored = device.put(TensorSpec("w", weight.stored_shape, weight.dtype), tiles)
+        assert weight.tiling is not None
+        stored = device.put(weight.arguments[0], pack_rows(bits, weight.tiling))
         found = {}
         for rows in ROWS:
             x = random.standard_normal((rows, weight.shape[1])).astype(np.float32)
@@ -88,7 +102,7 @@ class Product:
             context.invoke(entry, arguments, results)
             view = results.get_as_object(0, rt.HalBufferView)
             y = device.read(view, TensorSpec("y", (rows, weight.shape[0]), "f32"))
-            rounded = x.astype(NUMPY[self.graph.matmul_dtype]).astype(np.float64)
+            rounded = x.astype(NUMPY[self.graph.formats.operands]).astype(np.float64)
             found[rows] = float(np.abs(y - rounded @ w.astype(np.float64).T).max())
         return found
 
@@ -148,7 +162,7 @@ def test_where_microkernels_are_used(arch: str, chosen: set[str]) -> None:
             expected = lhs == rhs and lhs in chosen
             assert has_microkernel(arch, (lhs, rhs)) == expected
             flag = f"--iree-llvmcpu-enable-ukernels={'mmt4d' if expected else 'none'}"
-            assert flag in TARGETS["cpu"].flags(arch, "packed", (lhs, rhs))
+            assert flag in TARGETS["cpu"].flags(arch, (lhs, rhs))
 
 
 def test_microkernels_fit_the_registers() -> None:

@@ -9,8 +9,7 @@ import pytest
 from helpers import refused, write_config
 
 from intaglio.codegen.bundle import BuildOptions
-from intaglio.codegen.config import ModelConfig
-from intaglio.codegen.families import FAMILIES
+from intaglio.codegen.models import FAMILIES, read_model
 
 FOLDER = Path(__file__).parent / "data" / "configs"
 RAW = {path.stem: json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))}
@@ -26,7 +25,7 @@ def test_there_are_both() -> None:
 @pytest.mark.parametrize("name", OURS)
 def test_a_supported_family_is_read_without_a_line(name: str) -> None:
     said: list[str] = []
-    config = ModelConfig.from_json(FOLDER / f"{name}.json", said.append)
+    config = read_model(FOLDER / f"{name}.json", said.append)
     graphs = BuildOptions().graphs(config, said.append)
     assert not said
     assert graphs[0].cache.context == 2048

@@ -38,7 +38,7 @@ BUILDS = {
     "packed": TINY,
     "x86-64-v3": replace(TINY, arch="x86-64-v3"),
     "rowmajor": replace(TINY, layout="rowmajor"),
-    "windows": replace(TINY, layout="rowmajor", reaches=(16,)),
+    "reaches": replace(TINY, layout="rowmajor", reaches=(16,)),
 }
 
 

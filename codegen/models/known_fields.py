@@ -241,5 +241,5 @@ ROPE = KnownFields(
         **_each("long_factor short_factor long_mscale short_mscale mrope_section"),
         **_each("full_attention sliding_attention"),
     },
-    {"type": "rope.kind"},
+    {"type": "first.attention.rope.kind"},
 )

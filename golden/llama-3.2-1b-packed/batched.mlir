@@ -312,13 +312,16 @@ module @batched {
     %qkv_flat = linalg.unpack %qkv_flat_sums inner_dims_pos = [0, 1] inner_tiles = [8, 16]
         into %qkv_flat_flat : !qkv_y_tiles -> !qkv_row
     %q_flat_of_all = stablehlo.reshape %qkv_flat : (!qkv_row) -> tensor<8x48x2x32xf32>
-    %q_flat_part = stablehlo.slice %q_flat_of_all [0:8, 0:32, 0:2, 0:32] : (tensor<8x48x2x32xf32>) -> tensor<8x32x2x32xf32>
+    %q_flat_part = stablehlo.slice %q_flat_of_all [0:8, 0:32, 0:2, 0:32]
+        : (tensor<8x48x2x32xf32>) -> tensor<8x32x2x32xf32>
     %q_flat = stablehlo.reshape %q_flat_part : (tensor<8x32x2x32xf32>) -> !q_row
     %k_flat_of_all = stablehlo.reshape %qkv_flat : (!qkv_row) -> tensor<8x48x2x32xf32>
-    %k_flat_part = stablehlo.slice %k_flat_of_all [0:8, 32:40, 0:2, 0:32] : (tensor<8x48x2x32xf32>) -> tensor<8x8x2x32xf32>
+    %k_flat_part = stablehlo.slice %k_flat_of_all [0:8, 32:40, 0:2, 0:32]
+        : (tensor<8x48x2x32xf32>) -> tensor<8x8x2x32xf32>
     %k_flat = stablehlo.reshape %k_flat_part : (tensor<8x8x2x32xf32>) -> !k_row
     %v_flat_of_all = stablehlo.reshape %qkv_flat : (!qkv_row) -> tensor<8x48x64xf32>
-    %v_flat_part = stablehlo.slice %v_flat_of_all [0:8, 40:48, 0:64] : (tensor<8x48x64xf32>) -> tensor<8x8x64xf32>
+    %v_flat_part = stablehlo.slice %v_flat_of_all [0:8, 40:48, 0:64]
+        : (tensor<8x48x64xf32>) -> tensor<8x8x64xf32>
     %v_flat = stablehlo.reshape %v_flat_part : (tensor<8x8x64xf32>) -> !k_row
 
     %q_turned = call @rotary_q(%q_flat, %cos, %sin) : (!q_row, !angle, !angle) -> !q_row

@@ -165,13 +165,16 @@ module @batched {
     %qkv_flat = linalg.unpack %qkv_flat_sums inner_dims_pos = [0, 1] inner_tiles = [4, 16]
         into %qkv_flat_flat : !qkv_y_tiles -> !qkv_row
     %q_flat_of_all = stablehlo.reshape %qkv_flat : (!qkv_row) -> tensor<4x8x2x8xf32>
-    %q_flat_part = stablehlo.slice %q_flat_of_all [0:4, 0:4, 0:2, 0:8] : (tensor<4x8x2x8xf32>) -> tensor<4x4x2x8xf32>
+    %q_flat_part = stablehlo.slice %q_flat_of_all [0:4, 0:4, 0:2, 0:8]
+        : (tensor<4x8x2x8xf32>) -> tensor<4x4x2x8xf32>
     %q_flat = stablehlo.reshape %q_flat_part : (tensor<4x4x2x8xf32>) -> !q_row
     %k_flat_of_all = stablehlo.reshape %qkv_flat : (!qkv_row) -> tensor<4x8x2x8xf32>
-    %k_flat_part = stablehlo.slice %k_flat_of_all [0:4, 4:6, 0:2, 0:8] : (tensor<4x8x2x8xf32>) -> tensor<4x2x2x8xf32>
+    %k_flat_part = stablehlo.slice %k_flat_of_all [0:4, 4:6, 0:2, 0:8]
+        : (tensor<4x8x2x8xf32>) -> tensor<4x2x2x8xf32>
     %k_flat = stablehlo.reshape %k_flat_part : (tensor<4x2x2x8xf32>) -> !k_row
     %v_flat_of_all = stablehlo.reshape %qkv_flat : (!qkv_row) -> tensor<4x8x16xf32>
-    %v_flat_part = stablehlo.slice %v_flat_of_all [0:4, 6:8, 0:16] : (tensor<4x8x16xf32>) -> tensor<4x2x16xf32>
+    %v_flat_part = stablehlo.slice %v_flat_of_all [0:4, 6:8, 0:16]
+        : (tensor<4x8x16xf32>) -> tensor<4x2x16xf32>
     %v_flat = stablehlo.reshape %v_flat_part : (tensor<4x2x16xf32>) -> !k_row
 
     %q_turned = call @rotary_q(%q_flat, %cos, %sin) : (!q_row, !angle, !angle) -> !q_row

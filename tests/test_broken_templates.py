@@ -1,0 +1,127 @@
+"""Templates that are broken on purpose: the error shows the line, and who wrote it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pytest
+from helpers import GOLDEN, ROOT, golden_config, invoke, write_config
+from jinja2 import DictLoader
+
+from intaglio.codegen.bundle import BuildOptions
+from intaglio.codegen.emit import emit
+from intaglio.codegen.models import read_model
+from intaglio.codegen.parse import TemplateError
+from intaglio.codegen.targets import Layout
+from intaglio.runtime.manifest import ALL_KINDS
+from intaglio.templates import environment, overlay
+
+
+def emit_with(
+    tmp_path: Path, template: str, old: str, new: str, layout: Layout = "packed", **changes: Any
+) -> str:
+    loader = environment().loader
+    assert loader is not None
+    source, _, _ = loader.get_source(environment(), template)
+    assert old in source
+    env = overlay(DictLoader({template: source.replace(old, new, 1)}))
+    raw = golden_config("tiny-llama", **changes)
+    model = read_model(write_config(tmp_path, raw) / "config.json")
+    (graph,) = BuildOptions(kinds=("ragged",), context=40, layout=layout).graphs(model)
+    return emit(model, graph, env)
+
+
+BROKEN: list[tuple[str, str, str, str]] = [
+    # template, text in it, what stands there instead, what is said of it
+    # a syntax error, and an error that only verification finds
+    ("ops/mlp.mlir.j2", "logistic %gated", "logistic gated", "expected"),
+    ("ops/mlp.mlir.j2", "return %y : {{ g.hidden }}", "return %y : tensor<f32>", "%y"),
+    ("ops/head.mlir.j2", "dense<0xFF800000>", "dense<minus>", "expected"),
+    ("ops/rotary.mlir.j2", "dims = [2] :", "dims = [9] :", "9"),
+    ("steps/layer.mlir.j2", "stablehlo.add %x,", "stablehlo.addd %x,", "addd"),
+    # what Python's `call` wrote is the file's that called it
+    ("steps/layer.mlir.j2", "norm.name, [", '"rms", [', "'rms'"),
+    # macros, where they are written and not where they are called
+    ("steps/step.mlir.j2", '"argmax"', '"arg"', "'arg'"),
+    ("steps/step.mlir.j2", "arith.constant {{", "arith.count {{", "count"),
+    ("steps/graph.mlir.j2", "func.func public", "func.func pub", "expected"),
+    ("steps/ragged.mlir.j2", "%first_slot = arith", "%first_slot arith", "expected"),
+    ("steps/ragged.mlir.j2", "tokens }}, %positions", "tokens }}; %positions", "expected"),
+    ("linear/linear.mlir.j2", "stablehlo.slice {{ all", "stablehlo.cut {{ all", "cut"),
+    ("linear/tiles.mlir.j2", "linalg.mmt4d", "linalg.mmt5d", "mmt5d"),
+    ("linear/tiles.mlir.j2", '"stablehlo.gather"(', '"stablehlo.gat"(', "stablehlo.gat"),
+    ("cache/blocked.mlir.j2", "arith.divui {{ pos", "arith.divvi {{ pos", "divvi"),
+    ("cache/blocked.mlir.j2", "arith.ceildivsi", "arith.ceildivvi", "ceildivvi"),
+    ("cache/write.mlir.j2", "stablehlo.concatenate", "stablehlo.chain", "chain"),
+    ("attention/attention.mlir.j2", "multiply %q_heads", "multiple %q_heads", "multiple"),
+    ("attention/blocked.mlir.j2", "math.exp %below", "math.expo %below", "expo"),
+    ("attention/blocked.mlir.j2", "cmpi slt, %position", "cmpi slow, %position", "expected"),
+]
+# what another form of cache and of weights writes
+ROWMAJOR = [
+    ("linear/rowmajor.mlir.j2", "contracting_dims = [1]", "contracting_dims = [9]", "9"),
+    ("linear/linear.mlir.j2", "_shift = stablehlo.b", "_shift = stable.b", "stable.b"),
+    ("cache/plain.mlir.j2", "_update_slice %k", "_update_slic %k", "slic"),
+    ("cache/cached_mask.mlir.j2", "compare LT", "compare LL", "expected"),
+    ("attention/plain.mlir.j2", "stablehlo.exponential", "stablehlo.expo", "expo"),
+]
+
+
+@pytest.mark.parametrize(
+    ("layout", "template", "old", "new", "said"),
+    [*(("packed", *broken) for broken in BROKEN), *(("rowmajor", *broken) for broken in ROWMAJOR)],
+)
+def test_a_broken_template_is_shown(
+    layout: Layout, template: str, old: str, new: str, said: str, tmp_path: Path
+) -> None:
+    with pytest.raises(TemplateError) as caught:
+        emit_with(tmp_path, template, old, new, layout=layout, attention_bias=True)
+    first, *lines = str(caught.value).splitlines()
+    place = r"^(\S+):(\d+) \(in steps/ragged\.mlir\.j2\): line (\d+) of the rendered text: "
+    ((file, written, line_number),) = re.findall(place, first)
+    number = int(line_number)
+    assert file == template
+    source = (ROOT / "templates" / template).read_text()
+    assert int(written) == source[: source.index(old)].count("\n") + 1
+    assert said in first
+    (marked,) = (line for line in lines if line.startswith(">"))
+    assert re.match(rf"> +{number} \| ", marked)
+    literal = max(re.split(r"\{\{.*|.*\}\}", new), key=len).strip(' "[,(')
+    assert literal in marked
+    assert [int(line[1:].split("|")[0]) for line in lines] == list(range(number - 3, number + 4))
+    assert max(map(len, lines)) < 220
+
+
+def test_every_template_of_the_two_layouts_is_among_the_broken() -> None:
+    """But those of other kinds of step, and masks and norms, which are like what is there."""
+    files = {str(path.relative_to(ROOT / "templates")) for path in ROOT.glob("templates/*/*.j2")}
+    left_out = files - {broken[0] for broken in (*BROKEN, *ROWMAJOR)}
+    assert left_out == {
+        *(f"steps/{kind}.mlir.j2" for kind in ALL_KINDS if kind != "ragged"),
+        *(f"ops/{op}.mlir.j2" for op in ("causal_mask", "embedding", "rms_norm", "rotary_angles")),
+    }
+
+
+@pytest.mark.parametrize("name", ["g.hiden", "hidden"])
+def test_an_undefined_name_in_a_template_raises(name: str, tmp_path: Path) -> None:
+    with pytest.raises(jinja2.UndefinedError, match=name.split(".")[-1]):
+        emit_with(tmp_path, "ops/mlp.mlir.j2", "{{ g.hidden }}", f"{{{{ {name} }}}}")
+
+
+def test_an_unbroken_overlay_emits_the_same(tmp_path: Path) -> None:
+    raw = golden_config("tiny-llama")
+    model = read_model(write_config(tmp_path, raw) / "config.json")
+    (graph,) = BuildOptions(kinds=("ragged",), context=40).graphs(model)
+    assert emit_with(tmp_path, "ops/mlp.mlir.j2", "silu", "silu") == emit(model, graph)
+
+
+def test_our_own_bug_is_no_user_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> str:
+        raise TemplateError("steps/decode.mlir.j2: line 1")
+
+    monkeypatch.setattr("intaglio.cli.build.emit", broken)
+    with pytest.raises(TemplateError):
+        invoke("emit", GOLDEN / "tiny-llama", "-o", tmp_path)
