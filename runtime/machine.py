@@ -56,6 +56,11 @@ class SessionMachine:
         self.chunk = session.graph("prefill").chunk
         self.copy_slot, self.swap_slots = session.copy_slot, session.swap_slots
 
+    def cut(self, count: int, *, scored: bool) -> tuple[int, int]:
+        graph = "prefill_all" if scored else "prefill"
+        length = self._session.prefill_length(count, graph)
+        return length, self._session.prefill_chunk(length, graph)
+
     def prefill(self, tokens: Sequence[int], slot: int, start: int) -> StepRow:
         return StepRow(self._session.prefill(tokens, slot=slot, start=start), 0)
 

@@ -40,12 +40,15 @@ class Machine(Cache, Protocol):
     @property
     def context(self) -> int: ...
     @property
-    def chunk(self) -> int:
-        """Tokens a prefill call takes at most."""
-
-    @property
     def batches(self) -> Sequence[int]:
         """Rows that a step may have, ascending; the last is `slots`."""
+
+    def cut(self, count: int, *, scored: bool) -> tuple[int, int]:
+        """How many of `count` tokens the next prefill call takes, and how many it computes.
+
+        `scored`: a call of `prefill_all`. What is computed is what a call takes time for: those
+        tokens, filled up to a size that there is a graph for.
+        """
 
     def prefill(self, tokens: Sequence[int], slot: int, start: int) -> Row: ...
 
@@ -110,13 +113,12 @@ class StepReport:
 class Scheduler:
     """First in, first out; a free slot admits the next; prompts in chunks between steps.
 
-    `budget`: prompt tokens processed between two steps at most. A prompt is always cut into parts
-    of the same size, whatever runs beside it. `max_queue`: requests that may wait for a slot.
+    `budget`: prompt tokens computed between two steps at most. A prompt is always cut into the same
+    parts, whatever runs beside it. `max_queue`: requests that may wait for a slot.
     """
 
     def __init__(self, machine: Machine, *, budget: int, max_queue: int) -> None:
         self._machine, self._budget, self._max_queue = machine, budget, max_queue
-        self._part = min(machine.chunk, budget)
         self._waiting: deque[Job] = deque()
         self._prompts: deque[_Live] = deque()  # those not through, as they came
         self._slots: Slots[_Live] = Slots(machine.slots, machine.context, machine)
@@ -166,20 +168,23 @@ class Scheduler:
     def _prefill(self) -> int:
         """Parts of the oldest prompts, as many as the budget holds. Returns how many tokens.
 
-        A short part may take as long as a whole one, and counts as one.
+        One part is done whatever it computes, or a budget smaller than a graph would never do.
         """
-        done = 0
-        for _ in range(self._budget // self._part):
-            if not self._prompts:
-                break
+        done = computed = 0
+        while self._prompts:
             live = self._prompts[0]
             if live.fed is None:
                 live.fed = self._begin(live)
-            part = live.job.prompt[live.fed : live.fed + self._part]
+            rest = len(live.job.prompt) - live.fed
+            length, cost = self._machine.cut(min(rest, self._budget), scored=live.job.scores_prompt)
+            if done and computed + cost > self._budget:
+                break
+            part = live.job.prompt[live.fed : live.fed + length]
             row = self._prefill_part(live, part, live.fed)
-            done += len(part)
-            live.fed += len(part)
-            if live.fed == len(live.job.prompt):
+            done += length
+            computed += cost
+            live.fed += length
+            if length == rest:
                 self._prompts.popleft()
                 self._take(live, row)
         return done

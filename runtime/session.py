@@ -155,6 +155,10 @@ class Session:
         filled = max((chunk for chunk in chunks if chunk <= count), default=count)
         return count if holding is not None and 2 * count > holding else filled
 
+    def prefill_chunk(self, length: int, graph: str = "prefill") -> int:
+        """How many tokens a prefill call of `length` computes."""
+        return self._smallest(graph, 0, length).facts.chunk
+
     def decode(self, token: int, position: int) -> Step:
         """One token of slot 0 at `position`."""
         self._check_position(position)
