@@ -65,7 +65,8 @@ class Job(Protocol):
     """One sequence to generate. It chooses its own tokens and says when it is done.
 
     `group`: what it is a part of, for the queue's limit. `scores_prompt`: whether it wants the
-    prompt's logits, for which nothing of it may come from the cache.
+    prompt's logits. `reuses_prefix`: whether its prompt's beginning may come from the cache; not
+    if it is to be scored.
     """
 
     @property
@@ -74,6 +75,8 @@ class Job(Protocol):
     def group(self) -> Hashable: ...
     @property
     def scores_prompt(self) -> bool: ...
+    @property
+    def reuses_prefix(self) -> bool: ...
 
     def begin(self, cached: int) -> None:
         """Its prompt is being processed, but for the first `cached` tokens."""
@@ -157,19 +160,17 @@ class Scheduler:
 
     def step(self) -> StepReport:
         """Admit, prefill within the budget, then advance every other live sequence by a token."""
+        return StepReport(self.prefill(), *self.advance())
+
+    def prefill(self) -> int:
+        """Admit, and compute parts of the oldest prompts: as many as the budget holds, or one.
+
+        Returns how many tokens.
+        """
         while self._waiting and self._slots.free:
             live = _Live(self._waiting.popleft())
             self._slots.admit(live)
             self._prompts.append(live)
-        prefilled = self._prefill()
-        self._slots.pack()
-        return StepReport(prefilled, *self._advance())
-
-    def _prefill(self) -> int:
-        """Parts of the oldest prompts, as many as the budget holds. Returns how many tokens.
-
-        One part is done whatever it computes, or a budget smaller than a graph would never do.
-        """
         done = computed = 0
         while self._prompts:
             live = self._prompts[0]
@@ -189,25 +190,9 @@ class Scheduler:
                 self._take(live, row)
         return done
 
-    def _begin(self, live: _Live) -> int:
-        # the last token is always computed: its logits are wanted
-        beginning = () if live.job.scores_prompt else live.job.prompt[:-1]
-        cached = self._slots.begin(self._slots.index(live), beginning)
-        live.job.begin(cached)
-        return cached
-
-    def _prefill_part(self, live: _Live, part: Sequence[int], start: int) -> Row:
-        slot = self._slots.index(live)
-        if live.job.scores_prompt:
-            row, logits = self._machine.prefill_all(part, slot, start)
-            live.job.score(start, logits)
-        else:
-            row = self._machine.prefill(part, slot, start)
-        self._slots[slot].tokens.extend(part)
-        return row
-
-    def _advance(self) -> tuple[int, float]:
+    def advance(self) -> tuple[int, float]:
         """One step of the smallest graph that holds the live rows: its rows, its seconds."""
+        self._slots.pack()
         feeding = {i: live for i, live in self._slots.live if live.next is not None}
         if not feeding:
             return 0, 0.0
@@ -227,6 +212,23 @@ class Scheduler:
             self._slots[i].tokens.append(tokens[i])
             self._take(live, rows[i])
         return batch, seconds
+
+    def _begin(self, live: _Live) -> int:
+        # the last token is always computed: its logits are wanted
+        beginning = live.job.prompt[:-1] if live.job.reuses_prefix else ()
+        cached = self._slots.begin(self._slots.index(live), beginning)
+        live.job.begin(cached)
+        return cached
+
+    def _prefill_part(self, live: _Live, part: Sequence[int], start: int) -> Row:
+        slot = self._slots.index(live)
+        if live.job.scores_prompt:
+            row, logits = self._machine.prefill_all(part, slot, start)
+            live.job.score(start, logits)
+        else:
+            row = self._machine.prefill(part, slot, start)
+        self._slots[slot].tokens.extend(part)
+        return row
 
     def _take(self, live: _Live, row: Row) -> None:
         live.next = live.job.take(row)

@@ -37,6 +37,7 @@ REPORT = {
     "finish_reason": str,
     "timings": {
         "prompt_tokens": int,
+        "cached_tokens": int,
         "generated_tokens": int,
         "prefill_tokens_per_s": float,
         "decode_tokens_per_s": float,

@@ -102,6 +102,10 @@ class FakeJob:
     ends: int = 0
     failed: bool = False
 
+    @property
+    def reuses_prefix(self) -> bool:
+        return not self.scores_prompt
+
     def begin(self, cached: int) -> None:
         assert self.cached is None
         self.cached = cached
