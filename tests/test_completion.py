@@ -76,6 +76,29 @@ def test_the_end_token_can_be_ignored(codec: TextCodec) -> None:
     assert taken == 3 and events[-1] == Finished("length")
 
 
+def test_the_context_ends_it(codec: TextCodec) -> None:
+    """As many as there are positions behind the prompt, and one that needs none."""
+    for most, reason in ((None, "context"), (9, "context"), (3, "length")):
+        params = CompletionParams(max_tokens=most)
+        completion = Completion([1, 2], params, codec, vocab_size=VOCAB, context=4, eos=[])
+        events: list[Event] = []
+        completion.on_event = events.append
+        completion.begin(0)
+        assert [completion.take(Row(token)) for token in (65, 66, 67)] == [65, 66, None]
+        assert events[-1] == Finished(reason)  # type: ignore[arg-type]
+
+
+def test_without_a_tokenizer_there_is_no_text() -> None:
+    params = CompletionParams(max_tokens=2, keep_logits=True)
+    completion = Completion([1], params, None, continues=True, **MODEL)
+    events: list[Event] = []
+    completion.on_event = events.append
+    completion.begin(0)
+    assert [completion.take(Row(token)) for token in (65, 66)] == [65, None]
+    assert (events, completion.tokens) == ([Finished("length")], [65, 66])
+    assert [int(row.argmax()) for row in completion.logits] == [65, 66]
+
+
 @pytest.mark.parametrize("said", ["abSTOPcd", "abSTSTOP", "aSTOP", "STOP"])
 def test_a_stop_string_of_several_tokens(codec: TextCodec, said: str) -> None:
     events, _, taken = feed(codec, codec.encode(said), max_tokens=99, stop=["STOP", "never"])
