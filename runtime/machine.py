@@ -45,7 +45,9 @@ class _Prompts:
     def cut(self, count: int, *, scored: bool) -> tuple[int, int]:
         graph = "prefill_all" if scored else "prefill"
         length = self._session.prefill_length(count, graph)
-        return length, self._session.prefill_chunk(length, graph)
+        # a short call reads all weights, too: two of them take about as long as a full one
+        half = self._session.graph(graph).chunk // 2
+        return length, max(self._session.prefill_chunk(length, graph), half)
 
     def prefill(self, tokens: Sequence[int], slot: int, start: int) -> StepRow:
         return StepRow(self._session.prefill(tokens, slot=slot, start=start), 0)

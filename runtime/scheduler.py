@@ -44,10 +44,9 @@ class Machine(Cache, Protocol):
         """Rows that a step may have, ascending; the last is `slots`."""
 
     def cut(self, count: int, *, scored: bool) -> tuple[int, int]:
-        """How many of `count` tokens the next prefill call takes, and how many it computes.
+        """How many of `count` tokens the next prefill call takes, and what it counts as.
 
-        `scored`: a call of `prefill_all`. What is computed is what a call takes time for: those
-        tokens, filled up to a size that there is a graph for.
+        `scored`: a call of `prefill_all`. It counts by the time it takes, in tokens of a full call.
         """
 
     def prefill(self, tokens: Sequence[int], slot: int, start: int) -> Row: ...
@@ -116,8 +115,9 @@ class StepReport:
 class Scheduler:
     """First in, first out; a free slot admits the next; prompts in chunks between steps.
 
-    `budget`: prompt tokens computed between two steps at most. A prompt is always cut into the same
-    parts, whatever runs beside it. `max_queue`: requests that may wait for a slot.
+    `budget`: prompt tokens between two steps at most, as `Machine.cut` counts them. A prompt is
+    always cut into the same parts, whatever runs beside it. `max_queue`: requests that may wait
+    for a slot.
     """
 
     def __init__(self, machine: Machine, *, budget: int, max_queue: int) -> None:
@@ -171,19 +171,19 @@ class Scheduler:
             live = _Live(self._waiting.popleft())
             self._slots.admit(live)
             self._prompts.append(live)
-        done = computed = 0
+        done = spent = 0
         while self._prompts:
             live = self._prompts[0]
             if live.fed is None:
                 live.fed = self._begin(live)
             rest = len(live.job.prompt) - live.fed
             length, cost = self._machine.cut(min(rest, self._budget), scored=live.job.scores_prompt)
-            if done and computed + cost > self._budget:
+            if done and spent + cost > self._budget:
                 break
             part = live.job.prompt[live.fed : live.fed + length]
             row = self._prefill_part(live, part, live.fed)
             done += length
-            computed += cost
+            spent += cost
             live.fed += length
             if length == rest:
                 self._prompts.popleft()

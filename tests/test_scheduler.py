@@ -291,7 +291,7 @@ def test_the_budget_holds_several_parts() -> None:
     assert machine.log == [("prefill", 4), ("prefill", 4)]
 
 
-def test_the_budget_counts_what_is_computed() -> None:
+def test_the_budget_counts_as_the_machine_does() -> None:
     scheduler, machine = scheduler_of(4, budget=8, chunks=(2, 8))
     scheduler.submit([FakeJob([0] * 5, 9), FakeJob([1] * 3, 9), FakeJob([0, 1, 1], 9)])
     scheduler.step()

@@ -58,6 +58,15 @@ def test_every_batch_size_gives_the_same_bits(workshop: Workshop, name: str) -> 
         assert np.array_equal(np.stack(found), np.stack(rows["pair"]))
 
 
+def test_what_a_part_counts_as(workshop: Workshop) -> None:
+    """Its chunk, but no less than half of the largest."""
+    session = workshop.session("llama_untied", replace(SIZES, small_chunks=(4, 20)))
+    machine = SessionMachine(session)
+    cuts = [machine.cut(count, scored=False) for count in (3, 9, 17, 31, 90)]
+    assert cuts == [(3, 16), (4, 16), (17, 20), (31, 32), (32, 32)]
+    assert machine.cut(3, scored=True) == (3, 32)
+
+
 def test_fast_runs_one_row_by_decode(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
     session = workshop.session("llama_untied", SIZES)
     fast = replace(session.manifest.cache, precision="fast")
