@@ -10,8 +10,8 @@ from typing import Any
 import click
 import numpy as np
 
-from intaglio.runtime.engine import Generation
 from intaglio.runtime.errors import UserError
+from intaglio.runtime.generation import Generation
 from intaglio.runtime.manifest import STEP_KINDS
 from intaglio.runtime.perplexity import perplexity
 from intaglio.runtime.sampling import SamplingParams
@@ -137,10 +137,11 @@ def summary(generation: Generation) -> str:
     t = generation.timings
     reasons = {"length": "max tokens reached", "context": "context full", "stop": "stopped"}
     ended = reasons.get(generation.finish_reason or "", "interrupted")
+    cached = f" ({t['cached_tokens']} cached)" if t["cached_tokens"] else ""
     return (
-        f"[{t['generated_tokens']} tokens, {t['decode_tokens_per_s']:.1f} tokens/s · prompt "
-        f"{t['prompt_tokens']} tokens, {t['prefill_tokens_per_s']:.1f} tokens/s · first after "
-        f"{t['time_to_first_token_s']:.2f} s · {ended}]"
+        f"[{t['generated_tokens']} tokens, {t['decode_tokens_per_s']:.1f} tokens/s · "
+        f"prompt {t['prompt_tokens']} tokens{cached}, {t['prefill_tokens_per_s']:.1f} tokens/s · "
+        f"first after {t['time_to_first_token_s']:.2f} s · {ended}]"
     )
 
 

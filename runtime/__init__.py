@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from .engine import Engine, Generation
+from .engine import Engine
 from .errors import UserError
+from .generation import Generation
 from .manifest import Manifest
 from .sampling import SamplingParams
 from .session import Session

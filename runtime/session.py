@@ -72,6 +72,8 @@ class Session:
         """
         arrays = bind_weights(manifest, checkpoint)
         self.manifest = manifest
+        # how often the cache was changed: who remembers what it holds sees that others were here
+        self.changes = 0
         self._device = Device(manifest.target.driver, threads)
         held = dict.fromkeys(facts.step for facts in manifest.graphs)
         for name in graphs or ():
@@ -94,6 +96,7 @@ class Session:
     def clear(self) -> None:
         """A cache of zeros."""
         cache = self.manifest.cache
+        self.changes += 1
         self._k, k_memory = self._device.zeros(cache.k)
         self._v, v_memory = self._device.zeros(cache.v)
         # last: what was there before is freed only now that no view of it is left
@@ -110,8 +113,9 @@ class Session:
             half[:, [one, other]] = half[:, [other, one]]
 
     def _halves(self, count: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-        """Keys and values of the first `count` positions, slots on axis 1, in place."""
+        """Keys and values of the first `count` positions, slots on axis 1, to be written to."""
         cache = self.manifest.cache
+        self.changes += 1
         keys, values = self._device.bits(self._k, cache.k), self._device.bits(self._v, cache.v)
         if keys.ndim == 6:  # the positions lie in blocks: whole ones, each in one piece
             blocks = -(-count // keys.shape[-1])
@@ -154,6 +158,10 @@ class Session:
         holding = min((chunk for chunk in chunks if chunk >= count), default=None)
         filled = max((chunk for chunk in chunks if chunk <= count), default=count)
         return count if holding is not None and 2 * count > holding else filled
+
+    def prefill_chunk(self, length: int, graph: str = "prefill") -> int:
+        """How many tokens a prefill call of `length` computes."""
+        return self._smallest(graph, 0, length).facts.chunk
 
     def decode(self, token: int, position: int) -> Step:
         """One token of slot 0 at `position`."""
@@ -204,6 +212,7 @@ class Session:
         arguments.push_ref(self._k)
         arguments.push_ref(self._v)
         results = rt.VmVariantList(4)
+        self.changes += 1
         try:
             # the graph writes the cache in place: nothing else may hold it during the call
             del self._k, self._v

@@ -6,11 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from streams import DESIGN_TOLERANCE, load_reference, worst_error
+from streams import DESIGN_TOLERANCE, load_reference, prefill_prompt, worst_error
 from workshop import TINY, Workshop
 
 from intaglio.codegen.bundle import BuildOptions
-from intaglio.runtime.generation import prefill_prompt
 from intaglio.runtime.manifest import Manifest
 from intaglio.runtime.session import Session
 
@@ -67,7 +66,7 @@ def test_a_call_takes_the_smallest_that_holds_it(workshop: Workshop) -> None:
 def test_every_cut_is_the_reference(workshop: Workshop, layout: str, length: int) -> None:
     reference = load_reference(MODEL)
     session: Session = workshop.session(MODEL, replace(chunked(), layout=layout))
-    row = prefill_prompt(session, reference.inputs[:length], slot=1)
+    step = prefill_prompt(session, reference.inputs[:length], slot=1)
     expected = reference.stream.logits[length - 1]
-    assert worst_error(row.logits[None], expected[None]) < DESIGN_TOLERANCE
-    assert row.token == int(np.argmax(expected))
+    assert worst_error(step.logits[None], expected[None]) < DESIGN_TOLERANCE
+    assert step.tokens == int(np.argmax(expected))

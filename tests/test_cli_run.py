@@ -37,6 +37,7 @@ REPORT = {
     "finish_reason": str,
     "timings": {
         "prompt_tokens": int,
+        "cached_tokens": int,
         "generated_tokens": int,
         "prefill_tokens_per_s": float,
         "decode_tokens_per_s": float,
@@ -219,6 +220,8 @@ def test_chat(bundle: Path) -> None:
     result = invoke(*given, input="a\n\nb\n")
     assert (result.exit_code, result.stdout) == (0, f"{one}\n{two}\n")
     assert result.stderr.count("tokens/s") == 2 * 2
+    # the second turn begins with what the cache holds: [answer] and [assistant] differ from there
+    assert re.findall(r"\((\d+) cached\)", result.stderr) == [str(len("[system]S[user]a[a"))]
     assert invoke(*given, input="a\n/exit\nb\n").stdout == f"{one}\n"
     done = run(*given, input="a\n")
     assert (done.returncode, done.stdout) == (0, f"{one}\n")
