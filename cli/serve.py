@@ -31,7 +31,7 @@ _PACKAGES = ("msgspec", "prometheus_client", "starlette", "uvicorn")
     "--prefill-budget",
     type=int,
     metavar="N",
-    help="Prompt tokens processed between two steps at most.  [default: --chunk]",
+    help="Prompt tokens processed between two steps at most.  [default: one chunk]",
 )
 @click.option(
     "--api-key",

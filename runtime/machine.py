@@ -54,7 +54,10 @@ class SessionMachine:
         self.slots = self.batches[-1]
         self.context = manifest.cache.context
         self.chunk = session.graph("prefill").chunk
+        scores = session.has("prefill_all")
+        self.scored_chunk = session.graph("prefill_all").chunk if scores else self.chunk
         self.copy_slot, self.swap_slots = session.copy_slot, session.swap_slots
+        self.prefill_length = session.prefill_length
 
     def prefill(self, tokens: Sequence[int], slot: int, start: int) -> StepRow:
         return StepRow(self._session.prefill(tokens, slot=slot, start=start), 0)

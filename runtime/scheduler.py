@@ -44,8 +44,15 @@ class Machine(Cache, Protocol):
         """Tokens a prefill call takes at most."""
 
     @property
+    def scored_chunk(self) -> int:
+        """Tokens a prefill_all call takes at most."""
+
+    @property
     def batches(self) -> Sequence[int]:
         """Rows that a step may have, ascending; the last is `slots`."""
+
+    def prefill_length(self, count: int) -> int:
+        """How many of `count` tokens to give to the next prefill call."""
 
     def prefill(self, tokens: Sequence[int], slot: int, start: int) -> Row: ...
 
@@ -110,8 +117,8 @@ class StepReport:
 class Scheduler:
     """First in, first out; a free slot admits the next; prompts in chunks between steps.
 
-    `budget`: prompt tokens processed between two steps at most. A prompt is always cut into parts
-    of the same size, whatever runs beside it. `max_queue`: requests that may wait for a slot.
+    `budget`: prompt tokens processed between two steps at most. A prompt is always cut into the
+    same parts, whatever runs beside it. `max_queue`: requests that may wait for a slot.
     """
 
     def __init__(self, machine: Machine, *, budget: int, max_queue: int) -> None:
@@ -175,7 +182,7 @@ class Scheduler:
             live = self._prompts[0]
             if live.fed is None:
                 live.fed = self._begin(live)
-            part = live.job.prompt[live.fed : live.fed + self._part]
+            part = live.job.prompt[live.fed : live.fed + self._length(live, live.fed)]
             row = self._prefill_part(live, part, live.fed)
             done += len(part)
             live.fed += len(part)
@@ -183,6 +190,13 @@ class Scheduler:
                 self._prompts.popleft()
                 self._take(live, row)
         return done
+
+    def _length(self, live: _Live, fed: int) -> int:
+        """How long a prompt's next part is."""
+        remaining = len(live.job.prompt) - fed
+        if live.job.scores_prompt:
+            return min(remaining, self._part, self._machine.scored_chunk)
+        return self._machine.prefill_length(min(remaining, self._part))
 
     def _begin(self, live: _Live) -> int:
         # the last token is always computed: its logits are wanted

@@ -39,9 +39,14 @@ class FakeMachine:
 
     def __init__(self, slots: int, context: int, chunk: int, batches: Sequence[int]) -> None:
         self.slots, self.context, self.chunk, self.batches = slots, context, chunk, batches
+        self.scored_chunk = max(1, chunk // 2)
         self.cache = np.full((slots, context), NOTHING)
         self.log: list[tuple[str, int]] = []  # ("prefill", tokens) and ("step", rows)
         self.fails = False
+
+    def prefill_length(self, count: int) -> int:
+        """As with a smaller chunk of one token."""
+        return count if 2 * count > self.chunk else 1
 
     def prefill(self, tokens: Sequence[int], slot: int, start: int) -> FakeRow:
         assert 1 <= len(tokens) <= self.chunk and 0 <= start <= self.context - len(tokens)
@@ -50,6 +55,7 @@ class FakeMachine:
         return self._row(slot, start + len(tokens))
 
     def prefill_all(self, tokens: Sequence[int], slot: int, start: int) -> tuple[FakeRow, Logits]:
+        assert len(tokens) <= self.scored_chunk
         row = self.prefill(tokens, slot, start)
         return row, np.array([[start + i] for i in range(len(tokens))], np.float32)
 
@@ -268,6 +274,15 @@ def test_the_budget_holds_several_parts() -> None:
     scheduler.step()
     # parts are of the chunk's size whatever the budget leaves
     assert machine.log == [("prefill", 4), ("prefill", 4)]
+
+
+def test_a_prompt_is_cut_as_the_machine_likes_it() -> None:
+    scheduler, machine = scheduler_of(2, budget=100)
+    scheduler.submit([FakeJob([0] * 6, 1)])
+    scheduler.submit([FakeJob([1] * 5, 1, scores_prompt=True)])
+    scheduler.step()
+    # what would leave a chunk half empty goes one by one; scored parts have a chunk of their own
+    assert [count for _, count in machine.log] == [4, 1, 1, 2, 2, 1]
 
 
 def test_a_finished_row_frees_its_slot_for_the_next_step() -> None:
