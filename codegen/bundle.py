@@ -23,12 +23,13 @@ from intaglio.runtime.manifest import (
     is_bundle,
 )
 
-from .bound_weights import cached_bound_weights, write_bound_weights
+from .bound_weights import bound_weights_folder, place_bound_weights, write_bound_weights
 from .cache_home import cache_home
 from .compile import Job, Progress, compile_all, make_job
 from .config import ModelConfig
 from .emit import emit
 from .graphs import CacheShape, GraphPlan, GraphSpec, Precision
+from .holding import use
 from .model import Model
 from .placing import may_replace, placed_whole
 from .targets import TARGETS, matmul_dtype, required_features
@@ -110,20 +111,27 @@ def cached_bundle(
 ) -> Path:
     """A bundle for running `model` where it lies, under the cache folder: made once, then found.
 
-    Emission always runs, so a changed config, template or tokenizer is a different bundle.
+    Emission always runs, so a changed config, template, tokenizer or checkpoint is a different
+    bundle. This process holds it and its weights to its end: see `holding`.
     """
     prepared = _prepare(model.config, options)
     parts = [str(model.folder.resolve()), version("intaglio"), *(job.key for _, job in prepared)]
     parts += [str(model.config.eos_token_ids), *_tokenizer_versions(model.folder)]
+    specs = prepared[0][0].weights(model.config)
+    checkpoint = model.checkpoint if prepared[0][0].layout == "packed" else None
+    bound = bound_weights_folder(checkpoint, specs) if checkpoint else None
+    parts.append(str(bound))
     key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
     out = cache_home() / "bundles" / key
-    if not is_bundle(out):
+    if not (use(out) and is_bundle(out)):
         with placed_whole(out, replace=False) as folder:
             manifest = _write(model, folder, options, prepared, progress)
-            if prepared[0][0].layout == "packed" and model.checkpoint is not None:
-                weights = cached_bound_weights(model.checkpoint, manifest.weights)
-                manifest = replace(manifest, checkpoint=str(weights))
+            if bound is not None:
+                manifest = replace(manifest, checkpoint=str(bound))
             manifest.save(folder)
+        use(out)
+    if checkpoint is not None and bound is not None:
+        place_bound_weights(checkpoint, specs, bound)
     return out
 
 
