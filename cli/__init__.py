@@ -26,6 +26,7 @@ _VERBS = {
     "bench": "bench",
     "eval": "run",
     "pull": "build",
+    "cache": "cache",
     "golden": "golden",
 }
 
