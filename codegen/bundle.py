@@ -6,11 +6,11 @@ import hashlib
 import os
 import shutil
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 
 from iree.compiler.version import VERSION
 
+from intaglio import __version__
 from intaglio.runtime.errors import UserError
 from intaglio.runtime.manifest import (
     KINDS,
@@ -115,7 +115,7 @@ def cached_bundle(
     bundle. This process holds it and its weights to its end: see `holding`.
     """
     prepared = _prepare(model.config, options)
-    parts = [str(model.folder.resolve()), version("intaglio"), *(job.key for _, job in prepared)]
+    parts = [str(model.folder.resolve()), __version__, *(job.key for _, job in prepared)]
     parts += [str(model.config.eos_token_ids), *_tokenizer_versions(model.folder)]
     specs = prepared[0][0].weights(model.config)
     checkpoint = model.checkpoint if prepared[0][0].layout == "packed" else None
@@ -173,7 +173,7 @@ def _describe(
     k, v = cache.tensors(config)
     return Manifest(
         schema=SCHEMA,
-        intaglio=version("intaglio"),
+        intaglio=__version__,
         compiler=VERSION,
         target=TargetFacts(target.name, arch, target.driver, required_features(target.name, arch)),
         model=ModelFacts(

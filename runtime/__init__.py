@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from intaglio import __version__
+
 from .engine import Engine, Generation
 from .errors import UserError
 from .manifest import Manifest
 from .sampling import SamplingParams
 from .session import Session
 
-__all__ = ["Engine", "Generation", "Manifest", "SamplingParams", "Session", "UserError"]
+__all__ = [
+    "Engine",
+    "Generation",
+    "Manifest",
+    "SamplingParams",
+    "Session",
+    "UserError",
+    "__version__",
+]

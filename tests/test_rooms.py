@@ -17,13 +17,14 @@ from workshop import Workshop
 # what a room may import of ours, and whole packages it may not
 OURS = {
     "templates": set[str](),
-    "runtime": {"intaglio.runtime"},
+    "runtime": {"intaglio.runtime", "intaglio.__version__"},
     "codegen": {
+        "intaglio.__version__",
         *("intaglio.codegen", "intaglio.templates", "intaglio.runtime.manifest"),
         *("intaglio.runtime.errors", "intaglio.runtime.checkpoint", "intaglio.runtime.host"),
         "intaglio.runtime.weights",
     },
-    "cli": {"intaglio.cli", "intaglio.codegen", "intaglio.runtime"},
+    "cli": {"intaglio.cli", "intaglio.codegen", "intaglio.runtime", "intaglio.__version__"},
 }
 NEVER = {
     "templates": {"iree", "numpy"},
