@@ -105,7 +105,7 @@ def _name_of(model: str) -> str:
 
 
 def _announce(server: Server, settings: ServeSettings, name: str) -> None:
-    key = "" if settings.key is None else " -H 'Authorization: Bearer '$INTAGLIO_API_KEY"
+    key = "" if settings.key is None else ' -H "Authorization: Bearer $INTAGLIO_API_KEY"'
     asked = {"model": name, "messages": [{"role": "user", "content": "Why is the sky blue?"}]}
     click.echo(f"serving {name} at {server.address}")
     click.echo(

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from intaglio.runtime.errors import UserError
+
 from .cache_home import cache_home
 from .holding import LEFT_SECONDS, Scratch, alone, sweep
 
@@ -45,14 +47,14 @@ def entries() -> list[Entry]:
 
 
 def clear(kinds: Sequence[str] = tuple(KINDS)) -> tuple[list[Entry], list[Entry]]:
-    """Remove all of the kinds but what a process holds: (removed, kept)."""
+    """Remove all of the kinds but what a process holds: (removed, kept). Raises `UserError`."""
     return _remove(entry for entry in entries() if entry.kind in kinds)
 
 
 def prune(days: float, keep: int | None = None) -> tuple[list[Entry], list[Entry]]:
     """Remove what was not used for `days`, then the longest unused until `keep` bytes are left.
 
-    What a process holds stays: (removed, what should have gone and stays).
+    What a process holds stays: (removed, what should have gone and stays). Raises `UserError`.
     """
     oldest_first = sorted(entries(), key=lambda entry: entry.used)
     left = sum(entry.size for entry in oldest_first)
@@ -90,7 +92,10 @@ def _remove(chosen: Iterator[Entry] | list[Entry]) -> tuple[list[Entry], list[En
     removed: list[Entry] = []
     kept: list[Entry] = []
     for entry in chosen:
-        (removed if _is_removed(entry) else kept).append(entry)
+        try:
+            (removed if _is_removed(entry) else kept).append(entry)
+        except OSError as error:
+            raise UserError(f"{entry.path}: cannot be removed: {error.strerror}") from None
     return removed, kept
 
 
@@ -105,6 +110,8 @@ def _is_removed(entry: Entry) -> bool:
             return False
         # out of sight at once: who looks meanwhile finds nothing, not half of it
         grave = Scratch.under(entry.path.parent, _REMOVED)
-        os.rename(entry.path, grave.path / entry.path.name)
-        grave.remove()
+        try:
+            os.rename(entry.path, grave.path / entry.path.name)
+        finally:
+            grave.remove()
     return True

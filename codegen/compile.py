@@ -76,17 +76,17 @@ def compile_all(jobs: Sequence[Job], progress: Progress = lambda name, state: No
     entries = [store / f"{job.key}.vmfb" for job in jobs]
     missing = []
     found: dict[Path, bytes] = {}
-    for job, entry in zip(jobs, entries, strict=True):
-        try:
-            found[entry] = entry.read_bytes()
-        except FileNotFoundError:
-            missing.append((job, entry))
-        else:
-            note_use(entry)
-            progress(job.name, "cached")
     try:
         store.mkdir(parents=True, exist_ok=True)
         sweep(store, _RUNNING)
+        for job, entry in zip(jobs, entries, strict=True):
+            try:
+                found[entry] = entry.read_bytes()
+            except FileNotFoundError:
+                missing.append((job, entry))
+            else:
+                note_use(entry)
+                progress(job.name, "cached")
         _compile_missing(missing, store, progress)
         found |= {entry: entry.read_bytes() for _, entry in missing}
         return [found[entry] for entry in entries]

@@ -217,6 +217,17 @@ def test_without_locks_age_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert holding.use(young) and not holding.use(old)
 
 
+def test_what_cannot_be_removed_is_told(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(*paths: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    held = put(cache / "bundles" / "one", 1)
+    monkeypatch.setattr(os, "rename", denied)
+    assert refused("cache", "clear") == f"{held}: cannot be removed: Permission denied"
+    assert (held / "file").is_file()
+    assert "unfinished" not in succeed("cache", "list")
+
+
 def test_mistakes_are_one_line(cache: Path) -> None:
     assert "--keep 'much'" in refused("cache", "prune", "--keep", "much")
     assert "--days -1" in refused("cache", "prune", "--days", "-1")
