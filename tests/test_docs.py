@@ -175,7 +175,7 @@ def start_and_stop(shell: str) -> None:
 
 def parse(words: list[str]) -> None:
     """The command line takes them all."""
-    context = click.Context(main)
+    context = click.Context(main, **main.context_settings)
     verb = main.get_command(context, words[0])
     assert verb is not None, words
     verb.make_context(words[0], list(words[1:]), parent=context)
