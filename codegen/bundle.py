@@ -6,11 +6,11 @@ import hashlib
 import os
 import shutil
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 
 from iree.compiler.version import VERSION
 
+from intaglio import __version__
 from intaglio.runtime.errors import UserError
 from intaglio.runtime.manifest import (
     KINDS,
@@ -23,13 +23,14 @@ from intaglio.runtime.manifest import (
     is_bundle,
 )
 
-from .bound_weights import cached_bound_weights, write_bound_weights
+from .bound_weights import bound_weights_folder, place_bound_weights, write_bound_weights
 from .cache_home import cache_home
 from .compile import Job, Progress, compile_all, make_job
 from .config import ModelConfig
 from .emit import emit
 from .fields import Say
 from .graphs import CacheShape, GraphPlan, GraphSpec, Precision
+from .holding import use
 from .model import Model
 from .placing import may_replace, placed_whole
 from .targets import TARGETS, matmul_dtype, required_features
@@ -133,22 +134,29 @@ def cached_bundle(
 ) -> Path:
     """A bundle for running `model` where it lies, under the cache folder: made once, then found.
 
-    Emission always runs, so a changed config, template or tokenizer is a different bundle. `say`
-    hears what `BuildOptions.graphs` says.
+    Emission always runs, so a changed config, template, tokenizer or checkpoint is a different
+    bundle. This process holds it and its weights to its end: see `holding`. `say` hears what
+    `BuildOptions.graphs` says.
     """
     prepared = _prepare(model.config, options, say)
-    parts = [str(model.folder.resolve()), version("intaglio"), f"schema {SCHEMA}"]
+    parts = [str(model.folder.resolve()), __version__, f"schema {SCHEMA}"]
     parts += [job.key for _, job in prepared]
     parts += [str(model.config.eos_token_ids), *_tokenizer_versions(model.folder)]
+    specs = prepared[0][0].weights(model.config)
+    checkpoint = model.checkpoint if prepared[0][0].layout == "packed" else None
+    bound = bound_weights_folder(checkpoint, specs) if checkpoint else None
+    parts.append(str(bound))
     key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
     out = cache_home() / "bundles" / key
-    if not is_bundle(out):
+    if not (use(out) and is_bundle(out)):
         with placed_whole(out, replace=False) as folder:
             manifest = _write(model, folder, options, prepared, progress)
-            if prepared[0][0].layout == "packed" and model.checkpoint is not None:
-                weights = cached_bound_weights(model.checkpoint, manifest.weights)
-                manifest = replace(manifest, checkpoint=str(weights))
+            if bound is not None:
+                manifest = replace(manifest, checkpoint=str(bound))
             manifest.save(folder)
+        use(out)
+    if checkpoint is not None and bound is not None:
+        place_bound_weights(checkpoint, specs, bound)
     return out
 
 
@@ -192,7 +200,7 @@ def _describe(
     k, v = cache.tensors(config)
     return Manifest(
         schema=SCHEMA,
-        intaglio=version("intaglio"),
+        intaglio=__version__,
         compiler=VERSION,
         target=TargetFacts(target.name, arch, target.driver, required_features(target.name, arch)),
         model=ModelFacts(

@@ -129,7 +129,8 @@ class GraphPlan:
     """The graphs of a bundle: each kind for each size.
 
     `batches` (empty: the cache's slots) are for batched and ragged, `windows` (empty: the context)
-    for every kind, `small_chunks` for prefill besides `chunk`, which is the largest.
+    for every kind, `small_chunks` for prefill besides `chunk`, which is the largest. prefill_all
+    has `scored_chunk`, or `chunk` where that is less: its logits take chunk × vocabulary.
     """
 
     cache: CacheShape
@@ -139,6 +140,7 @@ class GraphPlan:
     windows: tuple[int, ...] = ()
     layout: Layout = "rowmajor"
     matmul_dtype: str = "f32"
+    scored_chunk: int = 64
 
     def graphs(self, config: ModelConfig, kinds: Sequence[str]) -> list[GraphSpec]:
         """One `GraphSpec` for each. Raises `UserError` where sizes do not fit the model."""
@@ -155,13 +157,13 @@ class GraphPlan:
             for chunk, window in product(self._chunks(kind), sorted({*self.windows, context})):
                 yield GraphSpec(
                     *(kind, batch, chunk, window, self.cache, self.layout, self.matmul_dtype),
-                    is_partial=1 < chunk < self.chunk,
+                    is_partial=kind == "prefill" and chunk < self.chunk,
                 )
 
     def _chunks(self, kind: str) -> list[int]:
         if kind == "prefill":
             return sorted({*self.small_chunks, self.chunk})
-        return [self.chunk if kind == "prefill_all" else 1]
+        return [min(self.scored_chunk, self.chunk) if kind == "prefill_all" else 1]
 
 
 def check_sizes(config: ModelConfig, cache: CacheShape, chunk: int) -> None:

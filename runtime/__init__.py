@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from intaglio import __version__
+
 from .engine import Engine
 from .errors import UserError
 from .generation import Generation
@@ -9,4 +11,12 @@ from .manifest import Manifest
 from .sampling import SamplingParams
 from .session import Session
 
-__all__ = ["Engine", "Generation", "Manifest", "SamplingParams", "Session", "UserError"]
+__all__ = [
+    "Engine",
+    "Generation",
+    "Manifest",
+    "SamplingParams",
+    "Session",
+    "UserError",
+    "__version__",
+]

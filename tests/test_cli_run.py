@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import math
 import re
+import shlex
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,9 @@ import numpy as np
 import pytest
 from helpers import (
     TINY_OPTIONS,
+    command,
     invoke,
+    one_line,
     own_cache,
     run,
     succeed,
@@ -202,6 +206,34 @@ def test_generate_by_the_chat_template(bundle: Path) -> None:
     plain = report(bundle, "--tokens", ",".join(map(str, ids)), *given)
     assert asked["tokens"] == plain["tokens"]
     assert asked["timings"]["prompt_tokens"] == len(ids)
+
+
+@pytest.mark.parametrize("given", [("-p", "-"), ()])
+def test_a_prompt_on_stdin(bundle: Path, given: tuple[str, ...]) -> None:
+    options = ("-n", "5", "--ignore-eos")
+    expected = succeed("generate", bundle, "-p", "Grüße,\nworld", *options)
+    assert succeed("generate", bundle, *given, *options, input="Grüße,\nworld\n") == expected
+    done = run("generate", bundle, *given, *options, input="Grüße,\nworld")
+    assert (done.returncode, done.stdout) == (0, expected)
+
+
+def test_a_stdin_that_is_no_prompt(bundle: Path) -> None:
+    result = invoke("generate", bundle, input=b"\xff\xfe")
+    assert (result.exit_code, one_line(result.stderr)) == (
+        2,
+        "the prompt on stdin is not UTF-8 text",
+    )
+    shell = f"exec {shlex.join(command('generate', bundle, '-p', '-'))} <&-"
+    done = subprocess.run(shell, shell=True, capture_output=True, text=True, check=False)
+    assert (done.returncode, one_line(done.stderr)) == (2, "the prompt is empty: give some text")
+    # one that is not asked for is not read
+    with subprocess.Popen(
+        command("generate", bundle, "--tokens", "1", "-n", "2"),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        assert process.wait(timeout=60) == 0
 
 
 # chat
