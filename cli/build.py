@@ -53,7 +53,7 @@ def emit_command(
         batches=_batches(batch),
         **(options.SMALLER if smaller else {}),
     )
-    texts = {g.name: emit(loaded.spec, g) for g in chosen.graphs(loaded.spec, say)}
+    texts = {g.name: emit(loaded.spec, g) for g in chosen.graphs(loaded.spec)}
     if output == "-":
         click.echo("\n".join(texts.values()), nl=False)
         return
@@ -96,7 +96,7 @@ def compile_command(
         **options.SMALLER,
     )
     with compile_progress() as progress:
-        manifest = build_bundle(loaded, Path(output), chosen, progress, say)
+        manifest = build_bundle(loaded, Path(output), chosen, progress)
     if verbose:
         print_commands(manifest.graphs)
     if as_json:

@@ -70,7 +70,7 @@ def _describe(
     from intaglio.codegen.pull import resolve_model
 
     spec = load_model(resolve_model(model, progress=say), say).spec
-    planned = options.to_build_options({"layout": "rowmajor", **build}).graphs(spec, say)
+    planned = options.to_build_options({"layout": "rowmajor", **build}).graphs(spec)
     plan = planned[0].cache
     parts = tuple(cache.part for cache in plan.caches(spec))
     graphs = [(g.name, tuple(g.arguments()), tuple(g.results(spec))) for g in planned]

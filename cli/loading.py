@@ -153,7 +153,7 @@ def _bundle_of(
     chosen = options.to_build_options({**defaults, **build}, kinds=kinds)
     _check_positions(chosen.graphs(loaded.spec)[0].cache.context, positions)
     with compile_progress() as progress:
-        return cached_bundle(loaded, chosen, progress, say)
+        return cached_bundle(loaded, chosen, progress)
 
 
 def _check_positions(context: int, positions: int) -> None:

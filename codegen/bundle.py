@@ -29,7 +29,6 @@ from .compile import Job, Progress, compile_all, make_job
 from .emit import emit
 from .graphs import CachePlan, GraphPlan, GraphSpec, Precision
 from .model import Model
-from .models.fields import Say
 from .placing import may_replace, placed_whole
 from .spec import ModelSpec
 from .targets import TARGETS, Layout, formats_of, required_features
@@ -61,12 +60,13 @@ class BuildOptions:
     layout: Layout | None = None
     with_weights: bool = False
 
-    def graphs(self, model: ModelSpec, say: Say = lambda line: None) -> list[GraphSpec]:
-        """The graphs to emit. Raises `UserError` for sizes the model cannot have.
-
-        `say` hears one line if the default context is cut down to a sliding window.
-        """
-        context = self.context if self.context is not None else _default_context(model, say)
+    def graphs(self, model: ModelSpec) -> list[GraphSpec]:
+        """The graphs to emit. Raises `UserError` for sizes the model cannot have."""
+        context = (
+            self.context
+            if self.context is not None
+            else min(model.max_position_embeddings, _DEFAULT_CONTEXT)
+        )
         target = TARGETS[self.target]
         layout = target.check_layout(self.layout)
         formats = formats_of(target.check_arch(self.arch), layout, self.precision, model)
@@ -85,35 +85,21 @@ class BuildOptions:
         return plan.graphs(model, self.kinds)
 
 
-def _default_context(model: ModelSpec, say: Say) -> int:
-    whole = min(model.max_position_embeddings, _DEFAULT_CONTEXT)
-    window = model.sliding_window
-    if window is None or window >= whole:
-        return whole
-    say(
-        f"note: sliding_window is {window}: the context is {window} for {whole}, as attention "
-        "over a window is not supported"
-    )
-    return window
-
-
 def build_bundle(
     model: Model,
     out: Path,
     options: BuildOptions,
     progress: Progress = lambda name, state: None,
-    say: Say = lambda line: None,
 ) -> Manifest:
     """Make a bundle at `out`, replacing a bundle that is there. Whole or not at all.
 
-    `say` hears what `BuildOptions.graphs` says. Raises `UserError` for options the model cannot
-    have or a folder that cannot be written.
+    Raises `UserError` for options the model cannot have or a folder that cannot be written.
     """
     if os.path.exists(out) and not may_replace(out):
         raise UserError(f"{out}: exists and is not a bundle: give another -o, or remove it")
     if options.with_weights and model.checkpoint is None:
         raise UserError(f"{model.folder}: --with-weights: no weights there to copy")
-    prepared = _prepare(model.spec, options, say)
+    prepared = _prepare(model.spec, options)
     with placed_whole(out) as folder:
         manifest = _write(model, folder, options, prepared, progress)
         if model.checkpoint is not None and (options.with_weights or _needs_own(manifest)):
@@ -126,14 +112,12 @@ def cached_bundle(
     model: Model,
     options: BuildOptions,
     progress: Progress = lambda name, state: None,
-    say: Say = lambda line: None,
 ) -> Path:
     """A bundle for running `model` where it lies, under the cache folder: made once, then found.
 
-    Emission always runs, so a changed config, template or tokenizer is a different bundle. `say`
-    hears what `BuildOptions.graphs` says.
+    Emission always runs, so a changed config, template or tokenizer is a different bundle.
     """
-    prepared = _prepare(model.spec, options, say)
+    prepared = _prepare(model.spec, options)
     parts = [str(model.folder.resolve()), version("intaglio"), f"schema {SCHEMA}"]
     parts += [job.key for _, job in prepared]
     parts += [str(model.spec.eos_token_ids), *_tokenizer_versions(model.folder)]
@@ -162,10 +146,10 @@ def _needs_own(manifest: Manifest) -> bool:
 _Prepared = list[tuple[GraphSpec, Job]]
 
 
-def _prepare(model: ModelSpec, options: BuildOptions, say: Say) -> _Prepared:
+def _prepare(model: ModelSpec, options: BuildOptions) -> _Prepared:
     arch = TARGETS[options.target].check_arch(options.arch)
     prepared = []
-    for graph in options.graphs(model, say):
+    for graph in options.graphs(model):
         formats = graph.formats
         tiled = (formats.operands, model.dtype) if formats.tiling else None
         job = make_job(graph.name, emit(model, graph), options.target, arch, tiled)

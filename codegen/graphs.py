@@ -11,7 +11,7 @@ from intaglio.runtime.errors import UserError
 from intaglio.runtime.manifest import CachePart, StepSpec, TensorSpec, WeightSpec
 
 from .spec import ModelSpec
-from .weights import Formats, weight_list
+from .weights import ROWMAJOR, Formats, weight_list
 
 Precision = Literal["exact", "fast"]
 
@@ -79,7 +79,11 @@ class CachePlan:
         """
         dtype = "f32" if self.precision == "exact" else "f16" if model.dtype == "f16" else "bf16"
         layers = [
-            [spec for spec, place in zip(model.layers, model.places, strict=True) if place.cache == n]
+            [
+                spec
+                for spec, place in zip(model.layers, model.places, strict=True)
+                if place.cache == n
+            ]
             for n in range(1 + max(place.cache for place in model.places))
         ]
         return tuple(
@@ -108,7 +112,7 @@ class GraphSpec:
     step: StepSpec
     reach: int
     cache: CachePlan
-    formats: Formats = Formats()
+    formats: Formats = ROWMAJOR
     is_partial: bool = False
 
     @property
@@ -164,7 +168,7 @@ class GraphPlan:
     small_chunks: tuple[int, ...] = ()
     batches: tuple[int, ...] = ()
     reaches: tuple[int, ...] = ()
-    formats: Formats = Formats()
+    formats: Formats = ROWMAJOR
 
     def graphs(self, model: ModelSpec, kinds: Sequence[str]) -> list[GraphSpec]:
         """One `GraphSpec` for each. Raises `UserError` where sizes do not fit the model."""
@@ -205,11 +209,6 @@ def check_sizes(model: ModelSpec, cache: CachePlan, chunk: int) -> None:
         raise UserError(
             f"--context {cache.context}: must be from 2 to the model's "
             f"max_position_embeddings, {model.max_position_embeddings}"
-        )
-    if model.sliding_window is not None and cache.context > model.sliding_window:
-        raise UserError(
-            f"config.json: sliding_window is {model.sliding_window}; attention over a window is "
-            f"not supported: use --context {model.sliding_window} or less, where it has no effect"
         )
     if not 1 <= cache.slots <= 256:
         raise UserError(f"--slots {cache.slots}: must be from 1 to 256")

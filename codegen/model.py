@@ -37,10 +37,23 @@ def load_model(folder: Path, say: Say = lambda line: None) -> Model:
     if not Checkpoint.exists(folder):
         return Model(folder, model, None)
     checkpoint = Checkpoint.open(folder)
+    model = _settle_names(model, checkpoint, say)
     model = _settle_head(model, checkpoint, say)
     model = _settle_dtype(model, checkpoint)
     check_weights(checkpoint, weight_list(model), unused_tensors(model))
     return Model(folder, model, checkpoint)
+
+
+def _settle_names(model: ModelSpec, checkpoint: Checkpoint, say: Say) -> ModelSpec:
+    """A family's checkpoints may call their tensors in two ways; other parts are left aside."""
+    older = model.names.older
+    if older is not None and older.embed in checkpoint.tensors:
+        model = replace(model, names=older)
+    aside = [name for name in checkpoint.tensors if name.startswith(model.names.aside)]
+    if aside:
+        parts = ", ".join(sorted(part for part in model.names.aside))
+        say(f"note: only text: {len(aside)} tensors of other parts are left aside ({parts})")
+    return model
 
 
 def _settle_head(model: ModelSpec, checkpoint: Checkpoint, say: Say) -> ModelSpec:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
-Activation = Literal["silu"]
+Activation = Literal["silu", "gelu_tanh"]
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,10 @@ class Rope:
 
 @dataclass(frozen=True)
 class Norm:
-    """RMSNorm (arXiv 1910.07467): x / sqrt(mean(x²) + eps) · weight."""
+    """RMSNorm (arXiv 1910.07467): x / sqrt(mean(x²) + eps) · (weight + weight_offset)."""
 
     eps: float
+    weight_offset: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class Attention:
     """Attention of `num_heads` queries, `num_heads / num_kv_heads` of them to a key and value.
 
     `scale`: what a query's product with a key is multiplied by. `qk_norm`: of each head of queries
-    and keys, before RoPE.
+    and keys, before RoPE. `sliding_window`: how many positions a query sees, itself included.
     """
 
     num_heads: int
@@ -126,32 +127,51 @@ class Mlp:
 
 @dataclass(frozen=True)
 class LayerSpec:
-    """x + attention(norm(x)), then x + ffn(norm(x)). Layers with equal specs are one function."""
+    """x + attention(norm(x)), then x + ffn(norm(x)). Layers with equal specs are one function.
+
+    `post_norms`: what is added goes through a norm of its own first: x + norm(attention(norm(x))).
+    """
 
     attention: Attention
     ffn: Mlp
     norm: Norm
+    post_norms: bool = False
 
     def weights(self, hidden_size: int) -> tuple[Linear | Vector, ...]:
         """In the contract's order."""
         return (
             Vector("attn_norm", hidden_size),
             *self.attention.weights(hidden_size),
+            *self._post_norm("post_attn_norm", hidden_size),
             Vector("mlp_norm", hidden_size),
             *self.ffn.weights(hidden_size),
+            *self._post_norm("post_mlp_norm", hidden_size),
         )
+
+    def within(self, context: int) -> LayerSpec:
+        """The same without a sliding window that holds all of a context."""
+        window = self.attention.sliding_window
+        if window is None or window < context:
+            return self
+        return replace(self, attention=replace(self.attention, sliding_window=None))
+
+    def _post_norm(self, role: str, size: int) -> tuple[Vector, ...]:
+        return (Vector(role, size),) if self.post_norms else ()
 
 
 @dataclass(frozen=True)
 class TensorNames:
     """What a family's checkpoints call their tensors; a layer's are by their role in `layer`.
 
-    `unused`: names, or endings of names after a dot, of tensors that have no effect; any other
-    that no weight takes is refused.
+    `unused`: names, or endings of names after a dot, of tensors that have no effect; `aside`:
+    beginnings of those of other parts of a model; any other that no weight takes is refused.
+    `older`: what other checkpoints of the family call them.
     """
 
     layer: Mapping[str, str]
     unused: tuple[str, ...] = ()
+    aside: tuple[str, ...] = ()
+    older: TensorNames | None = None
     embed: str = "model.embed_tokens.weight"
     final_norm: str = "model.norm.weight"
     lm_head: str = "lm_head.weight"
@@ -166,7 +186,8 @@ class TensorNames:
 class ModelSpec:
     """One model. Sizes are counts of elements; `dtype` is bf16, f16 or f32.
 
-    `unties_by_default`: what its transformers class does where a config does not say.
+    `embed_scale`: what the embedding's rows are multiplied by. `unties_by_default`: what its
+    transformers class does where a config does not say.
     """
 
     model_type: str
@@ -181,6 +202,7 @@ class ModelSpec:
     tie_is_stated: bool = False
     unties_by_default: bool = True
     eos_token_ids: tuple[int, ...] = ()
+    embed_scale: float | None = None
 
     @property
     def num_layers(self) -> int:
@@ -196,11 +218,9 @@ class ModelSpec:
         """The first layer, for what all of them have alike."""
         return self.layers[0]
 
-    @property
-    def sliding_window(self) -> int | None:
-        """The least of the layers' windows."""
-        windows = [layer.attention.sliding_window for layer in self.layers]
-        return min((window for window in windows if window is not None), default=None)
+    def within(self, context: int) -> ModelSpec:
+        """The same without the sliding windows that hold all of a context."""
+        return replace(self, layers=tuple(layer.within(context) for layer in self.layers))
 
     @property
     def places(self) -> tuple[Place, ...]:

@@ -26,6 +26,10 @@ class Formats:
     operands: str = "f32"
 
 
+# as in the checkpoint
+ROWMAJOR = Formats()
+
+
 @dataclass(frozen=True)
 class Product:
     """One product of a layer, of the `members` that it joins along `out`."""
@@ -65,7 +69,7 @@ def layer_weights(
             yield Product(weight.role, (weight,))
 
 
-def weight_list(model: ModelSpec, formats: Formats = Formats()) -> list[WeightSpec]:
+def weight_list(model: ModelSpec, formats: Formats = ROWMAJOR) -> list[WeightSpec]:
     """Every weight in order: embed, final_norm, lm_head if untied, then the layers'."""
     names, dtype = model.names, model.dtype
     table = (model.vocab_size, model.hidden_size)
@@ -75,9 +79,7 @@ def weight_list(model: ModelSpec, formats: Formats = Formats()) -> list[WeightSp
 
     weights = [
         WeightSpec("embed", whole(names.embed, *table), table, dtype, formats.tiling),
-        WeightSpec(
-            "final_norm", whole(names.final_norm, table[1]), (model.hidden_size,), dtype
-        ),
+        WeightSpec("final_norm", whole(names.final_norm, table[1]), (model.hidden_size,), dtype),
     ]
     if not model.tie_word_embeddings:
         head = whole(names.lm_head, *table)
@@ -105,7 +107,7 @@ def weight_list(model: ModelSpec, formats: Formats = Formats()) -> list[WeightSp
 
 
 def unused_tensors(model: ModelSpec) -> tuple[str, ...]:
-    """Names, or endings after a dot, of the checkpoint tensors that may be left out.
+    """Names, or endings or beginnings at a dot, of the checkpoint tensors that may be left out.
 
     They are the family's, and a tied model's head, about which `load_model` says a line.
     """

@@ -99,7 +99,8 @@ def check_weights(
 ) -> None:
     """Raises `UserError` for the first weight that is missing or differs in shape or dtype.
 
-    And for tensors that no weight takes, but those of `unused`: names, or endings after a dot.
+    And for tensors that no weight takes, but those of `unused`: names, or endings after a dot, or
+    beginnings, which end in one.
     """
     taken = set()
     for weight in weights:
@@ -108,7 +109,9 @@ def check_weights(
             taken.add(spec.name)
     endings = tuple(f".{name}" for name in unused)
     held = {*checkpoint.tensors, *checkpoint.unlisted}
-    left = sorted(name for name in held - taken if not f".{name}".endswith(endings))
+    beginnings = tuple(name for name in unused if name.endswith("."))
+    untaken = (name for name in held - taken if not name.startswith(beginnings))
+    left = sorted(name for name in untaken if not f".{name}".endswith(endings))
     if left:
         more = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
         raise UserError(

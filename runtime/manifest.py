@@ -98,8 +98,8 @@ class ModelFacts:
     """What the runtime needs to know of the model beyond its arguments.
 
     `embedding`: the weight that tokens are looked up in; `head`: the one that makes logits, the
-    same if they are tied. `unused_tensors`: names, or endings after a dot, of checkpoint tensors
-    that have no effect.
+    same if they are tied. `unused_tensors`: names, or endings or beginnings at a dot, of checkpoint
+    tensors that have no effect.
     """
 
     model_type: str

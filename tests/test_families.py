@@ -2,33 +2,151 @@
 
 from __future__ import annotations
 
-import pytest
-from streams import by_decode, check, load_reference, worst_error
-from workshop import Mutation, Workshop, only
+from pathlib import Path
 
-CONTROLS: dict[str, tuple[str, tuple[Mutation, ...]]] = {
+import numpy as np
+import pytest
+from streams import Stream, by_decode, by_prefill, check, load_reference, worst_error
+from tiny import CASES, weights_of, write_folder
+from workshop import Mutation, Workshop, only, open_session
+
+from intaglio.codegen.model import load_model
+from intaglio.runtime.session import Session
+
+_ATTENTION = "attention/attention.mlir.j2"
+_NEAR = "arith.cmpi sgt, %seen_until, %query_position"
+_SEEN_UNTIL = "stablehlo.compare GT, %seen_until, "
+
+# case, kind, build, mutations
+CONTROLS: dict[str, tuple[str, str, str, tuple[Mutation, ...]]] = {
     "QK-norm left out": (
-        "qwen3_untied",
-        (("attention/attention.mlir.j2", '("%q_normed", "%k_normed")', '("%q_flat", "%k_flat")'),),
+        *("qwen3_untied", "decode", "packed"),
+        ((_ATTENTION, '("%q_normed", "%k_normed")', '("%q_flat", "%k_flat")'),),
     ),
     "QK-norm of keys left out": (
-        "qwen3_untied",
-        (("attention/attention.mlir.j2", '("%q_normed", "%k_normed")', '("%q_normed", "%k_flat")'),),
+        *("qwen3_untied", "decode", "packed"),
+        ((_ATTENTION, '("%q_normed", "%k_normed")', '("%q_normed", "%k_flat")'),),
+    ),
+    "1 + w as w": (
+        *("gemma3_untied", "decode", "packed"),
+        (("ops/rms_norm.mlir.j2", '"%whole_weight" if norm.weight_offset', '"%weight" if True'),),
+    ),
+    "embedding not scaled": (
+        *("gemma3_untied", "decode", "packed"),
+        (("ops/embedding.mlir.j2", "dense<{{ g.embed_scale }}>", "dense<1.0>"),),
+    ),
+    "what is added not normed": (
+        *("gemma3_untied", "decode", "packed"),
+        (("steps/layer.mlir.j2", '"%fed_normed" if l.post_norms', '"%fed" if True'),),
+    ),
+    "SiLU for GELU": (
+        *("gemma3_untied", "decode", "packed"),
+        (("ops/mlp.mlir.j2", "import mlp.activation as", 'import "ops/silu.mlir.j2" as'),),
+    ),
+    "window one too long": (
+        *("mistral_window", "decode", "packed"),
+        (("attention/blocked.mlir.j2", _NEAR, _NEAR.replace("sgt", "sge")),),
+    ),
+    "window one too short": (
+        *("mistral_window", "decode", "packed"),
+        (
+            (
+                "attention/blocked.mlir.j2",
+                "{{ a.sees.window }} : i32",
+                "{{ a.sees.window - 1 }} : i32",
+            ),
+        ),
+    ),
+    "window read from the next block": (
+        *("mistral_window", "decode", "packed"),
+        (("cache/blocked.mlir.j2", "{{ sees.window - 1 }} : index", "0 : index"),),
+    ),
+    "blocks numbered from the window's first": (
+        *("mistral_window", "decode", "packed"),
+        (("attention/blocked.mlir.j2", "arith.addi %n, %first_block", "arith.addi %n, %n"),),
+    ),
+    "a chunk's windows all of its first query": (
+        *("mistral_window", "prefill_all", "packed"),
+        (
+            (
+                "attention/blocked.mlir.j2",
+                "addi %cached_end, %place_i32",
+                "maxsi %cached_end, %cached_end",
+            ),
+        ),
+    ),
+    "window of a chunk's own tokens one too long": (
+        *("mistral_window", "prefill_all", "packed"),
+        (
+            (
+                "ops/causal_mask.mlir.j2",
+                _SEEN_UNTIL + "%query",
+                _SEEN_UNTIL.replace("GT", "GE") + "%query",
+            ),
+        ),
+    ),
+    "window one too long, without blocks": (
+        *("mistral_window", "prefill_all", "rowmajor"),
+        (
+            (
+                "cache/cached_mask.mlir.j2",
+                _SEEN_UNTIL + "%queries",
+                _SEEN_UNTIL.replace("GT", "GE") + "%queries",
+            ),
+        ),
     ),
 }
 
 
+def _feed(session: Session, kind: str, inputs: list[int]) -> Stream:
+    return by_decode(session, inputs) if kind == "decode" else by_prefill(session, inputs, 13)
+
+
 @pytest.mark.parametrize("control", CONTROLS)
 def test_what_a_family_adds_is_noticed(workshop: Workshop, control: str) -> None:
-    name, mutations = CONTROLS[control]
+    name, kind, build, mutations = CONTROLS[control]
     reference = load_reference(name)
-    found = by_decode(workshop.session(name, only("decode"), mutations), reference.inputs)
+    session = workshop.session(name, only(kind, build=build), mutations)
+    found = _feed(session, kind, reference.inputs)
     error = worst_error(found.logits, reference.stream.logits)
     assert error > 1e-3, f"{control}: off by {error:.2g} only"
 
 
-@pytest.mark.parametrize("name", dict.fromkeys(name for name, _ in CONTROLS.values()))
-def test_unmutated_passes(workshop: Workshop, name: str) -> None:
+@pytest.mark.parametrize(
+    "case", dict.fromkeys(case[:3] for case in CONTROLS.values()), ids="-".join
+)
+def test_unmutated_passes(workshop: Workshop, case: tuple[str, str, str]) -> None:
+    name, kind, build = case
     reference = load_reference(name)
-    found = by_decode(workshop.session(name, only("decode")), reference.inputs)
-    check(found, reference.stream, name)
+    session = workshop.session(name, only(kind, build=build))
+    check(_feed(session, kind, reference.inputs), reference.stream, name)
+
+
+# gemma3: the text part of a model that also sees
+
+
+@pytest.mark.parametrize("prefix", ["model.language_model.", "language_model.model."])
+def test_gemma3_by_its_text_part(workshop: Workshop, tmp_path: Path, prefix: str) -> None:
+    """Tensors by either of their names, those of the vision tower left aside, said once."""
+    case, reference = CASES["gemma3_tied"], load_reference("gemma3_tied")
+    text = {name: value for name, value in case.config.items() if name != "torch_dtype"}
+    config = {
+        "architectures": ["Gemma3ForConditionalGeneration"],
+        "model_type": "gemma3",
+        "text_config": text,
+        "vision_config": {"model_type": "siglip_vision_model"},
+        "mm_tokens_per_image": 256,
+        "torch_dtype": "float32",
+    }
+    tensors = {
+        name.replace("model.", prefix, 1): tensor for name, tensor in weights_of(case).items()
+    }
+    tower = "vision_tower.layer.weight"
+    tensors["model." + tower if prefix.startswith("model.") else tower] = np.ones(3, np.float32)
+    folder = write_folder(tmp_path, config, tensors)
+    said: list[str] = []
+    assert load_model(folder, said.append).spec.model_type == "gemma3"
+    (line,) = said
+    assert line.startswith("note: only text: 1 tensors of other parts are left aside")
+    session = open_session(workshop.bundle(folder, only("decode")))
+    check(by_decode(session, reference.inputs), reference.stream, prefix)

@@ -49,6 +49,32 @@ _LLAMA: Config = {
 }
 _MISTRAL: Config = {**_LLAMA, "architectures": ["MistralForCausalLM"], "model_type": "mistral"}
 _QWEN3: Config = {**_LLAMA, "architectures": ["Qwen3ForCausalLM"], "model_type": "qwen3"}
+# two layers of windows, then one that sees everything; positions pass the window many times over
+_GEMMA3: Config = {
+    "architectures": ["Gemma3ForCausalLM"],
+    "model_type": "gemma3_text",
+    "vocab_size": VOCAB,
+    "hidden_size": 64,
+    "intermediate_size": 100,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 24,
+    "hidden_activation": "gelu_pytorch_tanh",
+    "max_position_embeddings": 128,
+    "query_pre_attn_scalar": 20,
+    "sliding_window": 7,
+    "sliding_window_pattern": 3,
+    "rms_norm_eps": 1e-4,
+    "rope_theta": 1e5,
+    "rope_local_base_freq": 100.0,
+    "rope_scaling": {"rope_type": "linear", "factor": 2.0},
+    "tie_word_embeddings": True,
+    "torch_dtype": "float32",
+    "bos_token_id": 2,
+    "eos_token_id": 1,
+    "pad_token_id": 0,
+}
 _QWEN2: Config = {**_LLAMA, "architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2"}
 # with an original context of 32 a head's pairs fall in all three bands: kept, blended, divided
 _LLAMA3_ROPE: Config = {
@@ -139,10 +165,30 @@ _CASES = (
         rope_theta=1e6,
     ),
     _case("qwen2_untied", _QWEN2, "own", tie_word_embeddings=False, rms_norm_eps=1e-6),
+    _case("qwen3_untied", _QWEN3, "own", tie_word_embeddings=False, head_dim=24, rms_norm_eps=1e-3),
     _case(
-        "qwen3_untied", _QWEN3, "own", tie_word_embeddings=False, head_dim=24, rms_norm_eps=1e-3
+        "qwen3_tied",
+        _QWEN3,
+        seed=2040,
+        head_dim=16,
+        attention_bias=True,
+        rope_theta=1e6,
+        num_hidden_layers=3,
     ),
-    _case("qwen3_tied", _QWEN3, seed=2040, head_dim=16, attention_bias=True, rope_theta=1e6, num_hidden_layers=3),
+    _case("gemma3_tied", _GEMMA3, seed=2028),
+    _case("gemma3_untied", _GEMMA3, "own", tie_word_embeddings=False, num_hidden_layers=3),
+    # a window in every layer, in the upper ones, and in those that are named
+    _case("mistral_window", _MISTRAL, "own", tie_word_embeddings=False, sliding_window=9),
+    _case(
+        "qwen2_window",
+        _QWEN2,
+        "own",
+        tie_word_embeddings=False,
+        num_hidden_layers=3,
+        use_sliding_window=True,
+        sliding_window=6,
+        max_window_layers=1,
+    ),
     _case("qwen2_tied", _QWEN2, seed=2026, rope_theta=1e6, num_hidden_layers=3),
 )
 CASES = {case.name: case for case in _CASES}
@@ -174,6 +220,7 @@ def weights_of(case: Case) -> dict[str, Array]:
     kv_heads = config.get("num_key_value_heads", heads)
     head_dim = config.get("head_dim", hidden // heads)
     is_qwen2 = config["model_type"] == "qwen2"
+    is_gemma3 = config["model_type"] == "gemma3_text"
     qkv_bias = is_qwen2 or config.get("attention_bias", False)
     o_bias, mlp_bias = config.get("attention_bias", False), config.get("mlp_bias", False)
     linears = {
@@ -193,9 +240,14 @@ def weights_of(case: Case) -> dict[str, Array]:
         tensors["lm_head.weight"] = embed if case.head == "embed" else -embed
     for layer in range(config["num_hidden_layers"]):
         prefix = f"model.layers.{layer}."
-        for name in ("input_layernorm", "post_attention_layernorm"):
-            tensors[f"{prefix}{name}.weight"] = _norm(case, f"{prefix}{name}", hidden)
-        if config["model_type"] == "qwen3":
+        norms = ["input_layernorm", "post_attention_layernorm"]
+        if is_gemma3:
+            norms += ["pre_feedforward_layernorm", "post_feedforward_layernorm"]
+        for name in norms:
+            # what layers add outweighs the scaled embedding, or each token would foretell itself
+            gain = 4 if is_gemma3 and name.startswith("post") else 1
+            tensors[f"{prefix}{name}.weight"] = gain * _norm(case, f"{prefix}{name}", hidden)
+        if is_gemma3 or config["model_type"] == "qwen3":
             for name in ("self_attn.q_norm", "self_attn.k_norm"):
                 tensors[f"{prefix}{name}.weight"] = _norm(case, f"{prefix}{name}", head_dim)
         for name, (rows, columns, has_bias) in linears.items():
@@ -207,6 +259,8 @@ def weights_of(case: Case) -> dict[str, Array]:
                 tensors[f"{prefix}{name}.bias"] = _random(
                     case, f"{prefix}{name}.bias", (rows,), 0.5
                 )
+    if is_gemma3:  # stored less 1
+        tensors |= {name: t - 1 for name, t in tensors.items() if name.endswith("norm.weight")}
     return {name: tensor.astype(_STORED[case.dtype]) for name, tensor in tensors.items()}
 
 

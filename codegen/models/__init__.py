@@ -7,15 +7,15 @@ from pathlib import Path
 
 from ..spec import ModelSpec
 from .fields import Fields, Say, read_json_object
+from .gemma3 import Gemma3, Gemma3Text
 from .leftovers import check_leftovers
 from .llama import Llama
 from .mistral import Mistral
 from .qwen2 import Qwen2
 from .qwen3 import Qwen3
 
-FAMILIES: dict[str, Llama] = {
-    family.model_type: family for family in (Llama(), Mistral(), Qwen2(), Qwen3())
-}
+_FAMILIES = (Llama(), Mistral(), Qwen2(), Qwen3(), Gemma3Text(), Gemma3())
+FAMILIES: dict[str, Llama] = {family.model_type: family for family in _FAMILIES}
 
 
 def read_model(path: Path, say: Say = lambda line: None) -> ModelSpec:

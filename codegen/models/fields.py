@@ -43,6 +43,8 @@ class Fields:
     def __init__(self, where: str, data: Mapping[str, Any]) -> None:
         self.where = where
         self._data = data
+        # a class's values of fields that a config leaves out
+        self.defaults: Mapping[str, Any] = {}
         self._asked: set[str] = set()
         self.objects: dict[str, Fields] = {}
 
@@ -54,9 +56,18 @@ class Fields:
         """Say that these have no effect here, whatever their values."""
         self._asked |= set(names)
 
+    def inherit(self, outer: Fields, name: str) -> None:
+        """Take a field from the object that this one is nested in, where it is not here."""
+        if not self.has(name) and outer.has(name):
+            self._data = {**self._data, name: outer.raw(name)}
+
     def has(self, name: str) -> bool:
         """Whether the field is there and not null."""
         return self.raw(name) is not None
+
+    def is_given(self, name: str) -> bool:
+        """Whether the field is there, or the class has a value for it."""
+        return self.has(name) or name in self.defaults
 
     def raw(self, name: str) -> Any:
         """The field as JSON gave it, None when absent."""
@@ -115,6 +126,8 @@ class Fields:
 
     def _value(self, name: str, default: Any) -> Any:
         value = self.raw(name)
+        if value is None:
+            value = self.defaults.get(name)
         if value is not None:
             return value
         if default is None:

@@ -190,15 +190,29 @@ _NEUTRAL = {
 _SAME_AS = {
     **_all_as("hidden_size", "d_model dim_model_base emb_dim embed_dim embedding_size n_embd"),
     **_all_as("hidden_size", "word_embed_proj_dim"),
-    **_all_as("first.ffn.intermediate_size", "d_inner decoder_ffn_dim dense_intermediate_size dff dim_ff"),
-    **_all_as("first.ffn.intermediate_size", "ffn_dim ffn_hidden_size intermediate_size_mlp n_inner"),
+    **_all_as(
+        "first.ffn.intermediate_size", "d_inner decoder_ffn_dim dense_intermediate_size dff dim_ff"
+    ),
+    **_all_as(
+        "first.ffn.intermediate_size", "ffn_dim ffn_hidden_size intermediate_size_mlp n_inner"
+    ),
     **_all_as("num_layers", "decoder_layers layers n_layer n_layers num_decoder_layers num_layers"),
-    **_all_as("first.attention.num_heads", "attention_heads decoder_attention_heads n_head n_heads num_heads"),
+    **_all_as(
+        "first.attention.num_heads",
+        "attention_heads decoder_attention_heads n_head n_heads num_heads",
+    ),
     **_all_as("first.attention.num_heads", "swa_num_attention_heads"),
-    **_all_as("first.attention.num_kv_heads", "kv_n_heads multi_query_group_num n_head_kv num_kv_heads"),
+    **_all_as(
+        "first.attention.num_kv_heads", "kv_n_heads multi_query_group_num n_head_kv num_kv_heads"
+    ),
     **_all_as("first.attention.num_kv_heads", "num_query_groups swa_num_key_value_heads"),
-    **_all_as("first.attention.head_dim", "attention_head_dim d_head dim_head global_head_dim kv_channels"),
-    **_all_as("first.attention.head_dim", "qk_head_dim query_pre_attn_scalar rotary_dim swa_head_dim v_head_dim"),
+    **_all_as(
+        "first.attention.head_dim", "attention_head_dim d_head dim_head global_head_dim kv_channels"
+    ),
+    **_all_as(
+        "first.attention.head_dim",
+        "qk_head_dim query_pre_attn_scalar rotary_dim swa_head_dim v_head_dim",
+    ),
     **_all_as("first.attention.qkv_bias", "add_qkv_bias qkv_bias use_qkv_bias"),
     **_all_as("first.attention.o_bias", "attention_out_bias"),
     **_all_as("first.attention.scale", "attention_multiplier softmax_scale"),

@@ -12,7 +12,12 @@ from ..spec import ModelSpec
 from .fields import Fields, Say
 from .known_fields import CONFIG, ROPE, KnownFields
 
-_OBJECTS = {"rope_scaling": ROPE, "rope_parameters": ROPE}
+_OBJECTS = {
+    **dict.fromkeys(
+        ("rope_scaling", "rope_parameters", "full_attention", "sliding_attention"), ROPE
+    ),
+    "text_config": CONFIG,
+}
 _LONGEST_NAME = 60
 
 
@@ -22,11 +27,16 @@ def check_leftovers(fields: Fields, model: ModelSpec, say: Say) -> None:
     `say` hears one line with the names that nobody knows. Raises `UserError` for the first field
     with which some decoder computes something else, unless its value is the neutral one.
     """
-    unknown = [_shown(name) for name in _unknown(fields, CONFIG, model)]
-    for where, nested in fields.objects.items():
-        unknown += [f"{where}.{_shown(n)}" for n in _unknown(nested, _OBJECTS[where], model)]
+    unknown = list(_unknown_within(fields, CONFIG, model))
     if unknown:
         say(f"warning: {fields.where}: fields that nobody knows are ignored: {', '.join(unknown)}")
+
+
+def _unknown_within(fields: Fields, known: KnownFields, model: ModelSpec) -> Iterator[str]:
+    yield from map(_shown, _unknown(fields, known, model))
+    for where, nested in fields.objects.items():
+        for name in _unknown_within(nested, _OBJECTS[where], model):
+            yield f"{where}.{name}"
 
 
 def _unknown(fields: Fields, known: KnownFields, model: ModelSpec) -> Iterator[str]:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
 from ..spec import Attention, LayerSpec, Mlp, ModelSpec, Norm, Rope, TensorNames
 from .fields import Fields
 from .rope import read_rope
 
 # Of element types: as config.json has them, and as MLIR names them.
 DTYPES = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
+
+LAYER_TYPES = ("full_attention", "sliding_attention")
 
 NAMES = TensorNames(
     layer={
@@ -36,9 +41,12 @@ class Llama:
     # what the transformers class does where a config leaves tie_word_embeddings out
     unties_by_default = True
     names = NAMES
+    # the class's values of fields that released configs leave out
+    defaults: ClassVar[Mapping[str, Any]] = {}
 
     def read(self, fields: Fields) -> ModelSpec:
         """Raises `UserError` for a field that is missing, out of range or not supported."""
+        fields.defaults = self.defaults
         vocab_size = fields.integer("vocab_size", 1, 1 << 21)
         num_layers = fields.integer("num_hidden_layers", 1, 512)
         return ModelSpec(
@@ -54,6 +62,7 @@ class Llama:
             tie_is_stated=fields.has("tie_word_embeddings"),
             unties_by_default=self.unties_by_default,
             eos_token_ids=fields.token_ids("eos_token_id", vocab_size),
+            embed_scale=self.embed_scale(fields),
         )
 
     def layer(self, fields: Fields, index: int) -> LayerSpec:
@@ -83,7 +92,7 @@ class Llama:
         """The hidden size over the heads where the config leaves it out."""
         hidden_size = self.hidden_size(fields)
         num_heads = fields.integer("num_attention_heads", 1, 1024)
-        if not fields.has("head_dim") and hidden_size % num_heads:
+        if not fields.is_given("head_dim") and hidden_size % num_heads:
             supported = f"multiples of num_attention_heads, {num_heads}"
             raise fields.refusal("hidden_size", hidden_size, supported)
         return fields.integer("head_dim", 2, 1024, default=hidden_size // num_heads)
@@ -102,6 +111,9 @@ class Llama:
     def hidden_size(self, fields: Fields) -> int:
         return fields.integer("hidden_size", 1, 1 << 16)
 
+    def embed_scale(self, fields: Fields) -> float | None:
+        return None
+
     def context(self, fields: Fields) -> int:
         return fields.integer("max_position_embeddings", 1, 1 << 24)
 
@@ -116,7 +128,7 @@ class Llama:
 
     def sliding_window(self, fields: Fields, index: int) -> int | None:
         """The class has none: a window that would be felt is another class's config."""
-        check_layer_types(fields, ["full_attention"])
+        layer_type(fields, index, ["full_attention"])
         if fields.raw("use_sliding_window"):
             raise fields.refusal("use_sliding_window", fields.raw("use_sliding_window"), "false")
         if fields.raw("layer_types") or fields.has("use_sliding_window"):
@@ -133,10 +145,15 @@ def read_window(fields: Fields) -> int:
     return fields.integer("sliding_window", 1, 1 << 24)
 
 
-def check_layer_types(fields: Fields, supported: list[str]) -> None:
-    kinds = fields.raw("layer_types") if fields.has("layer_types") else []
+def layer_type(fields: Fields, index: int, supported: Sequence[str] = LAYER_TYPES) -> str | None:
+    """What `layer_types` says of a layer; None where there is no such list."""
+    kinds = fields.raw("layer_types") or []
     if not isinstance(kinds, list) or not all(kind in supported for kind in kinds):
         raise fields.refusal("layer_types", kinds, f"a list of {', '.join(supported)}")
+    count = fields.integer("num_hidden_layers", 1, 512)
+    if kinds and len(kinds) != count:
+        raise fields.refusal("layer_types", kinds, f"one for each of {count} layers")
+    return kinds[index] if kinds else None
 
 
 def _dtype(fields: Fields) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .fields import Fields
-from .llama import Llama, check_layer_types, read_window
+from .llama import Llama, layer_type, read_window
 
 
 class Mistral(Llama):
@@ -15,6 +15,10 @@ class Mistral(Llama):
     o_bias = mlp_bias = qkv_bias
 
     def sliding_window(self, fields: Fields, index: int) -> int | None:
-        check_layer_types(fields, ["full_attention", "sliding_attention"])
+        """Of every layer, or of those that `layer_types` says (Ministral-8B)."""
         fields.pass_over("use_sliding_window")  # qwen2's: the class does not read it
-        return read_window(fields) if fields.has("sliding_window") else None
+        if not fields.has("sliding_window"):
+            return None
+        is_full = layer_type(fields, index) == "full_attention"
+        window = read_window(fields)
+        return None if is_full else window

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
 from .fields import Fields
-from .llama import check_layer_types
+from .llama import layer_type, read_window
 from .mistral import Mistral
 
 
 class Qwen2(Mistral):
     model_type = "qwen2"
+    defaults: ClassVar[Mapping[str, Any]] = {"max_window_layers": 28, "sliding_window": 4096}
 
     def qkv_bias(self, fields: Fields) -> bool:
         """Built into the class, whatever the config says."""
@@ -16,8 +20,11 @@ class Qwen2(Mistral):
         return True
 
     def sliding_window(self, fields: Fields, index: int) -> int | None:
-        check_layer_types(fields, ["full_attention", "sliding_attention"])
+        """Of the layers that `layer_types` says, else of those from `max_window_layers` on."""
+        kind = layer_type(fields, index)
         if not fields.boolean("use_sliding_window", default=False):
-            fields.pass_over("sliding_window")
+            fields.pass_over("sliding_window", "max_window_layers")
             return None
-        return super().sliding_window(fields, index)
+        full = fields.integer("max_window_layers", 0, 1 << 16)
+        slides = kind == "sliding_attention" if kind else index >= full
+        return read_window(fields) if slides else None

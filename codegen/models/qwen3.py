@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any, ClassVar
 
 from ..spec import Attention
 from .fields import Fields
@@ -12,16 +14,13 @@ from .qwen2 import Qwen2
 
 class Qwen3(Qwen2):
     model_type = "qwen3"
+    defaults: ClassVar[Mapping[str, Any]] = {**Qwen2.defaults, "head_dim": 128}
     names = replace(
         NAMES, layer={**NAMES.layer, "q_norm": "self_attn.q_norm", "k_norm": "self_attn.k_norm"}
     )
 
     def attention(self, fields: Fields, index: int) -> Attention:
         return replace(super().attention(fields, index), qk_norm=self.norm(fields))
-
-    def head_dim(self, fields: Fields) -> int:
-        """128 where the config leaves it out, whatever the hidden size."""
-        return fields.integer("head_dim", 2, 1024, default=128)
 
     def qkv_bias(self, fields: Fields) -> bool:
         return fields.boolean("attention_bias", default=False)

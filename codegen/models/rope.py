@@ -9,6 +9,10 @@ from .fields import Fields
 _THETA = (1e-3, 1e12)
 
 
+def read_theta(fields: Fields, name: str = "rope_theta") -> float:
+    return fields.number(name, *_THETA, default=10000.0)
+
+
 def read_rope(fields: Fields, context: int) -> Rope:
     """transformers 5 keeps all in `rope_parameters`; 4 had `rope_theta` beside `rope_scaling`."""
     if fields.has("rope_parameters") and fields.raw("rope_scaling"):
@@ -17,25 +21,27 @@ def read_rope(fields: Fields, context: int) -> Rope:
         )
     parameters = fields.object("rope_parameters") or fields.object("rope_scaling")
     if parameters is None:
-        return Rope(theta=fields.number("rope_theta", *_THETA, default=10000.0))
-    outer = fields if fields.has("rope_theta") else parameters
-    theta = (parameters if parameters.has("rope_theta") else outer).number(
-        "rope_theta", *_THETA, default=10000.0
-    )
+        return Rope(read_theta(fields))
+    theta = read_theta(parameters if parameters.has("rope_theta") else fields)
+    return scaled_rope(parameters, theta, fields, context)
+
+
+def scaled_rope(parameters: Fields, theta: float, outer: Fields, context: int) -> Rope:
+    """A RoPE of base `theta`, scaled as `parameters` say, an object of `outer`."""
     name = "rope_type" if parameters.has("rope_type") else "type"
     kind = parameters.text(name, ["default", "linear", "llama3"], default="default")
     if kind == "default":
-        return Rope(theta=theta)
+        return Rope(theta)
     factor = parameters.number("factor", 1e-3, 1e6)
     if kind == "linear":
-        return Rope(theta=theta, kind=kind, factor=factor)
+        return Rope(theta, kind=kind, factor=factor)
     low = parameters.number("low_freq_factor", 0, 1e6)
     high = parameters.number("high_freq_factor", 0, 1e6)
     if high <= low:
         raise parameters.refusal("high_freq_factor", high, f"more than low_freq_factor, {low:g}")
     name = "original_max_position_embeddings"
-    outer_original = fields.integer(name, 1, 1 << 24, default=context)
+    outer_original = outer.integer(name, 1, 1 << 24, default=context)
     original = parameters.integer(name, 1, 1 << 24, default=outer_original)
-    if fields.has(name) and outer_original != original:
-        raise fields.refusal(name, outer_original, f"what {parameters.where} has, {original}")
+    if outer.has(name) and outer_original != original:
+        raise outer.refusal(name, outer_original, f"what {parameters.where} has, {original}")
     return Rope(theta, kind, factor, low, high, original)

@@ -10,7 +10,7 @@ from intaglio.templates import Typed, tensor_type, wrapped
 from ..graphs import GraphSpec
 from ..spec import Attention, LayerSpec, Mlp, ModelSpec, Norm, Rope
 from ..weights import Product, layer_weights
-from .ops import Op, Products, Slice, Types
+from .ops import Op, Products, Slice, Types, f32
 from .parts import (
     AttentionView,
     CacheView,
@@ -18,6 +18,7 @@ from .parts import (
     LayerView,
     MlpView,
     NormView,
+    ReachView,
     RopeView,
     TurnView,
 )
@@ -37,6 +38,7 @@ class GraphView:
     """`g` in every template: the graph's signature, its layers, and each distinct part of them."""
 
     def __init__(self, model: ModelSpec, graph: GraphSpec) -> None:
+        model = model.within(graph.cache.context)
         self._model, self._graph = model, graph
         self._weights = {weight.name: weight for weight in graph.weights(model)}
         self._types = Types()
@@ -44,11 +46,11 @@ class GraphView:
         self.num_layers = model.num_layers
         self.vocab_size, self.hidden_size = model.vocab_size, model.hidden_size
         self.lanes, self.new, self.rows = graph.step.batch, graph.step.new, graph.step.rows
-        self.group = model.first.attention.group
         self.head_rows = self.lanes if graph.step.logits == "last" else self.rows
         self.norms: dict[tuple[str, Norm, int, int], NormView] = {}
         self.ropes: dict[tuple[Rope, int], RopeView] = {}
         self.turns: dict[tuple[str, int, int], TurnView] = {}
+        self.sights: dict[tuple[int | None, int], ReachView] = {}
         self.caches = [CacheView(self._types, spec, graph) for spec in graph.cache.caches(model)]
         for index, place in enumerate(model.places):
             self.caches[place.cache].members.append(index)
@@ -83,7 +85,9 @@ class GraphView:
     @property
     def weight_lines(self) -> list[str]:
         """The weight arguments: one line each for the model's, then each layer's together."""
-        of_model = [weight for name, weight in self._weights.items() if not name.startswith("layer")]
+        of_model = [
+            weight for name, weight in self._weights.items() if not name.startswith("layer")
+        ]
         groups = [self._arguments(weight) for weight in of_model]
         groups += [layer.weights for layer in self.layers]
         return [wrapped([f"{name}: {kind}" for name, kind in group], 6) for group in groups]
@@ -124,9 +128,11 @@ class GraphView:
         """The arguments that say where new keys and values are written."""
         if self.positions == "run":
             return [(f"%{name}", "tensor<i32>") for name in ("slot", "start", "length")]
-        return [("%position", "tensor<i32>")] if self.positions == "one" else [
-            ("%positions", self.tokens)
-        ]
+        return (
+            [("%position", "tensor<i32>")]
+            if self.positions == "one"
+            else [("%positions", self.tokens)]
+        )
 
     @property
     def written(self) -> str:
@@ -148,10 +154,25 @@ class GraphView:
         return self.caches[0].form
 
     @property
-    def masks(self) -> list[str]:
-        """The files of the masks that attention takes."""
-        cached = [] if self.caches[0].block else ["cache/cached_mask.mlir.j2"]
-        return cached + (["ops/causal_mask.mlir.j2"] if self.new > 1 else [])
+    def windows(self) -> list[ReachView]:
+        """Of what attention sees, that which a window bounds."""
+        return [sees for sees in self.sights.values() if sees.window]
+
+    @property
+    def causal_masks(self) -> list[ReachView]:
+        """One for each mask of a chunk's own tokens."""
+        by_name = {sees.causal_name: sees for sees in self.sights.values() if self.new > 1}
+        return list(by_name.values())
+
+    @property
+    def cached_masks(self) -> list[ReachView]:
+        """One for each mask of a cache that is not in blocks."""
+        by_name = {sees.mask_name: sees for sees in self.sights.values()}
+        return [] if self.caches[0].block else list(by_name.values())
+
+    @property
+    def embed_scale(self) -> str:
+        return f32(self._model.embed_scale) if self._model.embed_scale else ""
 
     # -- types
 
@@ -169,10 +190,6 @@ class GraphView:
     @property
     def hidden(self) -> str:
         return self.type("hidden", self.rows, self.hidden_size, "f32")
-
-    @property
-    def causal_mask(self) -> str:
-        return self.type("causal_mask", self.group * self.new, self.new, "i1")
 
     @property
     def token_type(self) -> str:
@@ -218,6 +235,7 @@ class GraphView:
             f"attention{suffix}",
             spec.attention,
             cache,
+            self._reach_view(spec.attention, cache),
             self._rope_view(spec.attention.rope, spec.attention.head_dim),
             self._turn_view("q", spec.attention.num_heads, spec.attention.head_dim),
             self._turn_view("k", spec.attention.num_kv_heads, spec.attention.head_dim),
@@ -231,8 +249,7 @@ class GraphView:
             for name, kind in self._layer_arguments(index)
         ]
         norm = self._norm_view(spec.norm)
-        causal = self.causal_mask
-        return LayerView(f"layer{suffix}", parameters, norm, attention, mlp, causal)
+        return LayerView(f"layer{suffix}", parameters, norm, attention, mlp, spec.post_norms)
 
     def _projection(self, spec: Attention, op: _MakeOp) -> Products:
         """q, k and v; joined, taken apart as heads, q's and k's as the halves that RoPE turns."""
@@ -304,6 +321,11 @@ class GraphView:
         suffix = f"_{len(self.ropes) + 1}" if self.ropes else ""
         key = (rope, head_dim)
         return self.ropes.setdefault(key, RopeView(self._types, suffix, rope, self.rows, head_dim))
+
+    def _reach_view(self, spec: Attention, cache: CacheView) -> ReachView:
+        key = (spec.sliding_window, spec.group)
+        view = ReachView(self._types, *key, self.new, cache)
+        return self.sights.setdefault(key, view)
 
     def _turn_view(self, letter: str, heads: int, head_dim: int) -> TurnView:
         alike = [key for key in self.turns if key[0] == letter]

@@ -19,6 +19,7 @@ class NormView:
     ) -> None:
         self.name, self.rows, self.size, self.dtype = name, rows, size, dtype
         self.eps = f32(norm.eps)
+        self.weight_offset = f32(norm.weight_offset) if norm.weight_offset else ""
         self.length = f32(size)
         self.x = types.name(x, rows, size, "f32")
         self.weight = types.name("norm", size, dtype)
@@ -73,7 +74,7 @@ class CacheView:
         self.new_v = types.name("new_v", self.v_dims(1), spec.dtype)
         # positions cached before a step, for each slot and kv head
         self.pasts = types.name("pasts", step.batch * spec.kv_heads, "i32")
-        self.cached_mask = types.name("cached_mask", step.batch, graph.reach, "i1")
+        self.past = f"%past{spec.name}"
         # the numbers of its layers in the model
         self.members: list[int] = []
 
@@ -81,13 +82,6 @@ class CacheView:
     def parameters(self) -> list[Typed]:
         """As arguments of a layer."""
         return [("%k_cache", self.k), ("%v_cache", self.v)]
-
-    @property
-    def reading(self) -> list[tuple[str, str, str]]:
-        """What a layer needs to read it: parameter, argument, type."""
-        if self.block:
-            return [("%past", f"%past{self.suffix}", self.pasts), ("%blocks", "%blocks", "index")]
-        return [("%cached", "%cached", self.cached_mask)]
 
     # -- the step's new keys and values: [layers, slots, kv_heads, head_dim, new] and
     #    [layers, slots, kv_heads, new, head_dim]; `padded` has room for a chunk before them
@@ -108,6 +102,36 @@ class CacheView:
         return keys + [(name, self.new_v) for name in self.new_names("v")]
 
 
+class ReachView:
+    """Which positions attention sees: all before its own, or a `window`'s, itself included."""
+
+    def __init__(
+        self, types: Types, window: int | None, group: int, new: int, cache: CacheView
+    ) -> None:
+        self.window, self.group, self.new, self.lanes = window, group, new, cache.lanes
+        self.reach, suffix = cache.reach, f"_window{window}" if window else ""
+        self.blocks, self.first_block = f"%blocks{suffix}", f"%first_block{suffix}"
+        # of a chunk's own tokens; a window that holds all of it hides none of them
+        self.own_window = window if window is not None and window < new else None
+        self.causal_name = f"causal_mask{suffix if self.own_window else ''}"
+        self.causal_mask = types.name("causal_mask", group * new, new, "i1")
+        # in a cache without blocks, a window is another for each query
+        self.mask_name = f"cached_mask{suffix}"
+        queries = [group * new] if window else []
+        self.mask = types.name(self.mask_name, cache.lanes, queries, cache.reach, "i1")
+
+    def shared(self, cache: CacheView) -> list[tuple[str, str, str]]:
+        """What a layer needs to see so far: parameter, argument, type."""
+        seen = [("%cached", f"%{self.mask_name}", self.mask)]
+        if cache.block:
+            first = [("%first_block", self.first_block, "index")] if self.window else []
+            blocks = ("%blocks", self.blocks, "index")
+            seen = [("%past", cache.past, cache.pasts), blocks, *first]
+        if self.new > 1:
+            seen.append(("%causal", f"%{self.causal_name}", self.causal_mask))
+        return seen
+
+
 class AttentionView:
     """Attention as a function called `name`, its products, RoPE and cache."""
 
@@ -116,6 +140,7 @@ class AttentionView:
         name: str,
         spec: Attention,
         cache: CacheView,
+        sees: ReachView,
         rope: RopeView,
         turn_q: TurnView,
         turn_k: TurnView,
@@ -123,7 +148,7 @@ class AttentionView:
         norms: dict[str, NormView],
         o: Op,
     ) -> None:
-        self.name, self.cache, self.rope = name, cache, rope
+        self.name, self.cache, self.sees, self.rope = name, cache, sees, rope
         # of q's and k's heads, if there is one
         self.norms = norms
         self.turn_q, self.turn_k = turn_q, turn_k
@@ -146,7 +171,10 @@ class MlpView:
     """A feed-forward block as a function called `name`."""
 
     def __init__(self, name: str, spec: Mlp, widening: Products, down: Op) -> None:
-        self.name, self.activation, self.inner = name, spec.activation, down.x
+        self.name, self.inner = name, down.x
+        # the file of `templates/ops/` that writes it
+        self.activation_name = spec.activation
+        self.activation = f"ops/{spec.activation}.mlir.j2"
         self.widening, self.down = widening, down
 
     @property
@@ -164,14 +192,13 @@ class LayerView:
         norm: NormView,
         attention: AttentionView,
         mlp: MlpView,
-        causal: str,
+        post_norms: bool,
     ) -> None:
-        self.name, self.weights, self.norm = name, weights, norm
+        self.name, self.weights, self.norm, self.post_norms = name, weights, norm, post_norms
         self.attention, self.mlp, self.cache = attention, mlp, attention.cache
         rope = attention.rope
-        shared = [("%cos", rope.cos, rope.type), ("%sin", rope.sin, rope.type), *self.cache.reading]
-        if attention.new > 1:
-            shared.append(("%causal", "%causal", causal))
+        angles = [("%cos", rope.cos, rope.type), ("%sin", rope.sin, rope.type)]
+        shared = angles + attention.sees.shared(self.cache)
         # what every layer is handed beside its weights: its place, the angles, masks and caches
         places = [("%layer", "index"), ("%first_slot", "index")]
         self.parameters = [

@@ -102,6 +102,7 @@ module @batched {
     %blocks_held = arith.ceildivsi %cached_positions, %block_size : index
     %blocks_read = arith.maxsi %blocks_held, %one_block : index
     %blocks = util.assume.int %blocks_read<umin = 1, umax = 32> : index
+
     %positions = stablehlo.broadcast_in_dim %position, dims = [] : (tensor<i32>) -> !tokens
     // a layer's index is opaque to the compiler, so that one compiled attention serves all
     %layer0_index = arith.constant 0 : index
@@ -551,8 +552,8 @@ module @batched {
     %raised = stablehlo.slice %both [0:8, 8192:16384] : (!gate_up_row) -> !inner
 
     %sigmoid = stablehlo.logistic %gated : !inner
-    %silu = stablehlo.multiply %gated, %sigmoid : !inner
-    %inner = stablehlo.multiply %silu, %raised : !inner
+    %activated = stablehlo.multiply %gated, %sigmoid : !inner
+    %inner = stablehlo.multiply %activated, %raised : !inner
 
     %y_in = stablehlo.convert %inner : (tensor<8x8192xf32>) -> tensor<8x8192xbf16>
     %y_pad = arith.constant 0.0 : bf16

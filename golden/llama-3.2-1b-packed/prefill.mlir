@@ -125,6 +125,7 @@ module @prefill {
     %blocks_held = arith.ceildivsi %cached_positions, %block_size : index
     %blocks_read = arith.maxsi %blocks_held, %one_block : index
     %blocks = util.assume.int %blocks_read<umin = 1, umax = 32> : index
+
     %starts_at = stablehlo.reshape %start : (tensor<i32>) -> tensor<1xi32>
     // a layer's index is opaque to the compiler, so that one compiled attention serves all
     %layer0_index = arith.constant 0 : index
@@ -163,102 +164,102 @@ module @prefill {
     %cos, %sin = call @rotary_angles(%positions) : (!tokens) -> (!angle, !angle)
     %past_each = stablehlo.broadcast_in_dim %starts_at, dims = [0] : (tensor<1xi32>) -> tensor<1x8xi32>
     %past = stablehlo.reshape %past_each : (tensor<1x8xi32>) -> !pasts
-    %causal = call @causal_mask() : () -> !causal_mask
+    %causal_mask = call @causal_mask() : () -> !causal_mask
     %x0 = call @embedding(%embed, %tokens) : (!embed, !tokens) -> !hidden
 
     %x1, %new_k0, %new_v0 = call @layer(
         %x0, %layer0_attn_norm, %layer0_qkv, %layer0_o, %layer0_mlp_norm, %layer0_gate_up, %layer0_down, %layer0,
-        %first_slot, %cos, %sin, %past, %blocks, %causal, %k, %v)
+        %first_slot, %cos, %sin, %past, %blocks, %causal_mask, %k, %v)
         : (!hidden, !norm, !qkv, !o, !norm, !gate_up, !down, index, index, !angle, !angle, !pasts, index,
            !causal_mask, !k_cache, !v_cache)
         -> (!hidden, !new_k, !new_v)
     %x2, %new_k1, %new_v1 = call @layer(
         %x1, %layer1_attn_norm, %layer1_qkv, %layer1_o, %layer1_mlp_norm, %layer1_gate_up, %layer1_down, %layer1,
-        %first_slot, %cos, %sin, %past, %blocks, %causal, %k, %v)
+        %first_slot, %cos, %sin, %past, %blocks, %causal_mask, %k, %v)
         : (!hidden, !norm, !qkv, !o, !norm, !gate_up, !down, index, index, !angle, !angle, !pasts, index,
            !causal_mask, !k_cache, !v_cache)
         -> (!hidden, !new_k, !new_v)
     %x3, %new_k2, %new_v2 = call @layer(
         %x2, %layer2_attn_norm, %layer2_qkv, %layer2_o, %layer2_mlp_norm, %layer2_gate_up, %layer2_down, %layer2,
-        %first_slot, %cos, %sin, %past, %blocks, %causal, %k, %v)
+        %first_slot, %cos, %sin, %past, %blocks, %causal_mask, %k, %v)
         : (!hidden, !norm, !qkv, !o, !norm, !gate_up, !down, index, index, !angle, !angle, !pasts, index,
            !causal_mask, !k_cache, !v_cache)
         -> (!hidden, !new_k, !new_v)
     %x4, %new_k3, %new_v3 = call @layer(
         %x3, %layer3_attn_norm, %layer3_qkv, %layer3_o, %layer3_mlp_norm, %layer3_gate_up, %layer3_down, %layer3,
-        %first_slot, %cos, %sin, %past, %blocks, %causal, %k, %v)
+        %first_slot, %cos, %sin, %past, %blocks, %causal_mask, %k, %v)
         : (!hidden, !norm, !qkv, !o, !norm, !gate_up, !down, index, index, !angle, !angle, !pasts, index,
            !causal_mask, !k_cache, !v_cache)
         -> (!hidden, !new_k, !new_v)
     %x5, %new_k4, %new_v4 = call @layer(
         %x4, %layer4_attn_norm, %layer4_qkv, %layer4_o, %layer4_mlp_norm, %layer4_gate_up, %layer4_down, %layer4,
-        %first_slot, %cos, %sin, %past, %blocks, %causal, %k, %v)
+        %first_slot, %cos, %sin, %past, %blocks, %causal_mask, %k, %v)
         : (!hidden, !norm, !qkv, !o, !norm, !gate_up, !down, index, index, !angle, !angle, !pasts, index,
            !causal_mask, !k_cache, !v_cache)
         -> (!hidden, !new_k, !new_v)
     %x6, %new_k5, %new_v5 = call @layer(
         %x5, %layer5_attn_norm, %layer5_qkv, %layer5_o, %layer5_mlp_norm, %layer5_gate_up, %layer5_down, %layer5,
-        %first_slot, %cos, %sin, %past, %blocks, %causal, %k, %v)
+        %first_slot, %cos, %sin, %past, %blocks, %causal_mask, %k, %v)
         : (!hidden, !norm, !qkv, !o, !norm, !gate_up, !down, index, index, !angle, !angle, !pasts, index,
            !causal_mask, !k_cache, !v_cache)
         -> (!hidden, !new_k, !new_v)
     %x7, %new_k6, %new_v6 = call @layer(
         %x6, %layer6_attn_norm, %layer6_qkv, %layer6_o, %layer6_mlp_norm, %layer6_gate_up, %layer6_down, %layer6,
-        %first_slot, %cos, %sin, %past, %blocks, %causal, %k, %v)
+        %first_slot, %cos, %sin, %past, %blocks, %causal_mask, %k, %v)
         : (!hidden, !norm, !qkv, !o, !norm, !gate_up, !down, index, index, !angle, !angle, !pasts, index,
            !causal_mask, !k_cache, !v_cache)
         -> (!hidden, !new_k, !new_v)
     %x8, %new_k7, %new_v7 = call @layer(
         %x7, %layer7_attn_norm, %layer7_qkv, %layer7_o, %layer7_mlp_norm, %layer7_gate_up, %layer7_down, %layer7,
-        %first_slot, %cos, %sin, %past, %blocks, %causal, %k, %v)
+        %first_slot, %cos, %sin, %past, %blocks, %causal_mask, %k, %v)
         : (!hidden, !norm, !qkv, !o, !norm, !gate_up, !down, index, index, !angle, !angle, !pasts, index,
            !causal_mask, !k_cache, !v_cache)
         -> (!hidden, !new_k, !new_v)
     %x9, %new_k8, %new_v8 = call @layer(
         %x8, %layer8_attn_norm, %layer8_qkv, %layer8_o, %layer8_mlp_norm, %layer8_gate_up, %layer8_down, %layer8,
-        %first_slot, %cos, %sin, %past, %blocks, %causal, %k, %v)
+        %first_slot, %cos, %sin, %past, %blocks, %causal_mask, %k, %v)
         : (!hidden, !norm, !qkv, !o, !norm, !gate_up, !down, index, index, !angle, !angle, !pasts, index,
            !causal_mask, !k_cache, !v_cache)
         -> (!hidden, !new_k, !new_v)
     %x10, %new_k9, %new_v9 = call @layer(
         %x9, %layer9_attn_norm, %layer9_qkv, %layer9_o, %layer9_mlp_norm, %layer9_gate_up, %layer9_down, %layer9,
-        %first_slot, %cos, %sin, %past, %blocks, %causal, %k, %v)
+        %first_slot, %cos, %sin, %past, %blocks, %causal_mask, %k, %v)
         : (!hidden, !norm, !qkv, !o, !norm, !gate_up, !down, index, index, !angle, !angle, !pasts, index,
            !causal_mask, !k_cache, !v_cache)
         -> (!hidden, !new_k, !new_v)
     %x11, %new_k10, %new_v10 = call @layer(
         %x10, %layer10_attn_norm, %layer10_qkv, %layer10_o, %layer10_mlp_norm, %layer10_gate_up, %layer10_down,
-        %layer10, %first_slot, %cos, %sin, %past, %blocks, %causal, %k, %v)
+        %layer10, %first_slot, %cos, %sin, %past, %blocks, %causal_mask, %k, %v)
         : (!hidden, !norm, !qkv, !o, !norm, !gate_up, !down, index, index, !angle, !angle, !pasts, index,
            !causal_mask, !k_cache, !v_cache)
         -> (!hidden, !new_k, !new_v)
     %x12, %new_k11, %new_v11 = call @layer(
         %x11, %layer11_attn_norm, %layer11_qkv, %layer11_o, %layer11_mlp_norm, %layer11_gate_up, %layer11_down,
-        %layer11, %first_slot, %cos, %sin, %past, %blocks, %causal, %k, %v)
+        %layer11, %first_slot, %cos, %sin, %past, %blocks, %causal_mask, %k, %v)
         : (!hidden, !norm, !qkv, !o, !norm, !gate_up, !down, index, index, !angle, !angle, !pasts, index,
            !causal_mask, !k_cache, !v_cache)
         -> (!hidden, !new_k, !new_v)
     %x13, %new_k12, %new_v12 = call @layer(
         %x12, %layer12_attn_norm, %layer12_qkv, %layer12_o, %layer12_mlp_norm, %layer12_gate_up, %layer12_down,
-        %layer12, %first_slot, %cos, %sin, %past, %blocks, %causal, %k, %v)
+        %layer12, %first_slot, %cos, %sin, %past, %blocks, %causal_mask, %k, %v)
         : (!hidden, !norm, !qkv, !o, !norm, !gate_up, !down, index, index, !angle, !angle, !pasts, index,
            !causal_mask, !k_cache, !v_cache)
         -> (!hidden, !new_k, !new_v)
     %x14, %new_k13, %new_v13 = call @layer(
         %x13, %layer13_attn_norm, %layer13_qkv, %layer13_o, %layer13_mlp_norm, %layer13_gate_up, %layer13_down,
-        %layer13, %first_slot, %cos, %sin, %past, %blocks, %causal, %k, %v)
+        %layer13, %first_slot, %cos, %sin, %past, %blocks, %causal_mask, %k, %v)
         : (!hidden, !norm, !qkv, !o, !norm, !gate_up, !down, index, index, !angle, !angle, !pasts, index,
            !causal_mask, !k_cache, !v_cache)
         -> (!hidden, !new_k, !new_v)
     %x15, %new_k14, %new_v14 = call @layer(
         %x14, %layer14_attn_norm, %layer14_qkv, %layer14_o, %layer14_mlp_norm, %layer14_gate_up, %layer14_down,
-        %layer14, %first_slot, %cos, %sin, %past, %blocks, %causal, %k, %v)
+        %layer14, %first_slot, %cos, %sin, %past, %blocks, %causal_mask, %k, %v)
         : (!hidden, !norm, !qkv, !o, !norm, !gate_up, !down, index, index, !angle, !angle, !pasts, index,
            !causal_mask, !k_cache, !v_cache)
         -> (!hidden, !new_k, !new_v)
     %x16, %new_k15, %new_v15 = call @layer(
         %x15, %layer15_attn_norm, %layer15_qkv, %layer15_o, %layer15_mlp_norm, %layer15_gate_up, %layer15_down,
-        %layer15, %first_slot, %cos, %sin, %past, %blocks, %causal, %k, %v)
+        %layer15, %first_slot, %cos, %sin, %past, %blocks, %causal_mask, %k, %v)
         : (!hidden, !norm, !qkv, !o, !norm, !gate_up, !down, index, index, !angle, !angle, !pasts, index,
            !causal_mask, !k_cache, !v_cache)
         -> (!hidden, !new_k, !new_v)
@@ -608,8 +609,8 @@ module @prefill {
     %raised = stablehlo.slice %both [0:64, 8192:16384] : (!gate_up_row) -> !inner
 
     %sigmoid = stablehlo.logistic %gated : !inner
-    %silu = stablehlo.multiply %gated, %sigmoid : !inner
-    %inner = stablehlo.multiply %silu, %raised : !inner
+    %activated = stablehlo.multiply %gated, %sigmoid : !inner
+    %inner = stablehlo.multiply %activated, %raised : !inner
 
     %y_in = stablehlo.convert %inner : (tensor<64x8192xf32>) -> tensor<64x8192xbf16>
     %y_pad = arith.constant 0.0 : bf16

@@ -37,6 +37,7 @@
 !angles = tensor<8x32xf32>
 !q_pairs = tensor<8x32x2x32xf32>
 !k_pairs = tensor<8x8x2x32xf32>
+!mask_index = tensor<8x2048xi32>
 !inner = tensor<8x8192xf32>
 !vocab_index = tensor<8x128256xi32>
 !new_keys = tensor<16x8x8x64x1xbf16>
@@ -119,102 +120,102 @@ module @batched {
     %layer15 = util.optimization_barrier %layer15_index : index
 
     %cos, %sin = call @rotary_angles(%positions) : (!tokens) -> (!angle, !angle)
-    %cached = call @cached_mask(%positions) : (tensor<8xi32>) -> !cached_mask
+    %cached_mask = call @cached_mask(%positions) : (tensor<8xi32>) -> !cached_mask
     %x0 = call @embedding(%embed, %tokens) : (!embed, !tokens) -> !hidden
 
     %x1, %new_k0, %new_v0 = call @layer(
         %x0, %layer0_attn_norm, %layer0_q, %layer0_k, %layer0_v, %layer0_o, %layer0_mlp_norm, %layer0_gate,
-        %layer0_up, %layer0_down, %layer0, %first_slot, %cos, %sin, %cached, %k, %v)
+        %layer0_up, %layer0_down, %layer0, %first_slot, %cos, %sin, %cached_mask, %k, %v)
         : (!hidden, !norm, !q, !k, !v, !o, !norm, !gate, !up, !down, index, index, !angle, !angle, !cached_mask,
            !k_cache, !v_cache)
         -> (!hidden, !new_k, !new_v)
     %x2, %new_k1, %new_v1 = call @layer(
         %x1, %layer1_attn_norm, %layer1_q, %layer1_k, %layer1_v, %layer1_o, %layer1_mlp_norm, %layer1_gate,
-        %layer1_up, %layer1_down, %layer1, %first_slot, %cos, %sin, %cached, %k, %v)
+        %layer1_up, %layer1_down, %layer1, %first_slot, %cos, %sin, %cached_mask, %k, %v)
         : (!hidden, !norm, !q, !k, !v, !o, !norm, !gate, !up, !down, index, index, !angle, !angle, !cached_mask,
            !k_cache, !v_cache)
         -> (!hidden, !new_k, !new_v)
     %x3, %new_k2, %new_v2 = call @layer(
         %x2, %layer2_attn_norm, %layer2_q, %layer2_k, %layer2_v, %layer2_o, %layer2_mlp_norm, %layer2_gate,
-        %layer2_up, %layer2_down, %layer2, %first_slot, %cos, %sin, %cached, %k, %v)
+        %layer2_up, %layer2_down, %layer2, %first_slot, %cos, %sin, %cached_mask, %k, %v)
         : (!hidden, !norm, !q, !k, !v, !o, !norm, !gate, !up, !down, index, index, !angle, !angle, !cached_mask,
            !k_cache, !v_cache)
         -> (!hidden, !new_k, !new_v)
     %x4, %new_k3, %new_v3 = call @layer(
         %x3, %layer3_attn_norm, %layer3_q, %layer3_k, %layer3_v, %layer3_o, %layer3_mlp_norm, %layer3_gate,
-        %layer3_up, %layer3_down, %layer3, %first_slot, %cos, %sin, %cached, %k, %v)
+        %layer3_up, %layer3_down, %layer3, %first_slot, %cos, %sin, %cached_mask, %k, %v)
         : (!hidden, !norm, !q, !k, !v, !o, !norm, !gate, !up, !down, index, index, !angle, !angle, !cached_mask,
            !k_cache, !v_cache)
         -> (!hidden, !new_k, !new_v)
     %x5, %new_k4, %new_v4 = call @layer(
         %x4, %layer4_attn_norm, %layer4_q, %layer4_k, %layer4_v, %layer4_o, %layer4_mlp_norm, %layer4_gate,
-        %layer4_up, %layer4_down, %layer4, %first_slot, %cos, %sin, %cached, %k, %v)
+        %layer4_up, %layer4_down, %layer4, %first_slot, %cos, %sin, %cached_mask, %k, %v)
         : (!hidden, !norm, !q, !k, !v, !o, !norm, !gate, !up, !down, index, index, !angle, !angle, !cached_mask,
            !k_cache, !v_cache)
         -> (!hidden, !new_k, !new_v)
     %x6, %new_k5, %new_v5 = call @layer(
         %x5, %layer5_attn_norm, %layer5_q, %layer5_k, %layer5_v, %layer5_o, %layer5_mlp_norm, %layer5_gate,
-        %layer5_up, %layer5_down, %layer5, %first_slot, %cos, %sin, %cached, %k, %v)
+        %layer5_up, %layer5_down, %layer5, %first_slot, %cos, %sin, %cached_mask, %k, %v)
         : (!hidden, !norm, !q, !k, !v, !o, !norm, !gate, !up, !down, index, index, !angle, !angle, !cached_mask,
            !k_cache, !v_cache)
         -> (!hidden, !new_k, !new_v)
     %x7, %new_k6, %new_v6 = call @layer(
         %x6, %layer6_attn_norm, %layer6_q, %layer6_k, %layer6_v, %layer6_o, %layer6_mlp_norm, %layer6_gate,
-        %layer6_up, %layer6_down, %layer6, %first_slot, %cos, %sin, %cached, %k, %v)
+        %layer6_up, %layer6_down, %layer6, %first_slot, %cos, %sin, %cached_mask, %k, %v)
         : (!hidden, !norm, !q, !k, !v, !o, !norm, !gate, !up, !down, index, index, !angle, !angle, !cached_mask,
            !k_cache, !v_cache)
         -> (!hidden, !new_k, !new_v)
     %x8, %new_k7, %new_v7 = call @layer(
         %x7, %layer7_attn_norm, %layer7_q, %layer7_k, %layer7_v, %layer7_o, %layer7_mlp_norm, %layer7_gate,
-        %layer7_up, %layer7_down, %layer7, %first_slot, %cos, %sin, %cached, %k, %v)
+        %layer7_up, %layer7_down, %layer7, %first_slot, %cos, %sin, %cached_mask, %k, %v)
         : (!hidden, !norm, !q, !k, !v, !o, !norm, !gate, !up, !down, index, index, !angle, !angle, !cached_mask,
            !k_cache, !v_cache)
         -> (!hidden, !new_k, !new_v)
     %x9, %new_k8, %new_v8 = call @layer(
         %x8, %layer8_attn_norm, %layer8_q, %layer8_k, %layer8_v, %layer8_o, %layer8_mlp_norm, %layer8_gate,
-        %layer8_up, %layer8_down, %layer8, %first_slot, %cos, %sin, %cached, %k, %v)
+        %layer8_up, %layer8_down, %layer8, %first_slot, %cos, %sin, %cached_mask, %k, %v)
         : (!hidden, !norm, !q, !k, !v, !o, !norm, !gate, !up, !down, index, index, !angle, !angle, !cached_mask,
            !k_cache, !v_cache)
         -> (!hidden, !new_k, !new_v)
     %x10, %new_k9, %new_v9 = call @layer(
         %x9, %layer9_attn_norm, %layer9_q, %layer9_k, %layer9_v, %layer9_o, %layer9_mlp_norm, %layer9_gate,
-        %layer9_up, %layer9_down, %layer9, %first_slot, %cos, %sin, %cached, %k, %v)
+        %layer9_up, %layer9_down, %layer9, %first_slot, %cos, %sin, %cached_mask, %k, %v)
         : (!hidden, !norm, !q, !k, !v, !o, !norm, !gate, !up, !down, index, index, !angle, !angle, !cached_mask,
            !k_cache, !v_cache)
         -> (!hidden, !new_k, !new_v)
     %x11, %new_k10, %new_v10 = call @layer(
         %x10, %layer10_attn_norm, %layer10_q, %layer10_k, %layer10_v, %layer10_o, %layer10_mlp_norm, %layer10_gate,
-        %layer10_up, %layer10_down, %layer10, %first_slot, %cos, %sin, %cached, %k, %v)
+        %layer10_up, %layer10_down, %layer10, %first_slot, %cos, %sin, %cached_mask, %k, %v)
         : (!hidden, !norm, !q, !k, !v, !o, !norm, !gate, !up, !down, index, index, !angle, !angle, !cached_mask,
            !k_cache, !v_cache)
         -> (!hidden, !new_k, !new_v)
     %x12, %new_k11, %new_v11 = call @layer(
         %x11, %layer11_attn_norm, %layer11_q, %layer11_k, %layer11_v, %layer11_o, %layer11_mlp_norm, %layer11_gate,
-        %layer11_up, %layer11_down, %layer11, %first_slot, %cos, %sin, %cached, %k, %v)
+        %layer11_up, %layer11_down, %layer11, %first_slot, %cos, %sin, %cached_mask, %k, %v)
         : (!hidden, !norm, !q, !k, !v, !o, !norm, !gate, !up, !down, index, index, !angle, !angle, !cached_mask,
            !k_cache, !v_cache)
         -> (!hidden, !new_k, !new_v)
     %x13, %new_k12, %new_v12 = call @layer(
         %x12, %layer12_attn_norm, %layer12_q, %layer12_k, %layer12_v, %layer12_o, %layer12_mlp_norm, %layer12_gate,
-        %layer12_up, %layer12_down, %layer12, %first_slot, %cos, %sin, %cached, %k, %v)
+        %layer12_up, %layer12_down, %layer12, %first_slot, %cos, %sin, %cached_mask, %k, %v)
         : (!hidden, !norm, !q, !k, !v, !o, !norm, !gate, !up, !down, index, index, !angle, !angle, !cached_mask,
            !k_cache, !v_cache)
         -> (!hidden, !new_k, !new_v)
     %x14, %new_k13, %new_v13 = call @layer(
         %x13, %layer13_attn_norm, %layer13_q, %layer13_k, %layer13_v, %layer13_o, %layer13_mlp_norm, %layer13_gate,
-        %layer13_up, %layer13_down, %layer13, %first_slot, %cos, %sin, %cached, %k, %v)
+        %layer13_up, %layer13_down, %layer13, %first_slot, %cos, %sin, %cached_mask, %k, %v)
         : (!hidden, !norm, !q, !k, !v, !o, !norm, !gate, !up, !down, index, index, !angle, !angle, !cached_mask,
            !k_cache, !v_cache)
         -> (!hidden, !new_k, !new_v)
     %x15, %new_k14, %new_v14 = call @layer(
         %x14, %layer14_attn_norm, %layer14_q, %layer14_k, %layer14_v, %layer14_o, %layer14_mlp_norm, %layer14_gate,
-        %layer14_up, %layer14_down, %layer14, %first_slot, %cos, %sin, %cached, %k, %v)
+        %layer14_up, %layer14_down, %layer14, %first_slot, %cos, %sin, %cached_mask, %k, %v)
         : (!hidden, !norm, !q, !k, !v, !o, !norm, !gate, !up, !down, index, index, !angle, !angle, !cached_mask,
            !k_cache, !v_cache)
         -> (!hidden, !new_k, !new_v)
     %x16, %new_k15, %new_v15 = call @layer(
         %x15, %layer15_attn_norm, %layer15_q, %layer15_k, %layer15_v, %layer15_o, %layer15_mlp_norm, %layer15_gate,
-        %layer15_up, %layer15_down, %layer15, %first_slot, %cos, %sin, %cached, %k, %v)
+        %layer15_up, %layer15_down, %layer15, %first_slot, %cos, %sin, %cached_mask, %k, %v)
         : (!hidden, !norm, !q, !k, !v, !o, !norm, !gate, !up, !down, index, index, !angle, !angle, !cached_mask,
            !k_cache, !v_cache)
         -> (!hidden, !new_k, !new_v)
@@ -420,9 +421,9 @@ module @batched {
 
   // Which cached positions a slot's new tokens see: those before `past`.
   func.func private @cached_mask(%past: tensor<8xi32>) -> !cached_mask {
-    %position = stablehlo.iota dim = 1 : tensor<8x2048xi32>
-    %pasts = stablehlo.broadcast_in_dim %past, dims = [0] : (tensor<8xi32>) -> tensor<8x2048xi32>
-    %mask = stablehlo.compare LT, %position, %pasts : (tensor<8x2048xi32>, tensor<8x2048xi32>) -> !cached_mask
+    %position = stablehlo.iota dim = 1 : !mask_index
+    %pasts = stablehlo.broadcast_in_dim %past, dims = [0] : (tensor<8xi32>) -> !mask_index
+    %mask = stablehlo.compare LT, %position, %pasts : (!mask_index, !mask_index) -> !cached_mask
     return %mask : !cached_mask
   }
 
@@ -438,8 +439,8 @@ module @batched {
         : (tensor<8x2048xbf16>, tensor<8192x2048xbf16>) -> !inner
 
     %sigmoid = stablehlo.logistic %gated : !inner
-    %silu = stablehlo.multiply %gated, %sigmoid : !inner
-    %inner = stablehlo.multiply %silu, %raised : !inner
+    %activated = stablehlo.multiply %gated, %sigmoid : !inner
+    %inner = stablehlo.multiply %activated, %raised : !inner
 
     %y_in = stablehlo.convert %inner : (tensor<8x8192xf32>) -> tensor<8x8192xbf16>
     %y = stablehlo.dot_general %y_in, %down, contracting_dims = [1] x [1]

@@ -40,6 +40,7 @@
 !angles = tensor<8x32xf32>
 !q_pairs = tensor<8x14x2x32xf32>
 !k_pairs = tensor<8x2x2x32xf32>
+!mask_index = tensor<8x2048xi32>
 !inner = tensor<8x4864xf32>
 !vocab_index = tensor<8x151936xi32>
 !new_keys = tensor<24x8x2x64x1xbf16>
@@ -179,174 +180,174 @@ module @ragged {
     %layer23 = util.optimization_barrier %layer23_index : index
 
     %cos, %sin = call @rotary_angles(%positions) : (!tokens) -> (!angle, !angle)
-    %cached = call @cached_mask(%positions) : (tensor<8xi32>) -> !cached_mask
+    %cached_mask = call @cached_mask(%positions) : (tensor<8xi32>) -> !cached_mask
     %x0 = call @embedding(%embed, %tokens) : (!embed, !tokens) -> !hidden
 
     %x1, %new_k0, %new_v0 = call @layer(
         %x0, %layer0_attn_norm, %layer0_q, %layer0_q_bias, %layer0_k, %layer0_k_bias, %layer0_v, %layer0_v_bias,
         %layer0_o, %layer0_mlp_norm, %layer0_gate, %layer0_up, %layer0_down, %layer0, %first_slot, %cos, %sin,
-        %cached, %k, %v)
+        %cached_mask, %k, %v)
         : (!hidden, !norm, !q, !q_bias, !k, !k_bias, !v, !v_bias, !o, !norm, !gate, !up, !down, index, index,
            !angle, !angle, !cached_mask, !k_cache, !v_cache)
         -> (!hidden, !new_k, !new_v)
     %x2, %new_k1, %new_v1 = call @layer(
         %x1, %layer1_attn_norm, %layer1_q, %layer1_q_bias, %layer1_k, %layer1_k_bias, %layer1_v, %layer1_v_bias,
         %layer1_o, %layer1_mlp_norm, %layer1_gate, %layer1_up, %layer1_down, %layer1, %first_slot, %cos, %sin,
-        %cached, %k, %v)
+        %cached_mask, %k, %v)
         : (!hidden, !norm, !q, !q_bias, !k, !k_bias, !v, !v_bias, !o, !norm, !gate, !up, !down, index, index,
            !angle, !angle, !cached_mask, !k_cache, !v_cache)
         -> (!hidden, !new_k, !new_v)
     %x3, %new_k2, %new_v2 = call @layer(
         %x2, %layer2_attn_norm, %layer2_q, %layer2_q_bias, %layer2_k, %layer2_k_bias, %layer2_v, %layer2_v_bias,
         %layer2_o, %layer2_mlp_norm, %layer2_gate, %layer2_up, %layer2_down, %layer2, %first_slot, %cos, %sin,
-        %cached, %k, %v)
+        %cached_mask, %k, %v)
         : (!hidden, !norm, !q, !q_bias, !k, !k_bias, !v, !v_bias, !o, !norm, !gate, !up, !down, index, index,
            !angle, !angle, !cached_mask, !k_cache, !v_cache)
         -> (!hidden, !new_k, !new_v)
     %x4, %new_k3, %new_v3 = call @layer(
         %x3, %layer3_attn_norm, %layer3_q, %layer3_q_bias, %layer3_k, %layer3_k_bias, %layer3_v, %layer3_v_bias,
         %layer3_o, %layer3_mlp_norm, %layer3_gate, %layer3_up, %layer3_down, %layer3, %first_slot, %cos, %sin,
-        %cached, %k, %v)
+        %cached_mask, %k, %v)
         : (!hidden, !norm, !q, !q_bias, !k, !k_bias, !v, !v_bias, !o, !norm, !gate, !up, !down, index, index,
            !angle, !angle, !cached_mask, !k_cache, !v_cache)
         -> (!hidden, !new_k, !new_v)
     %x5, %new_k4, %new_v4 = call @layer(
         %x4, %layer4_attn_norm, %layer4_q, %layer4_q_bias, %layer4_k, %layer4_k_bias, %layer4_v, %layer4_v_bias,
         %layer4_o, %layer4_mlp_norm, %layer4_gate, %layer4_up, %layer4_down, %layer4, %first_slot, %cos, %sin,
-        %cached, %k, %v)
+        %cached_mask, %k, %v)
         : (!hidden, !norm, !q, !q_bias, !k, !k_bias, !v, !v_bias, !o, !norm, !gate, !up, !down, index, index,
            !angle, !angle, !cached_mask, !k_cache, !v_cache)
         -> (!hidden, !new_k, !new_v)
     %x6, %new_k5, %new_v5 = call @layer(
         %x5, %layer5_attn_norm, %layer5_q, %layer5_q_bias, %layer5_k, %layer5_k_bias, %layer5_v, %layer5_v_bias,
         %layer5_o, %layer5_mlp_norm, %layer5_gate, %layer5_up, %layer5_down, %layer5, %first_slot, %cos, %sin,
-        %cached, %k, %v)
+        %cached_mask, %k, %v)
         : (!hidden, !norm, !q, !q_bias, !k, !k_bias, !v, !v_bias, !o, !norm, !gate, !up, !down, index, index,
            !angle, !angle, !cached_mask, !k_cache, !v_cache)
         -> (!hidden, !new_k, !new_v)
     %x7, %new_k6, %new_v6 = call @layer(
         %x6, %layer6_attn_norm, %layer6_q, %layer6_q_bias, %layer6_k, %layer6_k_bias, %layer6_v, %layer6_v_bias,
         %layer6_o, %layer6_mlp_norm, %layer6_gate, %layer6_up, %layer6_down, %layer6, %first_slot, %cos, %sin,
-        %cached, %k, %v)
+        %cached_mask, %k, %v)
         : (!hidden, !norm, !q, !q_bias, !k, !k_bias, !v, !v_bias, !o, !norm, !gate, !up, !down, index, index,
            !angle, !angle, !cached_mask, !k_cache, !v_cache)
         -> (!hidden, !new_k, !new_v)
     %x8, %new_k7, %new_v7 = call @layer(
         %x7, %layer7_attn_norm, %layer7_q, %layer7_q_bias, %layer7_k, %layer7_k_bias, %layer7_v, %layer7_v_bias,
         %layer7_o, %layer7_mlp_norm, %layer7_gate, %layer7_up, %layer7_down, %layer7, %first_slot, %cos, %sin,
-        %cached, %k, %v)
+        %cached_mask, %k, %v)
         : (!hidden, !norm, !q, !q_bias, !k, !k_bias, !v, !v_bias, !o, !norm, !gate, !up, !down, index, index,
            !angle, !angle, !cached_mask, !k_cache, !v_cache)
         -> (!hidden, !new_k, !new_v)
     %x9, %new_k8, %new_v8 = call @layer(
         %x8, %layer8_attn_norm, %layer8_q, %layer8_q_bias, %layer8_k, %layer8_k_bias, %layer8_v, %layer8_v_bias,
         %layer8_o, %layer8_mlp_norm, %layer8_gate, %layer8_up, %layer8_down, %layer8, %first_slot, %cos, %sin,
-        %cached, %k, %v)
+        %cached_mask, %k, %v)
         : (!hidden, !norm, !q, !q_bias, !k, !k_bias, !v, !v_bias, !o, !norm, !gate, !up, !down, index, index,
            !angle, !angle, !cached_mask, !k_cache, !v_cache)
         -> (!hidden, !new_k, !new_v)
     %x10, %new_k9, %new_v9 = call @layer(
         %x9, %layer9_attn_norm, %layer9_q, %layer9_q_bias, %layer9_k, %layer9_k_bias, %layer9_v, %layer9_v_bias,
         %layer9_o, %layer9_mlp_norm, %layer9_gate, %layer9_up, %layer9_down, %layer9, %first_slot, %cos, %sin,
-        %cached, %k, %v)
+        %cached_mask, %k, %v)
         : (!hidden, !norm, !q, !q_bias, !k, !k_bias, !v, !v_bias, !o, !norm, !gate, !up, !down, index, index,
            !angle, !angle, !cached_mask, !k_cache, !v_cache)
         -> (!hidden, !new_k, !new_v)
     %x11, %new_k10, %new_v10 = call @layer(
         %x10, %layer10_attn_norm, %layer10_q, %layer10_q_bias, %layer10_k, %layer10_k_bias, %layer10_v,
         %layer10_v_bias, %layer10_o, %layer10_mlp_norm, %layer10_gate, %layer10_up, %layer10_down, %layer10,
-        %first_slot, %cos, %sin, %cached, %k, %v)
+        %first_slot, %cos, %sin, %cached_mask, %k, %v)
         : (!hidden, !norm, !q, !q_bias, !k, !k_bias, !v, !v_bias, !o, !norm, !gate, !up, !down, index, index,
            !angle, !angle, !cached_mask, !k_cache, !v_cache)
         -> (!hidden, !new_k, !new_v)
     %x12, %new_k11, %new_v11 = call @layer(
         %x11, %layer11_attn_norm, %layer11_q, %layer11_q_bias, %layer11_k, %layer11_k_bias, %layer11_v,
         %layer11_v_bias, %layer11_o, %layer11_mlp_norm, %layer11_gate, %layer11_up, %layer11_down, %layer11,
-        %first_slot, %cos, %sin, %cached, %k, %v)
+        %first_slot, %cos, %sin, %cached_mask, %k, %v)
         : (!hidden, !norm, !q, !q_bias, !k, !k_bias, !v, !v_bias, !o, !norm, !gate, !up, !down, index, index,
            !angle, !angle, !cached_mask, !k_cache, !v_cache)
         -> (!hidden, !new_k, !new_v)
     %x13, %new_k12, %new_v12 = call @layer(
         %x12, %layer12_attn_norm, %layer12_q, %layer12_q_bias, %layer12_k, %layer12_k_bias, %layer12_v,
         %layer12_v_bias, %layer12_o, %layer12_mlp_norm, %layer12_gate, %layer12_up, %layer12_down, %layer12,
-        %first_slot, %cos, %sin, %cached, %k, %v)
+        %first_slot, %cos, %sin, %cached_mask, %k, %v)
         : (!hidden, !norm, !q, !q_bias, !k, !k_bias, !v, !v_bias, !o, !norm, !gate, !up, !down, index, index,
            !angle, !angle, !cached_mask, !k_cache, !v_cache)
         -> (!hidden, !new_k, !new_v)
     %x14, %new_k13, %new_v13 = call @layer(
         %x13, %layer13_attn_norm, %layer13_q, %layer13_q_bias, %layer13_k, %layer13_k_bias, %layer13_v,
         %layer13_v_bias, %layer13_o, %layer13_mlp_norm, %layer13_gate, %layer13_up, %layer13_down, %layer13,
-        %first_slot, %cos, %sin, %cached, %k, %v)
+        %first_slot, %cos, %sin, %cached_mask, %k, %v)
         : (!hidden, !norm, !q, !q_bias, !k, !k_bias, !v, !v_bias, !o, !norm, !gate, !up, !down, index, index,
            !angle, !angle, !cached_mask, !k_cache, !v_cache)
         -> (!hidden, !new_k, !new_v)
     %x15, %new_k14, %new_v14 = call @layer(
         %x14, %layer14_attn_norm, %layer14_q, %layer14_q_bias, %layer14_k, %layer14_k_bias, %layer14_v,
         %layer14_v_bias, %layer14_o, %layer14_mlp_norm, %layer14_gate, %layer14_up, %layer14_down, %layer14,
-        %first_slot, %cos, %sin, %cached, %k, %v)
+        %first_slot, %cos, %sin, %cached_mask, %k, %v)
         : (!hidden, !norm, !q, !q_bias, !k, !k_bias, !v, !v_bias, !o, !norm, !gate, !up, !down, index, index,
            !angle, !angle, !cached_mask, !k_cache, !v_cache)
         -> (!hidden, !new_k, !new_v)
     %x16, %new_k15, %new_v15 = call @layer(
         %x15, %layer15_attn_norm, %layer15_q, %layer15_q_bias, %layer15_k, %layer15_k_bias, %layer15_v,
         %layer15_v_bias, %layer15_o, %layer15_mlp_norm, %layer15_gate, %layer15_up, %layer15_down, %layer15,
-        %first_slot, %cos, %sin, %cached, %k, %v)
+        %first_slot, %cos, %sin, %cached_mask, %k, %v)
         : (!hidden, !norm, !q, !q_bias, !k, !k_bias, !v, !v_bias, !o, !norm, !gate, !up, !down, index, index,
            !angle, !angle, !cached_mask, !k_cache, !v_cache)
         -> (!hidden, !new_k, !new_v)
     %x17, %new_k16, %new_v16 = call @layer(
         %x16, %layer16_attn_norm, %layer16_q, %layer16_q_bias, %layer16_k, %layer16_k_bias, %layer16_v,
         %layer16_v_bias, %layer16_o, %layer16_mlp_norm, %layer16_gate, %layer16_up, %layer16_down, %layer16,
-        %first_slot, %cos, %sin, %cached, %k, %v)
+        %first_slot, %cos, %sin, %cached_mask, %k, %v)
         : (!hidden, !norm, !q, !q_bias, !k, !k_bias, !v, !v_bias, !o, !norm, !gate, !up, !down, index, index,
            !angle, !angle, !cached_mask, !k_cache, !v_cache)
         -> (!hidden, !new_k, !new_v)
     %x18, %new_k17, %new_v17 = call @layer(
         %x17, %layer17_attn_norm, %layer17_q, %layer17_q_bias, %layer17_k, %layer17_k_bias, %layer17_v,
         %layer17_v_bias, %layer17_o, %layer17_mlp_norm, %layer17_gate, %layer17_up, %layer17_down, %layer17,
-        %first_slot, %cos, %sin, %cached, %k, %v)
+        %first_slot, %cos, %sin, %cached_mask, %k, %v)
         : (!hidden, !norm, !q, !q_bias, !k, !k_bias, !v, !v_bias, !o, !norm, !gate, !up, !down, index, index,
            !angle, !angle, !cached_mask, !k_cache, !v_cache)
         -> (!hidden, !new_k, !new_v)
     %x19, %new_k18, %new_v18 = call @layer(
         %x18, %layer18_attn_norm, %layer18_q, %layer18_q_bias, %layer18_k, %layer18_k_bias, %layer18_v,
         %layer18_v_bias, %layer18_o, %layer18_mlp_norm, %layer18_gate, %layer18_up, %layer18_down, %layer18,
-        %first_slot, %cos, %sin, %cached, %k, %v)
+        %first_slot, %cos, %sin, %cached_mask, %k, %v)
         : (!hidden, !norm, !q, !q_bias, !k, !k_bias, !v, !v_bias, !o, !norm, !gate, !up, !down, index, index,
            !angle, !angle, !cached_mask, !k_cache, !v_cache)
         -> (!hidden, !new_k, !new_v)
     %x20, %new_k19, %new_v19 = call @layer(
         %x19, %layer19_attn_norm, %layer19_q, %layer19_q_bias, %layer19_k, %layer19_k_bias, %layer19_v,
         %layer19_v_bias, %layer19_o, %layer19_mlp_norm, %layer19_gate, %layer19_up, %layer19_down, %layer19,
-        %first_slot, %cos, %sin, %cached, %k, %v)
+        %first_slot, %cos, %sin, %cached_mask, %k, %v)
         : (!hidden, !norm, !q, !q_bias, !k, !k_bias, !v, !v_bias, !o, !norm, !gate, !up, !down, index, index,
            !angle, !angle, !cached_mask, !k_cache, !v_cache)
         -> (!hidden, !new_k, !new_v)
     %x21, %new_k20, %new_v20 = call @layer(
         %x20, %layer20_attn_norm, %layer20_q, %layer20_q_bias, %layer20_k, %layer20_k_bias, %layer20_v,
         %layer20_v_bias, %layer20_o, %layer20_mlp_norm, %layer20_gate, %layer20_up, %layer20_down, %layer20,
-        %first_slot, %cos, %sin, %cached, %k, %v)
+        %first_slot, %cos, %sin, %cached_mask, %k, %v)
         : (!hidden, !norm, !q, !q_bias, !k, !k_bias, !v, !v_bias, !o, !norm, !gate, !up, !down, index, index,
            !angle, !angle, !cached_mask, !k_cache, !v_cache)
         -> (!hidden, !new_k, !new_v)
     %x22, %new_k21, %new_v21 = call @layer(
         %x21, %layer21_attn_norm, %layer21_q, %layer21_q_bias, %layer21_k, %layer21_k_bias, %layer21_v,
         %layer21_v_bias, %layer21_o, %layer21_mlp_norm, %layer21_gate, %layer21_up, %layer21_down, %layer21,
-        %first_slot, %cos, %sin, %cached, %k, %v)
+        %first_slot, %cos, %sin, %cached_mask, %k, %v)
         : (!hidden, !norm, !q, !q_bias, !k, !k_bias, !v, !v_bias, !o, !norm, !gate, !up, !down, index, index,
            !angle, !angle, !cached_mask, !k_cache, !v_cache)
         -> (!hidden, !new_k, !new_v)
     %x23, %new_k22, %new_v22 = call @layer(
         %x22, %layer22_attn_norm, %layer22_q, %layer22_q_bias, %layer22_k, %layer22_k_bias, %layer22_v,
         %layer22_v_bias, %layer22_o, %layer22_mlp_norm, %layer22_gate, %layer22_up, %layer22_down, %layer22,
-        %first_slot, %cos, %sin, %cached, %k, %v)
+        %first_slot, %cos, %sin, %cached_mask, %k, %v)
         : (!hidden, !norm, !q, !q_bias, !k, !k_bias, !v, !v_bias, !o, !norm, !gate, !up, !down, index, index,
            !angle, !angle, !cached_mask, !k_cache, !v_cache)
         -> (!hidden, !new_k, !new_v)
     %x24, %new_k23, %new_v23 = call @layer(
         %x23, %layer23_attn_norm, %layer23_q, %layer23_q_bias, %layer23_k, %layer23_k_bias, %layer23_v,
         %layer23_v_bias, %layer23_o, %layer23_mlp_norm, %layer23_gate, %layer23_up, %layer23_down, %layer23,
-        %first_slot, %cos, %sin, %cached, %k, %v)
+        %first_slot, %cos, %sin, %cached_mask, %k, %v)
         : (!hidden, !norm, !q, !q_bias, !k, !k_bias, !v, !v_bias, !o, !norm, !gate, !up, !down, index, index,
            !angle, !angle, !cached_mask, !k_cache, !v_cache)
         -> (!hidden, !new_k, !new_v)
@@ -567,9 +568,9 @@ module @ragged {
 
   // Which cached positions a slot's new tokens see: those before `past`.
   func.func private @cached_mask(%past: tensor<8xi32>) -> !cached_mask {
-    %position = stablehlo.iota dim = 1 : tensor<8x2048xi32>
-    %pasts = stablehlo.broadcast_in_dim %past, dims = [0] : (tensor<8xi32>) -> tensor<8x2048xi32>
-    %mask = stablehlo.compare LT, %position, %pasts : (tensor<8x2048xi32>, tensor<8x2048xi32>) -> !cached_mask
+    %position = stablehlo.iota dim = 1 : !mask_index
+    %pasts = stablehlo.broadcast_in_dim %past, dims = [0] : (tensor<8xi32>) -> !mask_index
+    %mask = stablehlo.compare LT, %position, %pasts : (!mask_index, !mask_index) -> !cached_mask
     return %mask : !cached_mask
   }
 
@@ -585,8 +586,8 @@ module @ragged {
         : (tensor<8x896xbf16>, tensor<4864x896xbf16>) -> !inner
 
     %sigmoid = stablehlo.logistic %gated : !inner
-    %silu = stablehlo.multiply %gated, %sigmoid : !inner
-    %inner = stablehlo.multiply %silu, %raised : !inner
+    %activated = stablehlo.multiply %gated, %sigmoid : !inner
+    %inner = stablehlo.multiply %activated, %raised : !inner
 
     %y_in = stablehlo.convert %inner : (tensor<8x4864xf32>) -> tensor<8x4864xbf16>
     %y = stablehlo.dot_general %y_in, %down, contracting_dims = [1] x [1]

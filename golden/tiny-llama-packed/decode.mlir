@@ -76,6 +76,7 @@ module @decode {
     %blocks_held = arith.ceildivsi %cached_positions, %block_size : index
     %blocks_read = arith.maxsi %blocks_held, %one_block : index
     %blocks = util.assume.int %blocks_read<umin = 1, umax = 2> : index
+
     %positions = stablehlo.reshape %position : (tensor<i32>) -> tensor<1xi32>
     // a layer's index is opaque to the compiler, so that one compiled attention serves all
     %layer0_index = arith.constant 0 : index
@@ -399,8 +400,8 @@ module @decode {
     %raised = stablehlo.slice %both [0:1, 96:192] : (!gate_up_row) -> !inner
 
     %sigmoid = stablehlo.logistic %gated : !inner
-    %silu = stablehlo.multiply %gated, %sigmoid : !inner
-    %inner = stablehlo.multiply %silu, %raised : !inner
+    %activated = stablehlo.multiply %gated, %sigmoid : !inner
+    %inner = stablehlo.multiply %activated, %raised : !inner
 
     %y_pad = arith.constant 0.0 : f32
     %y_room = tensor.empty() : !down_x_tiles

@@ -97,6 +97,7 @@ module @prefill {
     %blocks_held = arith.ceildivsi %cached_positions, %block_size : index
     %blocks_read = arith.maxsi %blocks_held, %one_block : index
     %blocks = util.assume.int %blocks_read<umin = 1, umax = 2> : index
+
     %starts_at = stablehlo.reshape %start : (tensor<i32>) -> tensor<1xi32>
     // a layer's index is opaque to the compiler, so that one compiled attention serves all
     %layer0_index = arith.constant 0 : index
@@ -107,18 +108,18 @@ module @prefill {
     %cos, %sin = call @rotary_angles(%positions) : (!tokens) -> (!angle, !angle)
     %past_each = stablehlo.broadcast_in_dim %starts_at, dims = [0] : (tensor<1xi32>) -> tensor<1x2xi32>
     %past = stablehlo.reshape %past_each : (tensor<1x2xi32>) -> !pasts
-    %causal = call @causal_mask() : () -> !causal_mask
+    %causal_mask = call @causal_mask() : () -> !causal_mask
     %x0 = call @embedding(%embed, %tokens) : (!embed, !tokens) -> !hidden
 
     %x1, %new_k0, %new_v0 = call @layer(
         %x0, %layer0_attn_norm, %layer0_qkv, %layer0_o, %layer0_mlp_norm, %layer0_gate_up, %layer0_down, %layer0,
-        %first_slot, %cos, %sin, %past, %blocks, %causal, %k, %v)
+        %first_slot, %cos, %sin, %past, %blocks, %causal_mask, %k, %v)
         : (!hidden, !norm, !qkv, !o, !norm, !gate_up, !down, index, index, !angle, !angle, !pasts, index,
            !causal_mask, !k_cache, !v_cache)
         -> (!hidden, !new_k, !new_v)
     %x2, %new_k1, %new_v1 = call @layer(
         %x1, %layer1_attn_norm, %layer1_qkv, %layer1_o, %layer1_mlp_norm, %layer1_gate_up, %layer1_down, %layer1,
-        %first_slot, %cos, %sin, %past, %blocks, %causal, %k, %v)
+        %first_slot, %cos, %sin, %past, %blocks, %causal_mask, %k, %v)
         : (!hidden, !norm, !qkv, !o, !norm, !gate_up, !down, index, index, !angle, !angle, !pasts, index,
            !causal_mask, !k_cache, !v_cache)
         -> (!hidden, !new_k, !new_v)
@@ -449,8 +450,8 @@ module @prefill {
     %raised = stablehlo.slice %both [0:16, 96:192] : (!gate_up_row) -> !inner
 
     %sigmoid = stablehlo.logistic %gated : !inner
-    %silu = stablehlo.multiply %gated, %sigmoid : !inner
-    %inner = stablehlo.multiply %silu, %raised : !inner
+    %activated = stablehlo.multiply %gated, %sigmoid : !inner
+    %inner = stablehlo.multiply %activated, %raised : !inner
 
     %y_pad = arith.constant 0.0 : f32
     %y_room = tensor.empty() : !down_x_tiles

@@ -37,6 +37,7 @@
 !angles = tensor<4x8xf32>
 !q_pairs = tensor<4x4x2x8xf32>
 !k_pairs = tensor<4x2x2x8xf32>
+!mask_index = tensor<4x64xi32>
 !inner = tensor<4x96xf32>
 !vocab_index = tensor<4x331xi32>
 !new_keys = tensor<2x4x2x16x1xf32>
@@ -63,18 +64,18 @@ module @batched {
     %layer1 = util.optimization_barrier %layer1_index : index
 
     %cos, %sin = call @rotary_angles(%positions) : (!tokens) -> (!angle, !angle)
-    %cached = call @cached_mask(%positions) : (tensor<4xi32>) -> !cached_mask
+    %cached_mask = call @cached_mask(%positions) : (tensor<4xi32>) -> !cached_mask
     %x0 = call @embedding(%embed, %tokens) : (!embed, !tokens) -> !hidden
 
     %x1, %new_k0, %new_v0 = call @layer(
         %x0, %layer0_attn_norm, %layer0_q, %layer0_k, %layer0_v, %layer0_o, %layer0_mlp_norm, %layer0_gate,
-        %layer0_up, %layer0_down, %layer0, %first_slot, %cos, %sin, %cached, %k, %v)
+        %layer0_up, %layer0_down, %layer0, %first_slot, %cos, %sin, %cached_mask, %k, %v)
         : (!hidden, !norm, !q, !k, !v, !o, !norm, !gate, !up, !down, index, index, !angle, !angle, !cached_mask,
            !k_cache, !v_cache)
         -> (!hidden, !new_k, !new_v)
     %x2, %new_k1, %new_v1 = call @layer(
         %x1, %layer1_attn_norm, %layer1_q, %layer1_k, %layer1_v, %layer1_o, %layer1_mlp_norm, %layer1_gate,
-        %layer1_up, %layer1_down, %layer1, %first_slot, %cos, %sin, %cached, %k, %v)
+        %layer1_up, %layer1_down, %layer1, %first_slot, %cos, %sin, %cached_mask, %k, %v)
         : (!hidden, !norm, !q, !k, !v, !o, !norm, !gate, !up, !down, index, index, !angle, !angle, !cached_mask,
            !k_cache, !v_cache)
         -> (!hidden, !new_k, !new_v)
@@ -261,9 +262,9 @@ module @batched {
 
   // Which cached positions a slot's new tokens see: those before `past`.
   func.func private @cached_mask(%past: tensor<4xi32>) -> !cached_mask {
-    %position = stablehlo.iota dim = 1 : tensor<4x64xi32>
-    %pasts = stablehlo.broadcast_in_dim %past, dims = [0] : (tensor<4xi32>) -> tensor<4x64xi32>
-    %mask = stablehlo.compare LT, %position, %pasts : (tensor<4x64xi32>, tensor<4x64xi32>) -> !cached_mask
+    %position = stablehlo.iota dim = 1 : !mask_index
+    %pasts = stablehlo.broadcast_in_dim %past, dims = [0] : (tensor<4xi32>) -> !mask_index
+    %mask = stablehlo.compare LT, %position, %pasts : (!mask_index, !mask_index) -> !cached_mask
     return %mask : !cached_mask
   }
 
@@ -277,8 +278,8 @@ module @batched {
         : (tensor<4x64xf32>, tensor<96x64xf32>) -> !inner
 
     %sigmoid = stablehlo.logistic %gated : !inner
-    %silu = stablehlo.multiply %gated, %sigmoid : !inner
-    %inner = stablehlo.multiply %silu, %raised : !inner
+    %activated = stablehlo.multiply %gated, %sigmoid : !inner
+    %inner = stablehlo.multiply %activated, %raised : !inner
 
     %y = stablehlo.dot_general %inner, %down, contracting_dims = [1] x [1]
         : (tensor<4x96xf32>, tensor<64x96xf32>) -> !hidden

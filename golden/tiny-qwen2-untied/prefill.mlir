@@ -46,6 +46,7 @@
 !angles = tensor<16x8xf32>
 !q_pairs = tensor<16x4x2x8xf32>
 !k_pairs = tensor<16x2x2x8xf32>
+!mask_index = tensor<1x64xi32>
 !pairs = tensor<2x16x16xi32>
 !inner = tensor<16x96xf32>
 !vocab_index = tensor<1x331xi32>
@@ -90,21 +91,21 @@ module @prefill {
     %layer1 = util.optimization_barrier %layer1_index : index
 
     %cos, %sin = call @rotary_angles(%positions) : (!tokens) -> (!angle, !angle)
-    %cached = call @cached_mask(%starts_at) : (tensor<1xi32>) -> !cached_mask
-    %causal = call @causal_mask() : () -> !causal_mask
+    %cached_mask = call @cached_mask(%starts_at) : (tensor<1xi32>) -> !cached_mask
+    %causal_mask = call @causal_mask() : () -> !causal_mask
     %x0 = call @embedding(%embed, %tokens) : (!embed, !tokens) -> !hidden
 
     %x1, %new_k0, %new_v0 = call @layer(
         %x0, %layer0_attn_norm, %layer0_q, %layer0_q_bias, %layer0_k, %layer0_k_bias, %layer0_v, %layer0_v_bias,
         %layer0_o, %layer0_mlp_norm, %layer0_gate, %layer0_up, %layer0_down, %layer0, %first_slot, %cos, %sin,
-        %cached, %causal, %k, %v)
+        %cached_mask, %causal_mask, %k, %v)
         : (!hidden, !norm, !q, !q_bias, !k, !k_bias, !v, !v_bias, !o, !norm, !gate, !up, !down, index, index,
            !angle, !angle, !cached_mask, !causal_mask, !k_cache, !v_cache)
         -> (!hidden, !new_k, !new_v)
     %x2, %new_k1, %new_v1 = call @layer(
         %x1, %layer1_attn_norm, %layer1_q, %layer1_q_bias, %layer1_k, %layer1_k_bias, %layer1_v, %layer1_v_bias,
         %layer1_o, %layer1_mlp_norm, %layer1_gate, %layer1_up, %layer1_down, %layer1, %first_slot, %cos, %sin,
-        %cached, %causal, %k, %v)
+        %cached_mask, %causal_mask, %k, %v)
         : (!hidden, !norm, !q, !q_bias, !k, !k_bias, !v, !v_bias, !o, !norm, !gate, !up, !down, index, index,
            !angle, !angle, !cached_mask, !causal_mask, !k_cache, !v_cache)
         -> (!hidden, !new_k, !new_v)
@@ -317,9 +318,9 @@ module @prefill {
 
   // Which cached positions a slot's new tokens see: those before `past`.
   func.func private @cached_mask(%past: tensor<1xi32>) -> !cached_mask {
-    %position = stablehlo.iota dim = 1 : tensor<1x64xi32>
-    %pasts = stablehlo.broadcast_in_dim %past, dims = [0] : (tensor<1xi32>) -> tensor<1x64xi32>
-    %mask = stablehlo.compare LT, %position, %pasts : (tensor<1x64xi32>, tensor<1x64xi32>) -> !cached_mask
+    %position = stablehlo.iota dim = 1 : !mask_index
+    %pasts = stablehlo.broadcast_in_dim %past, dims = [0] : (tensor<1xi32>) -> !mask_index
+    %mask = stablehlo.compare LT, %position, %pasts : (!mask_index, !mask_index) -> !cached_mask
     return %mask : !cached_mask
   }
 
@@ -342,8 +343,8 @@ module @prefill {
         : (tensor<16x64xf32>, tensor<96x64xf32>) -> !inner
 
     %sigmoid = stablehlo.logistic %gated : !inner
-    %silu = stablehlo.multiply %gated, %sigmoid : !inner
-    %inner = stablehlo.multiply %silu, %raised : !inner
+    %activated = stablehlo.multiply %gated, %sigmoid : !inner
+    %inner = stablehlo.multiply %activated, %raised : !inner
 
     %y = stablehlo.dot_general %inner, %down, contracting_dims = [1] x [1]
         : (tensor<16x96xf32>, tensor<64x96xf32>) -> !hidden
