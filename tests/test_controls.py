@@ -30,10 +30,10 @@ _ONE_FEWER = """%one_i32 = arith.constant 1 : i32
       %after = arith.addi %position_i32, %one_i32 : i32
       """ + _SEEN.replace("%position_i32", "%after")
 CAUSAL = "ops/causal_mask.mlir.j2"
-_CAUSAL = "stablehlo.compare LE, %key, %query"
+_CAUSAL = "%seen = stablehlo.compare LE, %key, %query"
 _CAUSAL_NEXT = """%one = stablehlo.constant dense<1> : {{ pairs }}
     %next = stablehlo.add %query, %one : {{ pairs }}
-    %seen = """
+    """
 
 # Halves taken as alternating elements: how GGUF files lay q and k, if it is not undone.
 _PAIRS, _NEIGHBOURS = "{{ turn.pairs }}", '{{ t(turn.rows, turn.heads, turn.half, 2, "f32") }}'
@@ -92,11 +92,11 @@ PREFILL_ONLY: dict[str, tuple[Mutation, ...]] = {
     "causal mask shows the next token": (
         (
             "ops/causal_mask.mlir.j2",
-            f"%seen = {_CAUSAL}",
+            _CAUSAL,
             _CAUSAL_NEXT + _CAUSAL.replace("%query", "%next"),
         ),
     ),
-    "no causal mask": ((CAUSAL, _CAUSAL, "stablehlo.compare EQ, %key, %key"),),
+    "no causal mask": ((CAUSAL, _CAUSAL, "%seen = stablehlo.compare EQ, %key, %key"),),
     "blocks not moved back from the cache's end": (
         (
             "cache/blocked.mlir.j2",
