@@ -21,7 +21,7 @@ OURS = {
     "codegen": {
         *("intaglio.codegen", "intaglio.templates", "intaglio.runtime.manifest"),
         *("intaglio.runtime.errors", "intaglio.runtime.checkpoint", "intaglio.runtime.host"),
-        "intaglio.runtime.weights",
+        "intaglio.runtime.packing",
     },
     "cli": {"intaglio.cli", "intaglio.codegen", "intaglio.runtime"},
 }
