@@ -37,7 +37,8 @@ def emit_with(
 BROKEN: list[tuple[str, str, str, str]] = [
     # template, text in it, what stands there instead, what is said of it
     # a syntax error, and an error that only verification finds
-    ("ops/mlp.mlir.j2", "logistic %gated", "logistic gated", "expected"),
+    ("ops/mlp.mlir.j2", "multiply %activated", "multiply activated", "expected"),
+    ("ops/silu.mlir.j2", "stablehlo.logistic", "stablehlo.logist", "logist"),
     ("ops/mlp.mlir.j2", "return %y : {{ g.hidden }}", "return %y : tensor<f32>", "%y"),
     ("ops/head.mlir.j2", "dense<0xFF800000>", "dense<minus>", "expected"),
     ("ops/rotary.mlir.j2", "dims = [2] :", "dims = [9] :", "9"),
@@ -58,14 +59,24 @@ BROKEN: list[tuple[str, str, str, str]] = [
     ("cache/write.mlir.j2", "stablehlo.concatenate", "stablehlo.chain", "chain"),
     ("attention/attention.mlir.j2", "multiply %q_heads", "multiple %q_heads", "multiple"),
     ("attention/blocked.mlir.j2", "math.exp %below", "math.expo %below", "expo"),
-    ("attention/blocked.mlir.j2", "cmpi slt, %position", "cmpi slow, %position", "expected"),
+    (
+        "attention/blocked.mlir.j2",
+        "%is_cached = arith.cmpi slt",
+        "%is_cached = arith.cmpi slow",
+        "expected",
+    ),
 ]
 # what another form of cache and of weights writes
 ROWMAJOR = [
     ("linear/rowmajor.mlir.j2", "contracting_dims = [1]", "contracting_dims = [9]", "9"),
     ("linear/linear.mlir.j2", "_shift = stablehlo.b", "_shift = stable.b", "stable.b"),
     ("cache/plain.mlir.j2", "_update_slice %k", "_update_slic %k", "slic"),
-    ("cache/cached_mask.mlir.j2", "compare LT", "compare LL", "expected"),
+    (
+        "cache/cached_mask.mlir.j2",
+        "%mask = stablehlo.compare LT",
+        "%mask = stablehlo.compare LL",
+        "expected",
+    ),
     ("attention/plain.mlir.j2", "stablehlo.exponential", "stablehlo.expo", "expo"),
 ]
 
@@ -95,13 +106,16 @@ def test_a_broken_template_is_shown(
     assert max(map(len, lines)) < 220
 
 
+_LIKE_OTHERS = ("causal_mask", "embedding", "gelu_tanh", "rms_norm", "rotary_angles")
+
+
 def test_every_template_of_the_two_layouts_is_among_the_broken() -> None:
     """But those of other kinds of step, and masks and norms, which are like what is there."""
     files = {str(path.relative_to(ROOT / "templates")) for path in ROOT.glob("templates/*/*.j2")}
     left_out = files - {broken[0] for broken in (*BROKEN, *ROWMAJOR)}
     assert left_out == {
         *(f"steps/{kind}.mlir.j2" for kind in ALL_KINDS if kind != "ragged"),
-        *(f"ops/{op}.mlir.j2" for op in ("causal_mask", "embedding", "rms_norm", "rotary_angles")),
+        *(f"ops/{op}.mlir.j2" for op in _LIKE_OTHERS),
     }
 
 
@@ -115,7 +129,7 @@ def test_an_unbroken_overlay_emits_the_same(tmp_path: Path) -> None:
     raw = golden_config("tiny-llama")
     model = read_model(write_config(tmp_path, raw) / "config.json")
     (graph,) = BuildOptions(kinds=("ragged",), context=40).graphs(model)
-    assert emit_with(tmp_path, "ops/mlp.mlir.j2", "silu", "silu") == emit(model, graph)
+    assert emit_with(tmp_path, "ops/mlp.mlir.j2", "multiply", "multiply") == emit(model, graph)
 
 
 def test_our_own_bug_is_no_user_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

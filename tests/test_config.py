@@ -110,29 +110,32 @@ def test_eos_of_both_files(tmp_path: Path) -> None:
         read(tmp_path)
 
 
+FULL, SLIDING = "full_attention", "sliding_attention"
+QWEN2_WINDOW = {"sliding_window": 32, "use_sliding_window": True}
+
+
 @pytest.mark.parametrize(
-    ("base", "changes", "window"),
+    ("family", "changes", "windows"),
     [
-        ("tiny-llama", {"model_type": "mistral", "sliding_window": 32}, 32),
-        ("tiny-llama", {"model_type": "mistral", "sliding_window": None}, None),
-        ("tiny-llama", {"model_type": "mistral"}, None),
-        ("tiny-qwen2-untied", {"sliding_window": 32}, None),
-        ("tiny-qwen2-untied", {"sliding_window": 32, "use_sliding_window": True}, 32),
-        ("tiny-llama", {"sliding_window": 32, "layer_types": ["full_attention"] * 2}, None),
+        ("mistral", {"sliding_window": 32}, [32, 32]),
+        ("mistral", {"sliding_window": None}, [None, None]),
+        ("mistral", {}, [None, None]),
+        ("mistral", {"sliding_window": 32, "layer_types": [SLIDING, FULL]}, [32, None]),
+        ("qwen2", {"sliding_window": 32}, [None, None]),
+        ("qwen2", {"sliding_window": 32, "use_sliding_window": True}, [None, None]),
+        ("qwen2", {**QWEN2_WINDOW, "max_window_layers": 1}, [None, 32]),
+        ("qwen2", {**QWEN2_WINDOW, "max_window_layers": 0}, [32, 32]),
+        ("qwen2", {**QWEN2_WINDOW, "layer_types": [SLIDING, FULL]}, [32, None]),
+        ("qwen2", {"sliding_window": 32, "layer_types": [SLIDING, FULL]}, [None, None]),
+        ("llama", {"sliding_window": 32, "layer_types": [FULL] * 2}, [None, None]),
     ],
 )
-def test_a_window_only_limits_the_context(
-    base: str, changes: dict[str, Any], window: int | None, tmp_path: Path
+def test_the_windows_of_layers(
+    family: str, changes: dict[str, Any], windows: list[int | None], tmp_path: Path
 ) -> None:
-    model = read(tmp_path, base, **changes)
-    assert model.sliding_window == window
-    assert BuildOptions().graphs(model)[0].cache.context == (window or 128)
-    assert BuildOptions(context=32, chunk=8).graphs(model)
-    if window:
-        with pytest.raises(UserError, match=r"sliding_window is 32;.*--context 32 or less"):
-            BuildOptions(context=33, chunk=8).graphs(model)
-    else:
-        assert BuildOptions(context=33, chunk=8).graphs(model)
+    model = read(tmp_path, **{"model_type": family, **changes})
+    assert [layer.attention.sliding_window for layer in model.layers] == windows
+    assert BuildOptions().graphs(model)[0].cache.context == 128
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
@@ -144,13 +147,14 @@ def test_other_unicode_is_json_too(encoding: str, tmp_path: Path) -> None:
 # what is refused, by name and before anything is emitted
 
 YARN = {"rope_type": "yarn", "factor": 4.0}
+FAMILIES = "gemma3, gemma3_text, llama, mistral, qwen2, qwen3"
 ROPES = "default, linear, llama3"
 BIG = 10**12
 REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
     # changes, field, value found, values supported
-    ({"model_type": "gpt2"}, "model_type", '"gpt2"', "llama, mistral, qwen2"),
+    ({"model_type": "gpt2"}, "model_type", '"gpt2"', FAMILIES),
     ({"model_type": ABSENT}, "model_type", "missing", ""),
-    ({"model_type": ["llama"]}, "model_type", '["llama"]', "llama, mistral, qwen2"),
+    ({"model_type": ["llama"]}, "model_type", '["llama"]', FAMILIES),
     ({"rope_scaling": YARN}, "rope_type", '"yarn"', ROPES),
     ({"rope_scaling": {"type": "dynamic", "factor": 2.0}}, "type", '"dynamic"', ROPES),
     ({"rope_parameters": {"rope_type": "longrope"}}, "rope_type", '"longrope"', ROPES),

@@ -8,15 +8,12 @@ from typing import Any
 import pytest
 from helpers import (
     changed_folder,
-    compile_cache,
     golden_config,
     invoke,
     refused,
     said_of,
-    succeed,
     write_config,
 )
-from workshop import Workshop
 
 from intaglio.codegen.models import read_model
 from intaglio.codegen.models.fields import Fields
@@ -188,30 +185,3 @@ def test_fields_know_what_they_were_asked_for() -> None:
     assert {name: list(found.unasked()) for name, found in fields.objects.items()} == {
         "d": [("f", 2)]
     }
-
-
-# the context
-
-
-def test_a_default_context_cut_to_a_window_says_so(tmp_path: Path) -> None:
-    folder = changed_folder(tmp_path / "model", "mistral", sliding_window=32)
-    said = (
-        "note: sliding_window is 32: the context is 32 for 128, as attention over a window is not "
-        "supported\n"
-    )
-    for verb in (("inspect",), ("emit", "-o", str(tmp_path / "out"), "--chunk", "8")):
-        result = invoke(verb[0], folder, *verb[1:])
-        assert (result.exit_code, result.stderr) == (0, said)
-        assert not invoke(verb[0], folder, *verb[1:], "--context", "16").stderr
-    assert "4 slots of 32 positions" in succeed("inspect", folder, "--slots", "4")
-
-
-@pytest.mark.slow
-def test_compiling_says_it_once(workshop: Workshop, tmp_path: Path) -> None:
-    folder = changed_folder(tmp_path / "model", "mistral", sliding_window=32)
-    with compile_cache(workshop):
-        compiled = invoke("compile", folder, "-o", tmp_path / "out", "--slots", "1")
-        run = invoke("generate", folder, "--tokens", "1,2", "-n", "2")
-    for result in (compiled, run):
-        assert result.exit_code == 0
-        assert result.stderr.count("note: sliding_window is 32: ") == 1

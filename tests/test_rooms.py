@@ -23,7 +23,7 @@ OURS = {
         "intaglio.__version__",
         *("intaglio.codegen", "intaglio.templates", "intaglio.runtime.manifest"),
         *("intaglio.runtime.errors", "intaglio.runtime.checkpoint", "intaglio.runtime.host"),
-        "intaglio.runtime.weights",
+        "intaglio.runtime.packing",
     },
     "cli": {"intaglio.cli", "intaglio.codegen", "intaglio.runtime", "intaglio.__version__"},
 }

@@ -147,7 +147,7 @@ def read_window(fields: Fields) -> int:
 
 def layer_type(fields: Fields, index: int, supported: Sequence[str] = LAYER_TYPES) -> str | None:
     """What `layer_types` says of a layer; None where there is no such list."""
-    kinds = fields.raw("layer_types") or []
+    kinds = fields.raw("layer_types") if fields.has("layer_types") else []
     if not isinstance(kinds, list) or not all(kind in supported for kind in kinds):
         raise fields.refusal("layer_types", kinds, f"a list of {', '.join(supported)}")
     count = fields.integer("num_hidden_layers", 1, 512)

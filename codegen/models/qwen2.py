@@ -27,4 +27,7 @@ class Qwen2(Mistral):
             return None
         full = fields.integer("max_window_layers", 0, 1 << 16)
         slides = kind == "sliding_attention" if kind else index >= full
-        return read_window(fields) if slides else None
+        if slides:
+            return read_window(fields)
+        fields.pass_over("sliding_window")  # which no layer may have
+        return None

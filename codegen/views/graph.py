@@ -155,8 +155,9 @@ class GraphView:
 
     @property
     def windows(self) -> list[ReachView]:
-        """Of what attention sees, that which a window bounds."""
-        return [sees for sees in self.sights.values() if sees.window]
+        """Of what attention sees, that which a window bounds: one for each window."""
+        by_window = {sees.window: sees for sees in self.sights.values() if sees.window}
+        return list(by_window.values())
 
     @property
     def causal_masks(self) -> list[ReachView]:
@@ -324,7 +325,8 @@ class GraphView:
 
     def _reach_view(self, spec: Attention, cache: CacheView) -> ReachView:
         key = (spec.sliding_window, spec.group)
-        view = ReachView(self._types, *key, self.new, cache)
+        grouped = "" if spec.group == self._model.first.attention.group else f"_group{spec.group}"
+        view = ReachView(self._types, *key, grouped, self.new, cache)
         return self.sights.setdefault(key, view)
 
     def _turn_view(self, letter: str, heads: int, head_dim: int) -> TurnView:

@@ -103,20 +103,29 @@ class CacheView:
 
 
 class ReachView:
-    """Which positions attention sees: all before its own, or a `window`'s, itself included."""
+    """Which positions attention sees: all before its own, or a `window`'s, itself included.
+
+    `grouped` tells the masks of this `group` of queries from another's, if there are several.
+    """
 
     def __init__(
-        self, types: Types, window: int | None, group: int, new: int, cache: CacheView
+        self,
+        types: Types,
+        window: int | None,
+        group: int,
+        grouped: str,
+        new: int,
+        cache: CacheView,
     ) -> None:
         self.window, self.group, self.new, self.lanes = window, group, new, cache.lanes
         self.reach, suffix = cache.reach, f"_window{window}" if window else ""
         self.blocks, self.first_block = f"%blocks{suffix}", f"%first_block{suffix}"
         # of a chunk's own tokens; a window that holds all of it hides none of them
         self.own_window = window if window is not None and window < new else None
-        self.causal_name = f"causal_mask{suffix if self.own_window else ''}"
+        self.causal_name = f"causal_mask{suffix if self.own_window else ''}{grouped}"
         self.causal_mask = types.name("causal_mask", group * new, new, "i1")
         # in a cache without blocks, a window is another for each query
-        self.mask_name = f"cached_mask{suffix}"
+        self.mask_name = f"cached_mask{suffix}{grouped if window else ''}"
         queries = [group * new] if window else []
         self.mask = types.name(self.mask_name, cache.lanes, queries, cache.reach, "i1")
 
