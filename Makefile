@@ -52,6 +52,7 @@ lint: $(VENV)/installed-lint
 	$(BIN)/ruff format --check .
 	mkdir -p build/mypy/intaglio
 	for room in cli codegen runtime templates; do ln -sfn ../../../$$room build/mypy/intaglio/$$room; done
+	ln -sfn ../../../intaglio/__init__.py build/mypy/intaglio/__init__.py
 	MYPYPATH=build/mypy $(BIN)/mypy -p intaglio
 
 audit: $(VENV)/installed-audit

@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from intaglio import __version__
 from intaglio.runtime.errors import UserError
 
 _VERBS = {
@@ -26,6 +27,7 @@ _VERBS = {
     "bench": "bench",
     "eval": "run",
     "pull": "build",
+    "cache": "cache",
     "golden": "golden",
 }
 
@@ -98,7 +100,7 @@ def _our_failures() -> tuple[type[Exception], ...]:
 
 
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="intaglio")
+@click.version_option(__version__)
 def main() -> None:
     """Intaglio engraves language models: templates write StableHLO, IREE compiles it, tokens run.
 

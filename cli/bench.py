@@ -16,6 +16,7 @@ from typing import Any
 
 import click
 
+from intaglio import __version__
 from intaglio.runtime.bench import BenchRow, bench, read_bandwidth
 from intaglio.runtime.errors import UserError
 from intaglio.runtime.manifest import Manifest, is_bundle
@@ -166,10 +167,10 @@ def _own_version() -> str:
         describe = ["git", "-C", str(checkout), "describe", "--always", "--dirty", "--exclude=*"]
         try:
             said = subprocess.run(describe, capture_output=True, text=True, check=True, timeout=10)
-            return f"{version('intaglio')} at {said.stdout.strip()}"
+            return f"{__version__} at {said.stdout.strip()}"
         except (OSError, subprocess.SubprocessError):
             pass
-    return version("intaglio")
+    return __version__
 
 
 def _cpu_name() -> str:

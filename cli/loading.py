@@ -21,8 +21,6 @@ from intaglio.runtime.weights import find_weights
 from . import options
 from .progress import compile_progress, print_commands, say
 
-# tokens a call when all their logits are kept
-_CHUNK_OF_ALL = 64
 # what `serve` runs: prefill_all for prompts that want scores, too
 SERVED_KINDS = ("prefill", "prefill_all", "decode", "ragged")
 # rows of a batched or ragged graph when a single sequence is generated with one
@@ -148,8 +146,6 @@ def _bundle_of(
         raise UserError(f"{loaded.folder}: no weights there to run: model.safetensors is missing")
     slots = 1 if "batched" not in kinds and "ragged" not in kinds else _ROWS
     defaults: dict[str, Any] = {"slots": slots, **options.SMALLER}
-    if "prefill_all" in kinds:  # whose logits take chunk × vocabulary
-        defaults["chunk"] = _CHUNK_OF_ALL
     chosen = options.to_build_options({**defaults, **build}, kinds=kinds)
     _check_positions(chosen.graphs(loaded.spec)[0].cache.context, positions)
     with compile_progress() as progress:

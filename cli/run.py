@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 
-from intaglio.runtime.engine import Generation
 from intaglio.runtime.errors import UserError
+from intaglio.runtime.generation import Generation
 from intaglio.runtime.manifest import STEP_KINDS
 from intaglio.runtime.perplexity import perplexity
 from intaglio.runtime.sampling import SamplingParams
@@ -40,7 +41,7 @@ def sampling_options(command: Any) -> Any:
 
 @click.command("generate")
 @click.argument("model")
-@click.option("-p", "--prompt", help="Text to continue.")
+@click.option("-p", "--prompt", help="Text to continue; - reads stdin, as does a pipe.")
 @click.option("--tokens", metavar="1,2,3", help="Token ids to continue, instead of text.")
 @click.option("--chat", "as_chat", is_flag=True, help="Ask by the model's chat template.")
 @click.option("-n", "--max-tokens", type=int, default=256, show_default=True)
@@ -71,11 +72,18 @@ def generate_command(
     as_json: bool,
     **sampling: Any,
 ) -> None:
-    """Continue a prompt with MODEL, a model or a bundle: compile if needed, then stream text."""
+    """Continue a prompt with MODEL, a model or a bundle: compile if needed, then stream text.
+
+    A prompt from stdin ends before its last newline.
+    """
+    if prompt == "-":
+        prompt = _read_stdin()
+    elif prompt is None and tokens is None and sys.stdin and not sys.stdin.isatty():
+        prompt = _read_stdin() or None
     if (prompt is None) == (tokens is None):
-        raise UserError("give a prompt: either -p TEXT or --tokens 1,2,3")
+        raise UserError("give a prompt: either -p TEXT, --tokens 1,2,3 or text on stdin")
     if prompt == "":
-        raise UserError("the prompt is empty: give -p some text")
+        raise UserError("the prompt is empty: give some text")
     if max_tokens < 1:
         raise UserError(f"--max-tokens {max_tokens}: must be 1 or more")
     if logits is not None:
@@ -103,6 +111,15 @@ def generate_command(
     _show(generation, loaded, as_json)
     if logits is not None:
         _save(Path(logits), generation)
+
+
+def _read_stdin() -> str:
+    if sys.stdin is None:  # it was closed
+        return ""
+    try:
+        return sys.stdin.buffer.read().decode("utf-8").removesuffix("\n")
+    except UnicodeDecodeError:
+        raise UserError("the prompt on stdin is not UTF-8 text") from None
 
 
 def _show(generation: Generation, loaded: Loaded, as_json: bool) -> None:
@@ -137,10 +154,11 @@ def summary(generation: Generation) -> str:
     t = generation.timings
     reasons = {"length": "max tokens reached", "context": "context full", "stop": "stopped"}
     ended = reasons.get(generation.finish_reason or "", "interrupted")
+    cached = f" ({t['cached_tokens']} cached)" if t["cached_tokens"] else ""
     return (
-        f"[{t['generated_tokens']} tokens, {t['decode_tokens_per_s']:.1f} tokens/s · prompt "
-        f"{t['prompt_tokens']} tokens, {t['prefill_tokens_per_s']:.1f} tokens/s · first after "
-        f"{t['time_to_first_token_s']:.2f} s · {ended}]"
+        f"[{t['generated_tokens']} tokens, {t['decode_tokens_per_s']:.1f} tokens/s · "
+        f"prompt {t['prompt_tokens']} tokens{cached}, {t['prefill_tokens_per_s']:.1f} tokens/s · "
+        f"first after {t['time_to_first_token_s']:.2f} s · {ended}]"
     )
 
 

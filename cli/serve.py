@@ -31,7 +31,7 @@ _PACKAGES = ("msgspec", "prometheus_client", "starlette", "uvicorn")
     "--prefill-budget",
     type=int,
     metavar="N",
-    help="Prompt tokens processed between two steps at most.  [default: --chunk]",
+    help="Prompt tokens processed between two steps at most.  [default: one chunk]",
 )
 @click.option(
     "--api-key",
@@ -105,7 +105,7 @@ def _name_of(model: str) -> str:
 
 
 def _announce(server: Server, settings: ServeSettings, name: str) -> None:
-    key = "" if settings.key is None else " -H 'Authorization: Bearer '$INTAGLIO_API_KEY"
+    key = "" if settings.key is None else ' -H "Authorization: Bearer $INTAGLIO_API_KEY"'
     asked = {"model": name, "messages": [{"role": "user", "content": "Why is the sky blue?"}]}
     click.echo(f"serving {name} at {server.address}")
     click.echo(

@@ -13,6 +13,7 @@ from intaglio.runtime.manifest import WeightSpec
 from intaglio.runtime.packing import packed_blocks
 
 from .cache_home import cache_home
+from .holding import use
 from .placing import placed_whole
 from .safetensors_writer import TensorToWrite, write_safetensors
 
@@ -34,17 +35,18 @@ def write_bound_weights(
     write_safetensors(folder / BOUND_FILE, tensors, {"source": str(checkpoint.folder)})
 
 
-def cached_bound_weights(checkpoint: Checkpoint, weights: Sequence[WeightSpec]) -> Path:
-    """A folder under the cache with the weights, made once for each state of the checkpoint.
-
-    Raises `UserError` if it cannot be written.
-    """
+def bound_weights_folder(checkpoint: Checkpoint, weights: Sequence[WeightSpec]) -> Path:
+    """The folder under the cache for the weights of the checkpoint as it is now."""
     files = sorted({stored.file for stored in checkpoint.tensors.values()})
     parts = [f"{file.resolve()} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files]
     parts += [f"packing {packing.VERSION}", *map(str, weights)]
     key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
-    out = cache_home() / "weights" / key
-    if not Checkpoint.exists(out):
+    return cache_home() / "weights" / key
+
+
+def place_bound_weights(checkpoint: Checkpoint, weights: Sequence[WeightSpec], out: Path) -> None:
+    """Make `out` with the weights unless it is there. Raises `UserError` if it cannot be."""
+    if not (use(out) and Checkpoint.exists(out)):
         with placed_whole(out, replace=False) as folder:
             write_bound_weights(checkpoint, weights, folder)
-    return out
+        use(out)

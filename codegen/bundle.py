@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 
 from iree.compiler.version import VERSION
 
+from intaglio import __version__
 from intaglio.runtime.errors import UserError
 from intaglio.runtime.manifest import (
     KINDS,
@@ -20,14 +21,16 @@ from intaglio.runtime.manifest import (
     Manifest,
     ModelFacts,
     TargetFacts,
+    WeightSpec,
     is_bundle,
 )
 
-from .bound_weights import cached_bound_weights, write_bound_weights
+from .bound_weights import bound_weights_folder, place_bound_weights, write_bound_weights
 from .cache_home import cache_home
 from .compile import Job, Progress, compile_all, make_job
 from .emit import emit
 from .graphs import CachePlan, GraphPlan, GraphSpec, Precision
+from .holding import use
 from .model import Model
 from .placing import may_replace, placed_whole
 from .spec import ModelSpec
@@ -102,7 +105,7 @@ def build_bundle(
     prepared = _prepare(model.spec, options)
     with placed_whole(out) as folder:
         manifest = _write(model, folder, options, prepared, progress)
-        if model.checkpoint is not None and (options.with_weights or _needs_own(manifest)):
+        if model.checkpoint is not None and (options.with_weights or _needs_own(manifest.weights)):
             write_bound_weights(model.checkpoint, manifest.weights, folder)
         manifest.save(folder)
     return manifest
@@ -115,21 +118,28 @@ def cached_bundle(
 ) -> Path:
     """A bundle for running `model` where it lies, under the cache folder: made once, then found.
 
-    Emission always runs, so a changed config, template or tokenizer is a different bundle.
+    Emission always runs, so a changed config, template, tokenizer or checkpoint is a different
+    bundle. This process holds it and its weights to its end: see `holding`.
     """
     prepared = _prepare(model.spec, options)
-    parts = [str(model.folder.resolve()), version("intaglio"), f"schema {SCHEMA}"]
+    parts = [str(model.folder.resolve()), __version__, f"schema {SCHEMA}"]
     parts += [job.key for _, job in prepared]
     parts += [str(model.spec.eos_token_ids), *_tokenizer_versions(model.folder)]
+    specs = prepared[0][0].weights(model.spec)
+    checkpoint = model.checkpoint if _needs_own(specs) else None
+    bound = bound_weights_folder(checkpoint, specs) if checkpoint else None
+    parts.append(str(bound))
     key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
     out = cache_home() / "bundles" / key
-    if not is_bundle(out):
+    if not (use(out) and is_bundle(out)):
         with placed_whole(out, replace=False) as folder:
             manifest = _write(model, folder, options, prepared, progress)
-            if model.checkpoint is not None and _needs_own(manifest):
-                weights = cached_bound_weights(model.checkpoint, manifest.weights)
-                manifest = replace(manifest, checkpoint=str(weights))
+            if bound is not None:
+                manifest = replace(manifest, checkpoint=str(bound))
             manifest.save(folder)
+        use(out)
+    if checkpoint is not None and bound is not None:
+        place_bound_weights(checkpoint, specs, bound)
     return out
 
 
@@ -138,9 +148,9 @@ def _tokenizer_versions(folder: Path) -> list[str]:
     return [f"{file.name} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files]
 
 
-def _needs_own(manifest: Manifest) -> bool:
+def _needs_own(weights: Sequence[WeightSpec]) -> bool:
     """Whether the graphs take weights that do not lie in the checkpoint as they are."""
-    return not all(weight.is_as_in_checkpoint for weight in manifest.weights)
+    return not all(weight.is_as_in_checkpoint for weight in weights)
 
 
 _Prepared = list[tuple[GraphSpec, Job]]
@@ -179,7 +189,7 @@ def _describe(
     parts = tuple(each.part for each in cache.caches(spec))
     return Manifest(
         schema=SCHEMA,
-        intaglio=version("intaglio"),
+        intaglio=__version__,
         compiler=VERSION,
         target=TargetFacts(target.name, arch, target.driver, required_features(target.name, arch)),
         model=ModelFacts(

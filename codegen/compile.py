@@ -8,7 +8,6 @@ import re
 import shutil
 import signal
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -23,9 +22,11 @@ from intaglio.runtime.errors import UserError
 from intaglio.runtime.host import cpu_features, usable_cores
 
 from .cache_home import cache_home
+from .holding import Scratch, note_use, sweep
 from .targets import TARGETS, Operands
 
 _POLL_SECONDS = 0.05
+_RUNNING = "running-"
 _SCREENFUL = 20
 _LINE = 200
 _NO_SPACE = "No space left on device"
@@ -73,15 +74,21 @@ def compile_all(jobs: Sequence[Job], progress: Progress = lambda name, state: No
     store = cache_home() / "compile"
     entries = [store / f"{job.key}.vmfb" for job in jobs]
     missing = []
-    for job, entry in zip(jobs, entries, strict=True):
-        if entry.is_file():
-            progress(job.name, "cached")
-        else:
-            missing.append((job, entry))
+    found: dict[Path, bytes] = {}
     try:
         store.mkdir(parents=True, exist_ok=True)
+        sweep(store, _RUNNING)
+        for job, entry in zip(jobs, entries, strict=True):
+            try:
+                found[entry] = entry.read_bytes()
+            except FileNotFoundError:
+                missing.append((job, entry))
+            else:
+                note_use(entry)
+                progress(job.name, "cached")
         _compile_missing(missing, store, progress)
-        return [entry.read_bytes() for entry in entries]
+        found |= {entry: entry.read_bytes() for _, entry in missing}
+        return [found[entry] for entry in entries]
     except OSError as error:
         raise UserError(
             f"{store}: cannot write the compile cache: {error.strerror}: "
@@ -132,7 +139,8 @@ class _Compiler:
 
     def __init__(self, job: Job, entry: Path, store: Path) -> None:
         self.job, self._entry = job, entry
-        self._folder = Path(tempfile.mkdtemp(prefix="running-", dir=store))
+        self._scratch = Scratch.under(store, _RUNNING)
+        self._folder = self._scratch.path
         (self._folder / f"{job.name}.mlir").write_text(job.text, encoding="utf-8")
         program = binaries.find_tool("iree-compile")
         with self._log.open("wb") as log:
@@ -159,12 +167,12 @@ class _Compiler:
                 raise self._failure()
             os.replace(self._folder / f"{self.job.name}.vmfb", self._entry)
         finally:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self._scratch.remove()
 
     def stop(self) -> None:
         self._process.kill()
         self._process.wait()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._scratch.remove()
 
     def _failure(self) -> Exception:
         log = self._log.read_text(errors="replace")

@@ -160,7 +160,8 @@ class GraphPlan:
     """The graphs of a bundle: each kind for each size.
 
     `batches` (empty: the cache's slots) are for batched and ragged, `reaches` (empty: the context)
-    for every kind, `small_chunks` for prefill besides `chunk`, which is the largest.
+    for every kind, `small_chunks` for prefill besides `chunk`, which is the largest. prefill_all
+    has `scored_chunk`, or `chunk` where that is less: its logits take chunk × vocabulary.
     """
 
     cache: CachePlan
@@ -169,6 +170,7 @@ class GraphPlan:
     batches: tuple[int, ...] = ()
     reaches: tuple[int, ...] = ()
     formats: Formats = ROWMAJOR
+    scored_chunk: int = 64
 
     def graphs(self, model: ModelSpec, kinds: Sequence[str]) -> list[GraphSpec]:
         """One `GraphSpec` for each. Raises `UserError` where sizes do not fit the model."""
@@ -183,14 +185,14 @@ class GraphPlan:
             if not 1 <= batch <= slots:
                 raise UserError(f"--batch {batch}: must be from 1 to --slots, {slots}")
             for chunk, reach in product(self._chunks(kind), sorted({*self.reaches, context})):
-                is_partial = 1 < chunk < self.chunk
+                is_partial = kind == "prefill" and chunk < self.chunk
                 step = _STEPS[kind](batch, chunk)
                 yield GraphSpec(step, reach, self.cache, self.formats, is_partial)
 
     def _chunks(self, kind: str) -> list[int]:
         if kind == "prefill":
             return sorted({*self.small_chunks, self.chunk})
-        return [self.chunk if kind == "prefill_all" else 1]
+        return [min(self.scored_chunk, self.chunk) if kind == "prefill_all" else 1]
 
 
 # each kind's step, of a batch and a chunk

@@ -21,6 +21,7 @@ from filelock import FileLock
 from intaglio.runtime.errors import UserError
 
 from .cache_home import cache_home
+from .holding import use
 
 BUILT_IN = "smollm2-135m-instruct"
 
@@ -100,7 +101,7 @@ def _make_once(folder: Path, make: Callable[[Path], None]) -> Path:
     def is_made() -> bool:
         return (folder / "config.json").is_file()
 
-    if not is_made():
+    if not (use(folder) and is_made()):
         try:
             with _sole_maker(folder):
                 if not is_made():
@@ -110,6 +111,7 @@ def _make_once(folder: Path, make: Callable[[Path], None]) -> Path:
                 f"{folder}: cannot be written: {error.strerror or error}; "
                 "INTAGLIO_CACHE chooses another cache folder"
             ) from None
+        use(folder)
     return folder
 
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .generation import prefill_prompt
 from .manifest import Manifest
 from .sampling import Sampler, SamplingParams
 from .session import Session, Step
@@ -75,12 +74,12 @@ def bench(
     """
     manifest = session.manifest
     if prompt:
-        chunks = _prefill_calls(session, prompt)
         tokens = [index % manifest.model.vocab_size for index in range(prompt)]
-        run = {f"pp{prompt}": lambda: prefill_prompt(session, tokens).token}
-        weights = chunks * _weights_read(manifest)
+        parts = _parts(session, prompt)
+        run = {f"pp{prompt}": lambda: _prefill(session, tokens, parts)}
+        weights = len(parts) * _weights_read(manifest)
         for test, times in _take_turns(run, repetitions):
-            yield _row(test, 1, prompt, chunks, weights, times, bandwidth)
+            yield _row(test, 1, prompt, len(parts), weights, times, bandwidth)
     positions = range(depth, depth + generate)
     a_position = manifest.cache.nbytes / manifest.cache.slots / manifest.cache.context
     for batch in batches if generate else ():
@@ -96,12 +95,19 @@ def bench(
             yield _row(test, batch, batch * generate, generate, read * generate, times, bandwidth)
 
 
-def _prefill_calls(session: Session, count: int) -> int:
-    calls = 0
-    while count:
-        count -= session.prefill_length(count)
-        calls += 1
-    return calls
+def _parts(session: Session, count: int) -> list[tuple[int, int]]:
+    """(start, end) of each call that a prompt takes."""
+    parts, end = list[tuple[int, int]](), 0
+    while end < count:
+        start, end = end, end + session.prefill_length(count - end)
+        parts.append((start, end))
+    return parts
+
+
+def _prefill(session: Session, tokens: Sequence[int], parts: Sequence[tuple[int, int]]) -> object:
+    steps = [session.prefill(tokens[start:end], start=start) for start, end in parts]
+    # read, as generation must before it goes on
+    return steps[-1].tokens
 
 
 def _suffix(kind: str, batch: int, depth: int) -> str:

@@ -11,9 +11,10 @@ from .errors import UserError
 from .logprobs import TokenScore, score_token
 from .sampling import Sampler, SamplingParams
 from .scheduler import Logits, Row
-from .text import DetokenizerStream, StopStrings, TextCodec
+from .text import StopStrings, TextCodec
 
-FinishReason = Literal["stop", "length"]
+# an eos id or a stop string, `max_tokens`, or a full context
+FinishReason = Literal["stop", "length", "context"]
 # tokens of the prompt's end that the first piece's text may depend on
 _BEFORE = 64
 
@@ -48,48 +49,63 @@ Event = Piece | Finished | Failed
 class CompletionParams:
     """What a request asks of each of its choices.
 
-    `top_logprobs`: likeliest tokens to list with each score; None: no scores. `scores_prompt`:
-    score the prompt's tokens, too. `max_tokens` may be 0 only with that.
+    `max_tokens`: None is until the context is full. `top_logprobs`: likeliest tokens to list with
+    each score; None: no scores. `scores_prompt`: score the prompt's tokens, too; `max_tokens` may
+    be 0 only with that. `keep_logits`: keep what each token was chosen from.
     """
 
-    max_tokens: int
+    max_tokens: int | None = None
     sampling: SamplingParams = field(default_factory=SamplingParams)
     stop: Sequence[str] = ()
     ignore_eos: bool = False
     top_logprobs: int | None = None
     scores_prompt: bool = False
+    keep_logits: bool = False
 
 
 class Completion:
     """A `Job` that makes text. What happens is told to `on_event`, in the engine's thread.
 
-    Biases must be on tokens of the vocabulary. Raises `UserError` for an empty stop string.
+    `tokens` are its ids so far, a final eos id included, `logits` the f32 `[V]` they were chosen
+    from, if kept. Biases must be on tokens of the vocabulary. Raises `UserError` for an empty stop
+    string.
     """
 
     def __init__(
         self,
         prompt: Sequence[int],
         params: CompletionParams,
-        codec: TextCodec,
+        codec: TextCodec | None,
         *,
+        vocab_size: int,
+        context: int,
         eos: Sequence[int],
         group: Hashable = None,
         continues: bool = False,
+        reuses_prefix: bool = True,
     ) -> None:
-        """`continues`: the text goes on where the prompt ended, instead of starting anew."""
+        """`codec`: None makes no text. `context`: positions there are, the prompt's included.
+
+        `continues`: the text goes on where the prompt ended, instead of starting anew.
+        """
         self.prompt, self.params, self.group = prompt, params, group
         self.scores_prompt = params.scores_prompt
+        self.reuses_prefix = reuses_prefix and not params.scores_prompt
         self.on_event: Callable[[Event], None] = lambda event: None
         self.cached = 0
-        self.generated = 0
+        self.tokens: list[int] = []
+        self.logits: list[Logits] = []
         self.arrived = time.perf_counter()
         self.began: float | None = None
         self.token_times: list[float] = []
         self._eos = frozenset(() if params.ignore_eos else eos)
-        self._codec = codec
-        self._text: DetokenizerStream = codec.stream()
-        for token in prompt[-_BEFORE:] if continues else ():
-            self._text.push(token)
+        self._vocab_size = vocab_size
+        # the last token's keys and values are never needed
+        self._room = context - len(prompt) + 1
+        self._text = None if codec is None else codec.stream()
+        if self._text is not None and continues:
+            for token in prompt[-_BEFORE:]:
+                self._text.push(token)
         self._stops = StopStrings(params.stop)
         self._sampler: Sampler | None = None
         self._scores: list[TokenScore] = []
@@ -97,7 +113,7 @@ class Completion:
     def begin(self, cached: int) -> None:
         self.cached, self.began = cached, time.perf_counter()
         # now, and not before: it holds an array of the vocabulary's size
-        self._sampler = Sampler(self.params.sampling, self._codec.vocab_size)
+        self._sampler = Sampler(self.params.sampling, self._vocab_size)
         self._sampler.observe(self.prompt)
 
     def score(self, start: int, logits: Logits) -> None:
@@ -110,7 +126,7 @@ class Completion:
 
     def take(self, row: Row) -> int | None:
         end: Finished | Failed = Finished("length")
-        if self.params.max_tokens > 0:
+        if self.params.max_tokens != 0:
             try:
                 token = self._choose(row)
                 reason = self._read(token)
@@ -141,12 +157,14 @@ class Completion:
             except RuntimeError as error:
                 raise UserError(str(error)) from None
         # the device's argmax of logits that are NaN
-        if not 0 <= token < self._codec.vocab_size:
+        if not 0 <= token < self._vocab_size:
             raise UserError("the model's logits are NaN: its weights are damaged")
         if params.top_logprobs is not None:
             self._scores.append(score_token(row.logits, token, params.top_logprobs))
+        if params.keep_logits:
+            self.logits.append(row.logits)
         sampler.observe([token], generated=True)
-        self.generated += 1
+        self.tokens.append(token)
         self.token_times.append(time.perf_counter())
         return token
 
@@ -155,19 +173,25 @@ class Completion:
         if token in self._eos:
             self._flush()
             return "stop"
-        text, stopped = self._stops.push(self._text.push(token))
+        text, stopped = self._stops.push(self._text.push(token) if self._text else "")
         if stopped:
             self._tell(text)
             return "stop"
-        if self.generated == self.params.max_tokens:
-            return "stop" if self._flush(text) else "length"
+        if (full := self._full()) is not None:
+            return "stop" if self._flush(text) else full
         if text:
             self._tell(text)
         return None
 
+    def _full(self) -> FinishReason | None:
+        """Why there can be no more tokens, if so."""
+        if len(self.tokens) == self.params.max_tokens:
+            return "length"
+        return "context" if len(self.tokens) == self._room else None
+
     def _flush(self, text: str = "") -> bool:
         """Pass on all that was held back; whether a stop string was met in it."""
-        more, stopped = self._stops.push(self._text.flush())
+        more, stopped = self._stops.push(self._text.flush() if self._text else "")
         self._tell(text + more + ("" if stopped else self._stops.flush()))
         return stopped
 

@@ -4,81 +4,24 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 from iree.runtime.version import VERSION
 
+from .completion import Completion, CompletionParams
 from .errors import UserError
-from .generation import TokenRun
+from .generation import Generation, Lane
 from .host import cpu_features
+from .machine import SingleMachine
 from .manifest import Manifest
 from .sampling import SamplingParams
 from .session import Session
-from .text import StopStrings, TextCodec
+from .text import TextCodec
 from .weights import find_weights
 
 Message = dict[str, str]
-
-
-class Generation:
-    """The text of one generation as it comes. Iterate once; the rest is set as it goes.
-
-    `tokens`: ids so far, a final eos id included. `finish_reason`: "stop" (an eos id or a stop
-    string), "length" (`max_tokens`) or "context" (the context is full). Without a tokenizer the
-    pieces are empty strings, one a token.
-    """
-
-    def __init__(
-        self, run: TokenRun, codec: TextCodec | None, stop: Sequence[str], context: Sequence[int]
-    ) -> None:
-        self._run, self._codec, self._stop = run, codec, stop
-        self._before = context
-        self.text = ""
-        self._stopped = False
-
-    def __iter__(self) -> Iterator[str]:
-        for piece in self._pieces():
-            self.text += piece
-            yield piece
-
-    @property
-    def tokens(self) -> list[int]:
-        return self._run.tokens
-
-    @property
-    def finish_reason(self) -> str | None:
-        return "stop" if self._stopped else self._run.finish_reason
-
-    @property
-    def timings(self) -> dict[str, Any]:
-        """Token counts, seconds and tokens a second: see `Timings.rates`."""
-        return self._run.timings.rates()
-
-    @property
-    def logits(self) -> npt.NDArray[np.float32]:
-        """f32 `[steps, V]`: what each token was chosen from, if `keep_logits` was set."""
-        return np.stack(self._run.logits)
-
-    def _pieces(self) -> Iterator[str]:
-        if self._codec is None:
-            for _ in self._run:
-                yield ""
-            return
-        stream, stops = self._codec.stream(), StopStrings(self._stop)
-        # a tokenizer that marks word starts needs the prompt's end to place the first space
-        for token in self._before:
-            stream.push(token)
-        for token in self._run:
-            text, self._stopped = stops.push(stream.push(token))
-            yield text
-            if self._stopped:
-                return
-        text, self._stopped = stops.push(stream.flush())
-        yield text if self._stopped else text + stops.flush()
 
 
 class Engine:
@@ -86,6 +29,7 @@ class Engine:
 
     def __init__(self, session: Session, codec: TextCodec | None, load_s: float = 0.0) -> None:
         self.session, self.codec, self.load_s = session, codec, load_s
+        self._lane = Lane(session)
 
     @classmethod
     def load(
@@ -131,40 +75,89 @@ class Engine:
         """Continue a text or a list of token ids; iterate the result for pieces of text.
 
         `max_tokens`: how many to generate at most (default: until the context is full).
-        `graph`: the stepping graph, `decode`, `batched` or `ragged`. Raises `UserError` for an
-        empty or too long prompt, an id out of range, or text without a tokenizer.
+        `graph`: the stepping graph, `decode`, `batched` or `ragged`. The whole prompt is computed,
+        whatever the cache holds. Raises `UserError` for an empty or too long prompt, an id out of
+        range, a graph that is not loaded, or text without a tokenizer.
         """
-        before: Sequence[int] = ()
-        if isinstance(prompt, str):
-            prompt = before = self.encode(prompt)
-        if stop:
-            self._text()
-        run = TokenRun(
-            self.session,
-            prompt,
+        tokens = self.encode(prompt) if isinstance(prompt, str) else prompt
+        return self._generation(
+            tokens,
             max_tokens=max_tokens,
-            params=sampling or SamplingParams(),
+            sampling=sampling,
+            stop=stop,
             graph=graph,
             ignore_eos=ignore_eos,
             keep_logits=keep_logits,
         )
-        return Generation(run, self.codec, stop, before)
 
     def chat(self, messages: Sequence[Message], **options: Any) -> Generation:
         """Answer the last of `messages` (`role` and `content` each) by the model's chat template.
 
-        `options` as for `generate`. Raises `UserError` without a chat template, too.
+        `options` as for `generate`. What the cache still holds of the conversation is not computed
+        again: a turn costs its own tokens. Raises `UserError` without a chat template, too.
         """
-        return self.generate(self._text().chat(list(messages)), **options)
+        tokens = self._text().chat(list(messages))
+        return self._generation(tokens, is_chat=True, **options)
 
     def encode(self, text: str) -> list[int]:
         """Token ids of a text, special tokens added as the tokenizer says."""
         return self._text().encode(text)
 
+    def _generation(
+        self,
+        tokens: Sequence[int],
+        *,
+        is_chat: bool = False,
+        max_tokens: int | None = None,
+        sampling: SamplingParams | None = None,
+        stop: Sequence[str] = (),
+        graph: str = "decode",
+        ignore_eos: bool = False,
+        keep_logits: bool = False,
+    ) -> Generation:
+        if stop:
+            self._text()
+        manifest = self.session.manifest
+        _check(manifest, tokens, max_tokens)
+        job = Completion(
+            tokens,
+            CompletionParams(
+                max_tokens=max_tokens,
+                sampling=sampling or SamplingParams(),
+                stop=stop,
+                ignore_eos=ignore_eos,
+                keep_logits=keep_logits,
+            ),
+            self.codec,
+            vocab_size=manifest.model.vocab_size,
+            context=manifest.cache.context,
+            eos=manifest.model.eos_token_ids,
+            continues=not is_chat,
+            reuses_prefix=is_chat,
+        )
+        return Generation(job, self._lane, SingleMachine(self.session, graph))
+
     def _text(self) -> TextCodec:
         if self.codec is None:
             raise UserError("the bundle has no tokenizer.json: give token ids (--tokens) instead")
         return self.codec
+
+
+def _check(manifest: Manifest, prompt: Sequence[int], max_tokens: int | None) -> None:
+    """Raises `UserError` for a prompt that the model cannot take, or nothing to generate."""
+    context, vocab_size = manifest.cache.context, manifest.model.vocab_size
+    if not prompt:
+        raise UserError("the prompt is empty: give at least one token")
+    if len(prompt) > context:
+        raise UserError(
+            f"the prompt has {len(prompt)} tokens, the context {context}: "
+            "shorten it or use a larger --context"
+        )
+    for token in prompt:
+        if not 0 <= token < vocab_size:
+            raise UserError(f"token id {token} is not one of the model's 0 to {vocab_size - 1}")
+    if max_tokens is not None and max_tokens < 1:
+        raise UserError(f"max tokens is {max_tokens}: must be 1 or more")
 
 
 def _find_codec(bundle: Path, manifest: Manifest) -> TextCodec | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from .errors import UserError
+from .manifest import STEP_KINDS
 from .scheduler import Logits
 from .session import Session, Step
 
@@ -29,32 +30,24 @@ class StepRow:
         return row
 
 
-class SessionMachine:
-    """The `Machine` of a session.
+class _Prompts:
+    """What the machines share: prefill, and moves of slots."""
 
-    One row runs `decode`, more the smallest `ragged` graph. In `exact` one row runs `ragged`, too:
-    all its sizes give the same bits, so that what runs beside a sequence cannot change a token;
-    `decode` sums in another order. Raises `UserError` where the session lacks the graphs.
-    """
-
-    def __init__(self, session: Session) -> None:
-        self._session, manifest = session, session.manifest
-        self._graphs = {
-            graph.batch: graph.step
-            for graph in sorted(manifest.graphs, key=lambda graph: graph.batch)
-            if graph.kind == "ragged"
-        }
-        if 1 not in self._graphs and (manifest.cache.precision == "fast" or not self._graphs):
-            self._graphs = {1: "decode", **self._graphs}
-        needed = ["prefill", *self._graphs.values()]
-        missing = [name for name in needed if not session.has(name)]
-        if missing:
-            raise UserError(f"the bundle has no graph {missing[0]}: compile it again")
-        self.batches = list(self._graphs)
-        self.slots = self.batches[-1]
-        self.context = manifest.cache.context
-        self.chunk = session.graph("prefill").chunk
+    def __init__(self, session: Session, steps: Iterable[str]) -> None:
+        """`steps`: the graphs it needs besides prefill. Raises `UserError` if one is missing."""
+        for name in ("prefill", *steps):
+            if not session.has(name):
+                raise UserError(f"the bundle has no graph {name}: compile it again")
+        self._session = session
+        self.context = session.manifest.cache.context
         self.copy_slot, self.swap_slots = session.copy_slot, session.swap_slots
+
+    def cut(self, count: int, *, scored: bool) -> tuple[int, int]:
+        graph = "prefill_all" if scored else "prefill"
+        length = self._session.prefill_length(count, graph)
+        # a short call reads all weights, too: two of them take about as long as a full one
+        half = self._session.graph(graph).chunk // 2
+        return length, max(self._session.prefill_chunk(length, graph), half)
 
     def prefill(self, tokens: Sequence[int], slot: int, start: int) -> StepRow:
         return StepRow(self._session.prefill(tokens, slot=slot, start=start), 0)
@@ -63,6 +56,29 @@ class SessionMachine:
         step = self._session.prefill(tokens, slot=slot, start=start, graph="prefill_all")
         logits = step.logits[: len(tokens)]
         return StepRow(step, 0, logits[-1]), logits
+
+
+class SessionMachine(_Prompts):
+    """The `Machine` of a session.
+
+    One row runs `decode`, more the smallest `ragged` graph. In `exact` one row runs `ragged`, too:
+    all its sizes give the same bits, so that what runs beside a sequence cannot change a token;
+    `decode` sums in another order. Raises `UserError` where the session lacks the graphs.
+    """
+
+    def __init__(self, session: Session) -> None:
+        manifest = session.manifest
+        self._graphs = {
+            graph.batch: graph.step
+            for graph in sorted(manifest.graphs, key=lambda graph: graph.batch)
+            if graph.kind == "ragged"
+        }
+        if 1 not in self._graphs and (manifest.cache.precision == "fast" or not self._graphs):
+            self._graphs = {1: "decode", **self._graphs}
+        super().__init__(session, self._graphs.values())
+        self.batches = list(self._graphs)
+        self.slots = self.batches[-1]
+        self.chunk = session.graph("prefill").chunk
 
     def step(
         self, tokens: Sequence[int], positions: Sequence[int], live: Collection[int]
@@ -74,3 +90,33 @@ class SessionMachine:
             reach = max(positions[row] for row in live)
             step = self._session.ragged(tokens, positions, graph=name, reach=reach)
         return [StepRow(step, row) for row in range(len(tokens))]
+
+
+class SingleMachine(_Prompts):
+    """The `Machine` of one sequence: slot 0, stepped by the graph called `graph`, of any kind.
+
+    The other rows of a batched or ragged graph repeat row 0's token and position in their own
+    slots, so that what they compute is in range; nobody reads it.
+    Raises `UserError` if the session lacks the graph, or it does not step.
+    """
+
+    slots, batches = 1, (1,)
+
+    def __init__(self, session: Session, graph: str) -> None:
+        super().__init__(session, [graph])
+        self.graph = session.graph(graph)
+        if self.graph.kind not in STEP_KINDS:
+            raise UserError(f"graph {graph} makes no single tokens: {', '.join(STEP_KINDS)} do")
+
+    def step(
+        self, tokens: Sequence[int], positions: Sequence[int], live: Collection[int]
+    ) -> list[StepRow]:
+        (token,), (position,), graph = tokens, positions, self.graph
+        if graph.kind == "decode":
+            step = self._session.decode(token, position)
+        elif graph.kind == "batched":
+            step = self._session.batched([token] * graph.batch, position, graph=graph.step)
+        else:
+            rows = [token] * graph.batch, [position] * graph.batch
+            step = self._session.ragged(*rows, graph=graph.step)
+        return [StepRow(step, 0)]

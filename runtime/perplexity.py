@@ -49,13 +49,13 @@ def perplexity(
 
 
 def _window_nll(session: Session, window: Sequence[int]) -> float:
-    chunk = session.graph("prefill_all").chunk
-    nll = 0.0
-    for begin in range(0, len(window), chunk):
-        part = window[begin : begin + chunk]
-        targets = window[begin + 1 : begin + 1 + len(part)]
-        logits = session.prefill(part, start=begin, graph="prefill_all").logits[: len(targets)]
-        nll += float(_negative_log_likelihood(logits, targets).sum())
+    nll, begin = 0.0, 0
+    while begin < len(window):
+        end = begin + session.prefill_length(len(window) - begin, "prefill_all")
+        targets = window[begin + 1 : end + 1]
+        step = session.prefill(window[begin:end], start=begin, graph="prefill_all")
+        nll += float(_negative_log_likelihood(step.logits[: len(targets)], targets).sum())
+        begin = end
     return nll
 
 

@@ -1,4 +1,4 @@
-"""Choosing the next token on the host: penalties and bias, temperature, top-k, top-p, min-p.
+"""Choosing the next token on the host: rules on the logits, temperature, top-k, top-p, min-p.
 
 In that order. The definitions are those of transformers' logits processors, and OpenAI's for bias,
 presence and frequency.
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from intaglio.runtime.errors import UserError
+from intaglio.runtime.logits_rules import LogitBias, LogitsRule, Penalties
 
 _TABLE_ROWS = 64
 
@@ -69,12 +70,28 @@ class SamplingParams:
     @property
     def is_plain_greedy(self) -> bool:
         """Whether the argmax made on the device is already the answer."""
-        return self.temperature == 0 and self.repetition_penalty == 1 and not self.shifts_logits
+        return self.temperature == 0 and not (self.has_penalties or self.logit_bias)
 
     @property
-    def shifts_logits(self) -> bool:
-        """Whether anything is added to logits before a choice."""
-        return bool(self.presence_penalty or self.frequency_penalty or self.logit_bias)
+    def has_penalties(self) -> bool:
+        """Whether what was seen or generated before matters."""
+        return self.repetition_penalty != 1 or bool(self.presence_penalty or self.frequency_penalty)
+
+    def rules(self, vocab_size: int) -> list[LogitsRule]:
+        """A new chain for one sequence: penalties see the model's own logits, bias goes on top."""
+        chain: list[LogitsRule] = []
+        if self.has_penalties:
+            chain.append(
+                Penalties(
+                    vocab_size,
+                    repetition=self.repetition_penalty,
+                    presence=self.presence_penalty,
+                    frequency=self.frequency_penalty,
+                )
+            )
+        if self.logit_bias:
+            chain.append(LogitBias(vocab_size, self.logit_bias))
+        return chain
 
 
 class Sampler:
@@ -87,35 +104,19 @@ class Sampler:
         self.params = params
         self.vocab_size = vocab_size
         self._random = np.random.Generator(np.random.PCG64(params.seed))
-        self._seen = np.zeros(vocab_size, dtype=np.bool_)
-        # only where it is asked for: 9 bytes a token of the vocabulary
-        self._shift: NDArray[np.float64] | None = None
-        if params.shifts_logits:
-            self._shift = np.zeros(vocab_size, dtype=np.float64)
-            for token, bias in params.logit_bias.items():
-                if token >= vocab_size:
-                    raise UserError(
-                        f"logit_bias names token {token}; the model's are 0 to {vocab_size - 1}"
-                    )
-                self._shift[token] = bias
-            self._generated = np.zeros(vocab_size, dtype=np.bool_)
+        self._rules = params.rules(vocab_size)
 
     def observe(self, tokens: Iterable[int], *, generated: bool = False) -> None:
-        """Count tokens of the prompt, or generated ones, as seen by the penalties.
+        """Tell the rules of tokens of the prompt, or of `generated` ones.
 
-        The repetition penalty sees all, presence and frequency those `generated`. `sample`
-        doesn't observe what it returns: the caller decides what joins the sequence.
+        `sample` doesn't observe what it returns: the caller decides what joins the sequence.
         Raises ValueError for a token outside the vocabulary.
         """
         ids = np.fromiter(tokens, dtype=np.int64)
         if ids.size and (ids.min() < 0 or ids.max() >= self.vocab_size):
             raise ValueError(f"observed a token outside 0..{self.vocab_size - 1}")
-        self._seen[ids] = True
-        if generated and self._shift is not None:
-            first = np.unique(ids[~self._generated[ids]])
-            self._shift[first] -= self.params.presence_penalty
-            np.subtract.at(self._shift, ids, self.params.frequency_penalty)
-            self._generated[ids] = True
+        for rule in self._rules:
+            rule.observe(ids, generated=generated)
 
     def sample(self, logits: NDArray[np.float32]) -> int:
         """Return the next token, from logits [V] f32, which are left as they are.
@@ -129,23 +130,18 @@ class Sampler:
                 "the model's logits are NaN, +inf or all -inf: its weights are damaged or its "
                 "precision too low (try --precision exact)"
             )
-        scores = self._penalized(logits)
+        scores = self._ruled(logits)
         if self.params.temperature == 0:
             return int(scores.argmax())
         ids, weights = self._candidates(scores)
         return int(ids[_draw(weights, self._random.random())])
 
-    def _penalized(self, logits: NDArray[np.float32]) -> NDArray[np.floating]:
-        penalty = self.params.repetition_penalty
-        repeats = penalty != 1 and bool(self._seen.any())
-        if not repeats and self._shift is None:
+    def _ruled(self, logits: NDArray[np.float32]) -> NDArray[np.floating]:
+        if not self._rules:
             return logits
         scores = logits.astype(np.float64)
-        if repeats:
-            seen = scores[self._seen]
-            scores[self._seen] = np.where(seen < 0, seen * penalty, seen / penalty)
-        if self._shift is not None:
-            scores += self._shift
+        for rule in self._rules:
+            rule.apply(scores)
         return scores
 
     def _candidates(

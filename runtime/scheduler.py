@@ -40,12 +40,14 @@ class Machine(Cache, Protocol):
     @property
     def context(self) -> int: ...
     @property
-    def chunk(self) -> int:
-        """Tokens a prefill call takes at most."""
-
-    @property
     def batches(self) -> Sequence[int]:
         """Rows that a step may have, ascending; the last is `slots`."""
+
+    def cut(self, count: int, *, scored: bool) -> tuple[int, int]:
+        """How many of `count` tokens the next prefill call takes, and what it counts as.
+
+        `scored`: a call of `prefill_all`. It counts by the time it takes, in tokens of a full call.
+        """
 
     def prefill(self, tokens: Sequence[int], slot: int, start: int) -> Row: ...
 
@@ -62,7 +64,8 @@ class Job(Protocol):
     """One sequence to generate. It chooses its own tokens and says when it is done.
 
     `group`: what it is a part of, for the queue's limit. `scores_prompt`: whether it wants the
-    prompt's logits, for which nothing of it may come from the cache.
+    prompt's logits. `reuses_prefix`: whether its prompt's beginning may come from the cache; not
+    if it is to be scored.
     """
 
     @property
@@ -71,6 +74,8 @@ class Job(Protocol):
     def group(self) -> Hashable: ...
     @property
     def scores_prompt(self) -> bool: ...
+    @property
+    def reuses_prefix(self) -> bool: ...
 
     def begin(self, cached: int) -> None:
         """Its prompt is being processed, but for the first `cached` tokens."""
@@ -110,13 +115,13 @@ class StepReport:
 class Scheduler:
     """First in, first out; a free slot admits the next; prompts in chunks between steps.
 
-    `budget`: prompt tokens processed between two steps at most. A prompt is always cut into parts
-    of the same size, whatever runs beside it. `max_queue`: requests that may wait for a slot.
+    `budget`: prompt tokens between two steps at most, as `Machine.cut` counts them. A prompt is
+    always cut into the same parts, whatever runs beside it. `max_queue`: requests that may wait
+    for a slot.
     """
 
     def __init__(self, machine: Machine, *, budget: int, max_queue: int) -> None:
         self._machine, self._budget, self._max_queue = machine, budget, max_queue
-        self._part = min(machine.chunk, budget)
         self._waiting: deque[Job] = deque()
         self._prompts: deque[_Live] = deque()  # those not through, as they came
         self._slots: Slots[_Live] = Slots(machine.slots, machine.context, machine)
@@ -155,54 +160,39 @@ class Scheduler:
 
     def step(self) -> StepReport:
         """Admit, prefill within the budget, then advance every other live sequence by a token."""
+        return StepReport(self.prefill(), *self.advance())
+
+    def prefill(self) -> int:
+        """Admit, and compute parts of the oldest prompts: as many as the budget holds, or one.
+
+        Returns how many tokens.
+        """
         while self._waiting and self._slots.free:
             live = _Live(self._waiting.popleft())
             self._slots.admit(live)
             self._prompts.append(live)
-        prefilled = self._prefill()
-        self._slots.pack()
-        return StepReport(prefilled, *self._advance())
-
-    def _prefill(self) -> int:
-        """Parts of the oldest prompts, as many as the budget holds. Returns how many tokens.
-
-        A short part may take as long as a whole one, and counts as one.
-        """
-        done = 0
-        for _ in range(self._budget // self._part):
-            if not self._prompts:
-                break
+        done = spent = 0
+        while self._prompts:
             live = self._prompts[0]
             if live.fed is None:
                 live.fed = self._begin(live)
-            part = live.job.prompt[live.fed : live.fed + self._part]
+            rest = len(live.job.prompt) - live.fed
+            length, cost = self._machine.cut(min(rest, self._budget), scored=live.job.scores_prompt)
+            if done and spent + cost > self._budget:
+                break
+            part = live.job.prompt[live.fed : live.fed + length]
             row = self._prefill_part(live, part, live.fed)
-            done += len(part)
-            live.fed += len(part)
-            if live.fed == len(live.job.prompt):
+            done += length
+            spent += cost
+            live.fed += length
+            if length == rest:
                 self._prompts.popleft()
                 self._take(live, row)
         return done
 
-    def _begin(self, live: _Live) -> int:
-        # the last token is always computed: its logits are wanted
-        beginning = () if live.job.scores_prompt else live.job.prompt[:-1]
-        cached = self._slots.begin(self._slots.index(live), beginning)
-        live.job.begin(cached)
-        return cached
-
-    def _prefill_part(self, live: _Live, part: Sequence[int], start: int) -> Row:
-        slot = self._slots.index(live)
-        if live.job.scores_prompt:
-            row, logits = self._machine.prefill_all(part, slot, start)
-            live.job.score(start, logits)
-        else:
-            row = self._machine.prefill(part, slot, start)
-        self._slots[slot].tokens.extend(part)
-        return row
-
-    def _advance(self) -> tuple[int, float]:
+    def advance(self) -> tuple[int, float]:
         """One step of the smallest graph that holds the live rows: its rows, its seconds."""
+        self._slots.pack()
         feeding = {i: live for i, live in self._slots.live if live.next is not None}
         if not feeding:
             return 0, 0.0
@@ -222,6 +212,23 @@ class Scheduler:
             self._slots[i].tokens.append(tokens[i])
             self._take(live, rows[i])
         return batch, seconds
+
+    def _begin(self, live: _Live) -> int:
+        # the last token is always computed: its logits are wanted
+        beginning = live.job.prompt[:-1] if live.job.reuses_prefix else ()
+        cached = self._slots.begin(self._slots.index(live), beginning)
+        live.job.begin(cached)
+        return cached
+
+    def _prefill_part(self, live: _Live, part: Sequence[int], start: int) -> Row:
+        slot = self._slots.index(live)
+        if live.job.scores_prompt:
+            row, logits = self._machine.prefill_all(part, slot, start)
+            live.job.score(start, logits)
+        else:
+            row = self._machine.prefill(part, slot, start)
+        self._slots[slot].tokens.extend(part)
+        return row
 
     def _take(self, live: _Live, row: Row) -> None:
         live.next = live.job.take(row)

@@ -72,6 +72,8 @@ class Session:
         """
         arrays = bind_weights(manifest, checkpoint)
         self.manifest = manifest
+        # how often the cache was changed: who remembers what it holds sees that others were here
+        self.changes = 0
         self._device = Device(manifest.target.driver, threads)
         held = dict.fromkeys(facts.step for facts in manifest.graphs)
         for name in graphs or ():
@@ -94,6 +96,7 @@ class Session:
 
     def clear(self) -> None:
         """A cache of zeros."""
+        self.changes += 1
         made = [self._device.zeros(spec) for spec in self.manifest.cache.tensors]
         self._caches = [view for view, _ in made]
         # last: what was there before is freed only now that no view of it is left
@@ -110,7 +113,8 @@ class Session:
             held[[one, other]] = held[[other, one]]
 
     def _held(self, count: int) -> Iterator[npt.NDArray[Any]]:
-        """Of each cache tensor the first `count` positions, slots on axis 0, in place."""
+        """Of each cache tensor the first `count` positions, slots on axis 0, to be written to."""
+        self.changes += 1
         cache = self.manifest.cache
         axes = [names for part in cache.parts for names in (part.k_axes, part.v_axes)]
         for view, spec, names in zip(self._caches, cache.tensors, axes, strict=True):
@@ -156,6 +160,10 @@ class Session:
         holding = min((chunk for chunk in chunks if chunk >= count), default=None)
         filled = max((chunk for chunk in chunks if chunk <= count), default=count)
         return count if holding is not None and 2 * count > holding else filled
+
+    def prefill_chunk(self, length: int, graph: str = "prefill") -> int:
+        """How many tokens a prefill call of `length` computes."""
+        return self._smallest(graph, 0, length).facts.chunk
 
     def decode(self, token: int, position: int) -> Step:
         """One token of slot 0 at `position`."""
@@ -205,6 +213,7 @@ class Session:
         for spec, value in zip(graph.facts.arguments, values, strict=True):
             arguments.push_ref(self._device.put(spec, _as_i32(spec, value)))
         results = rt.VmVariantList(2 + count)
+        self.changes += 1
         try:
             # the graph writes the caches in place: nothing else may hold them during the call
             while self._caches:

@@ -32,7 +32,7 @@ TINY_OPTIONS = ("--context", "48", "--slots", "4", "--chunk", "32", "--precision
 assert (TINY.context, TINY.slots, TINY.chunk, TINY.precision) == (48, 4, 32, "exact")
 
 
-def invoke(*args: str | Path, input: str | None = None) -> Result:
+def invoke(*args: str | Path, input: str | bytes | None = None) -> Result:
     """`intaglio args…` in this process. What is no exit of the command line's is raised."""
     result = CliRunner().invoke(main, list(map(str, args)), input=input, prog_name="intaglio")
     if result.exception is not None and not isinstance(result.exception, SystemExit):

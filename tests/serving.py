@@ -30,6 +30,7 @@ SERVED = BuildOptions(
     slots=4,
     batches=(2, 4),
     chunk=16,
+    small_chunks=(4,),
     block=16,
     precision="exact",
 )

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from safetensors import safe_open
 from tiny import CASES, CONTEXT, VOCAB, tokens_from, weights_sha256
 
-from intaglio.runtime.session import Session
+from intaglio.runtime.session import Session, Step
 
 FIXTURES = Path(__file__).with_name("reference")
 
@@ -155,6 +155,16 @@ def by_ragged(
             logits[r].append(step_logits[r])
             tokens[r].append(step_tokens[r])
     return [Stream(np.stack(li), np.stack(to)) for li, to in zip(logits, tokens, strict=True)]
+
+
+def prefill_prompt(session: Session, prompt: Sequence[int], slot: int = 0) -> Step:
+    """A prompt of any length, cut as `prefill_length` says; its last call's step."""
+    done = 0
+    while done < len(prompt):
+        part = prompt[done : done + session.prefill_length(len(prompt) - done)]
+        step = session.prefill(part, slot=slot, start=done)
+        done += len(part)
+    return step
 
 
 def generate_rows(

@@ -44,10 +44,12 @@ def check(said: str, *args: str | Path) -> None:
 
 MANY = ",".join(["7"] * 49)
 ASKED: list[tuple[str, str]] = [
-    ("", "give a prompt: either -p TEXT or --tokens 1,2,3"),
-    ("-p hello --tokens 1", "give a prompt: either -p TEXT or --tokens 1,2,3"),
+    ("", "give a prompt: either -p TEXT, --tokens 1,2,3 or text on stdin"),
+    ("-p hello --tokens 1", "give a prompt: either -p TEXT, --tokens 1,2,3 or text on stdin"),
     ("-p hello", "has no tokenizer.json: give token ids (--tokens) instead"),
-    ("-p ''", "the prompt is empty: give -p some text"),
+    ("-p ''", "the prompt is empty: give some text"),
+    ("-p -", "the prompt is empty: give some text"),
+    ("-p - --tokens 1", "give a prompt: either -p TEXT, --tokens 1,2,3 or text on stdin"),
     ("--tokens ''", "--tokens '': give whole numbers, as in 1,2,3"),
     ("--tokens 1,x", "--tokens '1,x': give whole numbers, as in 1,2,3"),
     ("--tokens 1,,2", "--tokens '1,,2': give whole numbers"),

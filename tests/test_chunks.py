@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from streams import DESIGN_TOLERANCE, load_reference, worst_error
+from streams import DESIGN_TOLERANCE, load_reference, prefill_prompt, worst_error
+from tiny import CASES, weights_of, write_folder
 from workshop import TINY, Workshop
 
+from intaglio.cli.loading import load_engine, load_for_serving
+from intaglio.codegen import bundle as bundling
 from intaglio.codegen.bundle import BuildOptions
-from intaglio.runtime.generation import prefill_prompt
+from intaglio.runtime.errors import UserError
 from intaglio.runtime.manifest import Manifest
 from intaglio.runtime.session import Session
 
@@ -67,7 +72,30 @@ def test_a_call_takes_the_smallest_that_holds_it(workshop: Workshop) -> None:
 def test_every_cut_is_the_reference(workshop: Workshop, layout: str, length: int) -> None:
     reference = load_reference(MODEL)
     session: Session = workshop.session(MODEL, replace(chunked(), layout=layout))
-    row = prefill_prompt(session, reference.inputs[:length], slot=1)
+    step = prefill_prompt(session, reference.inputs[:length], slot=1)
     expected = reference.stream.logits[length - 1]
-    assert worst_error(row.logits[None], expected[None]) < DESIGN_TOLERANCE
-    assert row.token == int(np.argmax(expected))
+    assert worst_error(step.logits[None], expected[None]) < DESIGN_TOLERANCE
+    assert step.tokens == int(np.argmax(expected))
+
+
+def test_scores_have_a_chunk_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What serve and eval build of a model: logits of all positions cost prefill no speed."""
+    case = CASES[MODEL]
+    config = {**case.config, "max_position_embeddings": 2048}
+    model = str(write_folder(tmp_path / "model", config, weights_of(case)))
+    chunks: dict[str, int] = {}
+
+    def stop(loaded: Any, options: BuildOptions, *_: object) -> Path:
+        chunks.update((graph.name, graph.chunk) for graph in options.graphs(loaded.config))
+        raise UserError("nothing is compiled here")
+
+    monkeypatch.setattr(bundling, "cached_bundle", stop)
+    for build, largest, scored in (({}, 256, 64), ({"chunk": 32}, 32, 32)):
+        chunks.clear()
+        with pytest.raises(UserError):
+            load_for_serving(model, build)
+        assert (chunks["prefill"], chunks["prefill_all"]) == (largest, scored)
+        assert [name for name in chunks if name.startswith("prefill_all")] == ["prefill_all"]
+        with pytest.raises(UserError):
+            load_engine(model, ("prefill_all",), build)
+        assert chunks["prefill_all"] == scored

@@ -35,7 +35,7 @@ from intaglio.codegen.targets import Layout
 from intaglio.runtime.manifest import KINDS, Manifest
 
 RUNNING = ["generate", "chat", "serve", "bench", "eval"]
-VERBS = ["emit", "compile", "inspect", *RUNNING, "pull", "golden"]
+VERBS = ["emit", "compile", "inspect", *RUNNING, "pull", "cache", "golden"]
 
 
 @pytest.fixture
@@ -55,9 +55,11 @@ def test_help_and_version() -> None:
         assert shown == succeed(verb, "-h")
         assert shown.startswith(f"Usage: intaglio {verb} ")
     assert "exp of the mean negative log-likelihood, in nats" in succeed("eval", "--help")
-    for verb in ("check", "update"):
-        assert succeed("golden", verb, "--help").startswith(f"Usage: intaglio golden {verb} ")
-    for group in ([], ["golden"]):  # no verb shows the help
+    groups = {"golden": ("check", "update"), "cache": ("list", "clear", "prune")}
+    for group, verbs in groups.items():
+        for verb in verbs:
+            assert succeed(group, verb, "--help").startswith(f"Usage: intaglio {group} {verb} ")
+    for group in ([], ["golden"], ["cache"]):  # no verb shows the help
         result = invoke(*group)
         assert result.exit_code == 2 and "Commands:" in result.output
 

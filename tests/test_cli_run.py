@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import math
 import re
+import shlex
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,9 @@ import numpy as np
 import pytest
 from helpers import (
     TINY_OPTIONS,
+    command,
     invoke,
+    one_line,
     own_cache,
     run,
     succeed,
@@ -37,6 +41,7 @@ REPORT = {
     "finish_reason": str,
     "timings": {
         "prompt_tokens": int,
+        "cached_tokens": int,
         "generated_tokens": int,
         "prefill_tokens_per_s": float,
         "decode_tokens_per_s": float,
@@ -203,6 +208,34 @@ def test_generate_by_the_chat_template(bundle: Path) -> None:
     assert asked["timings"]["prompt_tokens"] == len(ids)
 
 
+@pytest.mark.parametrize("given", [("-p", "-"), ()])
+def test_a_prompt_on_stdin(bundle: Path, given: tuple[str, ...]) -> None:
+    options = ("-n", "5", "--ignore-eos")
+    expected = succeed("generate", bundle, "-p", "Grüße,\nworld", *options)
+    assert succeed("generate", bundle, *given, *options, input="Grüße,\nworld\n") == expected
+    done = run("generate", bundle, *given, *options, input="Grüße,\nworld")
+    assert (done.returncode, done.stdout) == (0, expected)
+
+
+def test_a_stdin_that_is_no_prompt(bundle: Path) -> None:
+    result = invoke("generate", bundle, input=b"\xff\xfe")
+    assert (result.exit_code, one_line(result.stderr)) == (
+        2,
+        "the prompt on stdin is not UTF-8 text",
+    )
+    shell = f"exec {shlex.join(command('generate', bundle, '-p', '-'))} <&-"
+    done = subprocess.run(shell, shell=True, capture_output=True, text=True, check=False)
+    assert (done.returncode, one_line(done.stderr)) == (2, "the prompt is empty: give some text")
+    # one that is not asked for is not read
+    with subprocess.Popen(
+        command("generate", bundle, "--tokens", "1", "-n", "2"),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        assert process.wait(timeout=60) == 0
+
+
 # chat
 
 
@@ -219,6 +252,8 @@ def test_chat(bundle: Path) -> None:
     result = invoke(*given, input="a\n\nb\n")
     assert (result.exit_code, result.stdout) == (0, f"{one}\n{two}\n")
     assert result.stderr.count("tokens/s") == 2 * 2
+    # the second turn begins with what the cache holds: [answer] and [assistant] differ from there
+    assert re.findall(r"\((\d+) cached\)", result.stderr) == [str(len("[system]S[user]a[a"))]
     assert invoke(*given, input="a\n/exit\nb\n").stdout == f"{one}\n"
     done = run(*given, input="a\n")
     assert (done.returncode, done.stdout) == (0, f"{one}\n")

@@ -200,8 +200,21 @@ def test_a_killed_compile_leaves_no_entry(cache: Path) -> None:
     process.wait()
     os.kill(compiler, signal.SIGKILL)
     assert not list((cache / "compile").glob("*.vmfb"))
+    assert len(list((cache / "compile").glob("running-*"))) == 1
     subprocess.run(run, check=True)
-    assert len(list((cache / "compile").glob("*.vmfb"))) == 1
+    (entry,) = (cache / "compile").iterdir()  # the next start has swept what the first left
+    assert entry.suffix == ".vmfb"
+
+
+def test_what_another_process_compiles_is_not_swept(cache: Path) -> None:
+    run = [sys.executable, "-c", COMPILE, str(GOLDEN / "tiny-llama" / "prefill.mlir")]
+    process = subprocess.Popen(run)
+    wait_for_child(process.pid, "iree-compile")
+    (folder,) = (cache / "compile").glob("running-*")
+    compile_all([make_job("double", DOUBLE, "cpu", "host", "packed")])
+    assert folder.is_dir()
+    assert process.wait() == 0
+    assert len(list((cache / "compile").iterdir())) == 2
 
 
 def wait_for_child(parent: int, name: str) -> int:

@@ -25,6 +25,7 @@ from intaglio.runtime.sampling import SamplingParams
 from intaglio.runtime.text import TextCodec
 
 VOCAB, EOS = 260, 258
+MODEL: Any = {"vocab_size": VOCAB, "context": 128, "eos": [EOS]}
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +48,7 @@ def feed(
     codec: TextCodec, tokens: Sequence[int], **params: Any
 ) -> tuple[list[Event], Completion, int]:
     """The events of a choice fed `tokens` until it ends, it, and how many it took."""
-    completion = Completion([1], CompletionParams(**params), codec, eos=[EOS])
+    completion = Completion([1], CompletionParams(**params), codec, **MODEL)
     events: list[Event] = []
     completion.on_event = events.append
     completion.begin(0)
@@ -64,7 +65,7 @@ def text_of(events: Sequence[Event]) -> str:
 def test_the_end_token_is_scored_but_not_said(codec: TextCodec) -> None:
     tokens = [*codec.encode("ab"), EOS, 5]
     events, completion, taken = feed(codec, tokens, max_tokens=9, top_logprobs=1)
-    assert (text_of(events), taken, completion.generated) == ("ab", 3, 3)
+    assert (text_of(events), taken, len(completion.tokens)) == ("ab", 3, 3)
     assert events[-1] == Finished("stop")
     scores = [score for event in events if isinstance(event, Piece) for score in event.scores]
     assert [score.token for score in scores] == tokens[:3]
@@ -73,6 +74,29 @@ def test_the_end_token_is_scored_but_not_said(codec: TextCodec) -> None:
 def test_the_end_token_can_be_ignored(codec: TextCodec) -> None:
     events, _, taken = feed(codec, [EOS, 5, EOS], max_tokens=3, ignore_eos=True)
     assert taken == 3 and events[-1] == Finished("length")
+
+
+def test_the_context_ends_it(codec: TextCodec) -> None:
+    """As many as there are positions behind the prompt, and one that needs none."""
+    for most, reason in ((None, "context"), (9, "context"), (3, "length")):
+        params = CompletionParams(max_tokens=most)
+        completion = Completion([1, 2], params, codec, vocab_size=VOCAB, context=4, eos=[])
+        events: list[Event] = []
+        completion.on_event = events.append
+        completion.begin(0)
+        assert [completion.take(Row(token)) for token in (65, 66, 67)] == [65, 66, None]
+        assert events[-1] == Finished(reason)  # type: ignore[arg-type]
+
+
+def test_without_a_tokenizer_there_is_no_text() -> None:
+    params = CompletionParams(max_tokens=2, keep_logits=True)
+    completion = Completion([1], params, None, continues=True, **MODEL)
+    events: list[Event] = []
+    completion.on_event = events.append
+    completion.begin(0)
+    assert [completion.take(Row(token)) for token in (65, 66)] == [65, None]
+    assert (events, completion.tokens) == ([Finished("length")], [65, 66])
+    assert [int(row.argmax()) for row in completion.logits] == [65, 66]
 
 
 @pytest.mark.parametrize("said", ["abSTOPcd", "abSTSTOP", "aSTOP", "STOP"])
@@ -99,7 +123,7 @@ def test_a_character_of_several_tokens_comes_whole(codec: TextCodec) -> None:
 
 def test_nothing_is_generated_where_nothing_was_asked_for(codec: TextCodec) -> None:
     events, completion, taken = feed(codec, [5], max_tokens=0, scores_prompt=True, top_logprobs=0)
-    assert (events, taken, completion.generated) == ([Finished("length")], 1, 0)
+    assert (events, taken, len(completion.tokens)) == ([Finished("length")], 1, 0)
 
 
 @pytest.mark.parametrize("sampling", [SamplingParams(), SamplingParams(temperature=1.0)])
@@ -109,7 +133,7 @@ def test_damaged_logits_end_one_choice(codec: TextCodec, sampling: SamplingParam
         def logits(self) -> npt.NDArray[np.float32]:
             return np.full(VOCAB, np.nan, np.float32)
 
-    completion = Completion([1], CompletionParams(9, sampling), codec, eos=[EOS])
+    completion = Completion([1], CompletionParams(9, sampling), codec, **MODEL)
     events: list[Event] = []
     completion.on_event = events.append
     completion.begin(0)
@@ -122,7 +146,7 @@ def test_damaged_logits_end_one_choice(codec: TextCodec, sampling: SamplingParam
 def test_prompt_scores_come_from_the_logits_before_each_token(codec: TextCodec) -> None:
     prompt = [3, 1, 4, 1, 5]
     params = CompletionParams(0, top_logprobs=2, scores_prompt=True)
-    completion = Completion(prompt, params, codec, eos=[EOS])
+    completion = Completion(prompt, params, codec, **MODEL)
     events: list[Event] = []
     completion.on_event = events.append
     completion.begin(0)
@@ -146,4 +170,4 @@ def test_the_likeliest_are_in_order_and_equals_by_their_ids() -> None:
 
 def test_an_empty_stop_string_is_refused(codec: TextCodec) -> None:
     with pytest.raises(UserError, match="stop string is empty"):
-        Completion([1], CompletionParams(1, stop=[""]), codec, eos=[])
+        Completion([1], CompletionParams(1, stop=[""]), codec, **MODEL)

@@ -8,11 +8,20 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 import pytest
-from streams import Stream, by_batched, by_decode, cache_of, check, generate_rows, load_reference
+from streams import (
+    Stream,
+    by_batched,
+    by_decode,
+    cache_of,
+    check,
+    generate_rows,
+    load_reference,
+    prefill_prompt,
+)
 from tiny import CONTEXT, tokens_from
 from workshop import TINY, Workshop
 
-from intaglio.runtime.generation import TokenRun, prefill_prompt
+from intaglio.runtime.engine import Engine
 from intaglio.runtime.session import Session
 
 MODELS = ["llama_untied", "qwen2_tied", "llama_bf16"]
@@ -49,12 +58,12 @@ def requests(*sizes: tuple[int, int, int]) -> list[Request]:
 
 def alone(session: Session, request: Request) -> Stream:
     """The request's greedy tokens by decode, with the logits each was chosen from."""
-    run = TokenRun(
-        session, request.prompt, max_tokens=request.count, ignore_eos=True, keep_logits=True
+    run = Engine(session, None).generate(
+        request.prompt, max_tokens=request.count, ignore_eos=True, keep_logits=True
     )
-    tokens = np.array(list(run), np.int32)
+    list(run)
     session.clear()
-    return Stream(np.stack(run.logits), tokens)
+    return Stream(run.logits, np.array(run.tokens, np.int32))
 
 
 def serve(session: Session, waiting: Sequence[Request], graphs: Sequence[str]) -> list[int]:
@@ -69,8 +78,8 @@ def serve(session: Session, waiting: Sequence[Request], graphs: Sequence[str]) -
         for slot, held in enumerate(slots):
             if held is None and queue and queue[0].arrives <= len(batches):
                 request = slots[slot] = queue.pop(0)
-                row = prefill_prompt(session, request.prompt, slot=slot)
-                request.take(row.token, row.logits)
+                step = prefill_prompt(session, request.prompt, slot=slot)
+                request.take(int(step.tokens), step.logits)
         rows = 1 + max((i for i, held in enumerate(slots) if held), default=0)
         name = next(name for name in graphs if session.graph(name).batch >= rows)
         held_rows = slots[: session.graph(name).batch]

@@ -23,7 +23,7 @@ from streams import (
 from tiny import CASES, CONTEXT, tokens_from
 from workshop import BUILDS, EVERY_POSITION, TINY, Workshop, only, open_session
 
-from intaglio.runtime.generation import TokenRun
+from intaglio.runtime.engine import Engine
 
 SLOTS = TINY.slots
 # the models whose weights are joined, typed or shaped in another way each
@@ -117,8 +117,9 @@ def test_greedy_tokens(workshop: Workshop, name: str, build: str, graph: str) ->
     """The runtime's own loop, from the prompt to the context's last slot."""
     reference = load_reference(name)
     session = workshop.session(name, BUILDS[build])
-    run = TokenRun(session, reference.prompt, graph=graph, ignore_eos=True)
-    assert list(run) == reference.continuation
+    run = Engine(session, None).generate(reference.prompt, graph=graph, ignore_eos=True)
+    assert list(run) == [""] * len(reference.continuation)
+    assert run.tokens == reference.continuation
     assert run.finish_reason == "context"
 
 

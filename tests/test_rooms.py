@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -17,13 +18,14 @@ from workshop import Workshop
 # what a room may import of ours, and whole packages it may not
 OURS = {
     "templates": set[str](),
-    "runtime": {"intaglio.runtime"},
+    "runtime": {"intaglio.runtime", "intaglio.__version__"},
     "codegen": {
+        "intaglio.__version__",
         *("intaglio.codegen", "intaglio.templates", "intaglio.runtime.manifest"),
         *("intaglio.runtime.errors", "intaglio.runtime.checkpoint", "intaglio.runtime.host"),
         "intaglio.runtime.packing",
     },
-    "cli": {"intaglio.cli", "intaglio.codegen", "intaglio.runtime"},
+    "cli": {"intaglio.cli", "intaglio.codegen", "intaglio.runtime", "intaglio.__version__"},
 }
 NEVER = {
     "templates": {"iree", "numpy"},
@@ -111,6 +113,18 @@ BLOCKED = {
 }
 
 
+# what every Python of this environment has loaded before its first line
+AT_START = {
+    name.split(".")[0]
+    for name in subprocess.run(
+        [sys.executable, "-c", "import sys; print(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+}
+
+
 def test_a_bundle_runs_with_the_runtime_alone(workshop: Workshop, tmp_path: Path) -> None:
     reference = load_reference("llama_untied")
     bundle = workshop.bundle(workshop.model("llama_untied"))
@@ -122,3 +136,6 @@ def test_a_bundle_runs_with_the_runtime_alone(workshop: Workshop, tmp_path: Path
     assert tokens == reference.continuation
     assert not BLOCKED & set(modules)
     assert {"iree.runtime", "numpy", "safetensors"} <= set(modules)
+    # as the README has it: pip's iree-base-runtime brings numpy and ml_dtypes
+    loaded = {name.split(".")[0] for name in modules} - AT_START - {"intaglio"}
+    assert loaded & set(packages_distributions()) == {"iree", "numpy", "ml_dtypes", "safetensors"}

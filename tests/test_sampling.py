@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from intaglio.runtime.errors import UserError
+from intaglio.runtime.logits_rules import LogitBias, Penalties
 from intaglio.runtime.sampling import Sampler, SamplingParams
 
 PARAMS = st.builds(
@@ -213,12 +214,40 @@ def test_shifts_are_openais_after_the_repetition_penalty(
     sampler.observe(prompt)
     for token in generated:
         sampler.observe([token], generated=True)
-    np.testing.assert_allclose(sampler._penalized(logits), expected, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(sampler._ruled(logits), expected, rtol=0, atol=1e-9)
     # all at once is the same
     again = Sampler(params, 8)
     again.observe(prompt)
     again.observe(generated, generated=True)
-    np.testing.assert_allclose(again._penalized(logits), expected, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(again._ruled(logits), expected, rtol=0, atol=1e-9)
+
+
+def test_a_chain_goes_in_order() -> None:
+    """Penalties first: a bias is neither divided by them nor makes them multiply."""
+    params = SamplingParams(
+        repetition_penalty=2.0, presence_penalty=0.5, logit_bias={0: -3.0, 1: 5.0}
+    )
+    assert [type(rule) for rule in params.rules(4)] == [Penalties, LogitBias]
+    sampler = Sampler(params, 4)
+    sampler.observe([0])
+    sampler.observe([1], generated=True)
+    ruled = sampler._ruled(np.array([2.0, -2.0, 1.0, 0.0], np.float32))
+    assert ruled.tolist() == [2 / 2 - 3, -2 * 2 - 0.5 + 5, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("given_params", "expected"),
+    [
+        ({"temperature": 1.0, "top_k": 3}, []),
+        ({"logit_bias": {1: 1.0}}, [LogitBias]),
+        ({"frequency_penalty": 0.1}, [Penalties]),
+        ({"repetition_penalty": 1.1}, [Penalties]),
+    ],
+)
+def test_a_chain_holds_what_is_asked_for(
+    given_params: dict[str, Any], expected: list[type]
+) -> None:
+    assert [type(rule) for rule in SamplingParams(**given_params).rules(4)] == expected
 
 
 def test_a_bias_on_a_token_that_is_none() -> None:

@@ -37,15 +37,25 @@ class FakeRow:
 class FakeMachine:
     """A cache of tokens instead of keys and values; a row's token comes from what is in it."""
 
-    def __init__(self, slots: int, context: int, chunk: int, batches: Sequence[int]) -> None:
-        self.slots, self.context, self.chunk, self.batches = slots, context, chunk, batches
+    def __init__(
+        self, slots: int, context: int, chunks: Sequence[int], batches: Sequence[int]
+    ) -> None:
+        self.slots, self.context, self.chunks, self.batches = slots, context, chunks, batches
         self.cache = np.full((slots, context), NOTHING)
         self.log: list[tuple[str, int]] = []  # ("prefill", tokens) and ("step", rows)
+        self.parts: list[Sequence[int]] = []  # of prompts, in the order of their calls
         self.fails = False
 
+    def cut(self, count: int, *, scored: bool) -> tuple[int, int]:
+        """As many as fill a chunk; of `scored` ones, as the largest alone has them."""
+        chunks = self.chunks[-1:] if scored else self.chunks
+        length = max((chunk for chunk in chunks if chunk <= count), default=count)
+        return length, min(chunk for chunk in chunks if chunk >= length)
+
     def prefill(self, tokens: Sequence[int], slot: int, start: int) -> FakeRow:
-        assert 1 <= len(tokens) <= self.chunk and 0 <= start <= self.context - len(tokens)
+        assert 1 <= len(tokens) <= self.chunks[-1] and 0 <= start <= self.context - len(tokens)
         self.log.append(("prefill", len(tokens)))
+        self.parts.append(tokens)
         self.cache[slot, start : start + len(tokens)] = tokens
         return self._row(slot, start + len(tokens))
 
@@ -91,6 +101,10 @@ class FakeJob:
     cached: int | None = None
     ends: int = 0
     failed: bool = False
+
+    @property
+    def reuses_prefix(self) -> bool:
+        return not self.scores_prompt
 
     def begin(self, cached: int) -> None:
         assert self.cached is None
@@ -141,7 +155,8 @@ prompts = st.lists(st.integers(0, 1), min_size=1, max_size=CONTEXT)
 def machines(draw: st.DrawFn) -> FakeMachine:
     slots = draw(st.integers(1, 5))
     batches = sorted({*draw(st.sets(st.integers(1, slots))), slots})
-    return FakeMachine(slots, CONTEXT, draw(st.integers(1, 5)), batches)
+    chunks = sorted(draw(st.sets(st.integers(1, 5), min_size=1)))
+    return FakeMachine(slots, CONTEXT, chunks, batches)
 
 
 @st.composite
@@ -200,7 +215,8 @@ def test_whatever_happens(machine: FakeMachine, budget: int, happening: list[obj
 
 def check_step(machine: FakeMachine, log: list[tuple[str, int]], budget: int) -> None:
     """No more prompt tokens than the budget, then one step at most, of the smallest graph."""
-    assert sum(count for kind, count in log if kind == "prefill") <= budget
+    parts = [count for kind, count in log if kind == "prefill"]
+    assert sum(parts) <= budget
     steps = [rows for kind, rows in log if kind == "step"]
     assert len(steps) <= 1 and (not steps or log[-1][0] == "step")
     for rows in steps:
@@ -209,9 +225,14 @@ def check_step(machine: FakeMachine, log: list[tuple[str, int]], budget: int) ->
 
 
 def scheduler_of(
-    slots: int = 4, *, budget: int = 4, max_queue: int = 100, context: int = 40
+    slots: int = 4,
+    *,
+    budget: int = 4,
+    max_queue: int = 100,
+    context: int = 40,
+    chunks: Sequence[int] = (4,),
 ) -> tuple[Scheduler, FakeMachine]:
-    machine = FakeMachine(slots, context, 4, range(1, slots + 1))
+    machine = FakeMachine(slots, context, chunks, range(1, slots + 1))
     return Scheduler(machine, budget=budget, max_queue=max_queue), machine
 
 
@@ -268,6 +289,32 @@ def test_the_budget_holds_several_parts() -> None:
     scheduler.step()
     # parts are of the chunk's size whatever the budget leaves
     assert machine.log == [("prefill", 4), ("prefill", 4)]
+
+
+def test_the_budget_counts_as_the_machine_does() -> None:
+    scheduler, machine = scheduler_of(4, budget=8, chunks=(2, 8))
+    scheduler.submit([FakeJob([0] * 5, 9), FakeJob([1] * 3, 9), FakeJob([0, 1, 1], 9)])
+    scheduler.step()
+    # 2 + 2 + (1 of 2), and 2 more; a fifth part would make it 10
+    assert machine.log == [*[("prefill", n) for n in (2, 2, 1, 2)], ("step", 1)]
+
+
+def test_a_budget_smaller_than_a_graph() -> None:
+    scheduler, machine = scheduler_of(1, budget=3, chunks=(8,))
+    scheduler.submit([FakeJob([0] * 7, 1)])
+    run(scheduler, machine)
+    assert machine.log == [("prefill", 3), ("prefill", 3), ("prefill", 1)]
+
+
+def test_a_prompt_is_cut_the_same_whatever_runs_beside_it() -> None:
+    parts = []
+    for others in (0, 3):
+        scheduler, machine = scheduler_of(4, budget=8, chunks=(1, 4, 8))
+        scheduler.submit([FakeJob([1] * 5, 9) for _ in range(others)])
+        scheduler.submit([FakeJob([0] * 19, 1)])
+        run(scheduler, machine)
+        parts.append([len(part) for part in machine.parts if 1 not in part])
+    assert parts[0] == parts[1] == [8, 8, 1, 1, 1]
 
 
 def test_a_finished_row_frees_its_slot_for_the_next_step() -> None:
@@ -335,7 +382,7 @@ def test_a_long_memory_is_not_given_up_for_a_short_beginning() -> None:
 
 
 def test_what_fills_a_graph_up_is_short() -> None:
-    machine = FakeMachine(4, 40, 4, [2, 4])
+    machine = FakeMachine(4, 40, [4], [2, 4])
     scheduler = Scheduler(machine, budget=40, max_queue=9)
     scheduler.submit([FakeJob([0, 1] * 9, 2), FakeJob([1, 0] * 9, 2)])
     run(scheduler, machine)

@@ -28,7 +28,7 @@ def client(served: Served) -> Iterator[openai.OpenAI]:
 
 
 def test_the_readme_example(served: Served, capsys: pytest.CaptureFixture[str]) -> None:
-    _, example = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    *_, example = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
     for there, here in (
         ("http://127.0.0.1:8000", served.url),
         ('model="smollm2-135m-instruct"', f'model="{MODEL}", max_tokens=20, temperature=0'),
@@ -199,6 +199,31 @@ def test_health_models_and_metrics(served: Served, client: openai.OpenAI) -> Non
     assert float(values["intaglio:slots"]) == 4
     assert float(values["process_resident_memory_bytes"]) > 1e6
     assert any(name.startswith('intaglio:step_time_seconds_count{batch="2"}') for name in values)
+
+
+def test_the_documented_metrics_are_those_there_are(served: Served) -> None:
+    """By the table in docs/serving.md; `_created` and a histogram's parts are told beside it."""
+    table = (ROOT / "docs" / "serving.md").read_text().split("## Metrics")[1].split("\n\n")[2]
+    documented = {
+        name
+        for cell in re.findall(r"^\| (`.*?`[^|]*) \|", table, re.M)
+        for name in re.findall(r"`([\w:]+)(?:\{\w+\})?`", cell)
+    }
+    printed = served.ask("/metrics").body.decode()
+    families = dict(re.findall(r"^# TYPE (\S+) (\w+)$", printed, re.M))
+    ours = {name for name in families if name.startswith("intaglio:")}
+    assert {name for name in documented if name.startswith("intaglio:")} == {
+        name for name in ours if not name.endswith("_created")
+    }
+    assert documented <= families.keys() and "intaglio:prompt_tokens_created" in families
+    labelled = re.findall(r"`([\w:]+)\{(\w+)\}`", table)
+    assert {name for name, _ in labelled} == {
+        *("intaglio:requests_total", "intaglio:step_time_seconds")
+    }
+    served.ask(COMPLETIONS, {"prompt": "x", "max_tokens": 3})
+    printed = served.ask("/metrics").body.decode()
+    for name, label in labelled:
+        assert re.search(rf'^{name}(_count)?{{{label}="\w+"}}', printed, re.M)
 
 
 def test_tokenize_and_back(served: Served) -> None:

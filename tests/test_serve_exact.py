@@ -15,9 +15,9 @@ from tiny import CONTEXT, tokens_from
 from workshop import EVERY_POSITION, TINY, Workshop, only
 
 from intaglio.runtime.errors import UserError
-from intaglio.runtime.generation import TokenRun
 from intaglio.runtime.machine import SessionMachine
 from intaglio.runtime.sampling import SamplingParams
+from intaglio.runtime.session import Session
 
 SIZES = replace(TINY, batches=(2, 4))
 
@@ -58,6 +58,15 @@ def test_every_batch_size_gives_the_same_bits(workshop: Workshop, name: str) -> 
         assert np.array_equal(np.stack(found), np.stack(rows["pair"]))
 
 
+def test_what_a_part_counts_as(workshop: Workshop) -> None:
+    """Its chunk, but no less than half of the largest."""
+    session = workshop.session("llama_untied", replace(SIZES, small_chunks=(4, 20)))
+    machine = SessionMachine(session)
+    cuts = [machine.cut(count, scored=False) for count in (3, 9, 17, 31, 90)]
+    assert cuts == [(3, 16), (4, 16), (17, 20), (31, 32), (32, 32)]
+    assert machine.cut(3, scored=True) == (3, 32)
+
+
 def test_fast_runs_one_row_by_decode(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
     session = workshop.session("llama_untied", SIZES)
     fast = replace(session.manifest.cache, precision="fast")
@@ -95,7 +104,46 @@ def test_among_others_as_alone(
             thread.join()
         for number, prompt in enumerate(prompts):
             params = SamplingParams(**sampling)
-            served.engine.session.clear()
-            run = TokenRun(served.engine.session, prompt, counts[number], params, graph="ragged_b2")
-            texts = [served.engine.codec.piece(token) for token in run]  # type: ignore[union-attr]
+            run = served.engine.generate(
+                prompt, max_tokens=counts[number], sampling=params, graph="ragged_b2"
+            )
+            list(run)
+            texts = [served.engine.codec.piece(token) for token in run.tokens]  # type: ignore[union-attr]
             assert found[number]["logprobs"]["tokens"] == texts, number
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"temperature": 1.3, "seed": 11, "top_p": 0.9},
+        {"temperature": 0.7, "seed": 3, "top_k": 20, "repetition_penalty": 1.3},
+        {"temperature": 1, "seed": 5, "presence_penalty": 1.5, "frequency_penalty": 0.5},
+    ],
+)
+def test_the_engine_computes_what_the_server_does(
+    workshop: Workshop, tmp_path: Path, asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same calls with the same results: prompts cut alike, tokens chosen alike."""
+    calls: list[Any] = []
+    prefill = Session.prefill
+
+    def noting(self: Session, tokens: Any, **where: Any) -> Any:
+        step = prefill(self, tokens, **where)
+        calls.append((list(tokens), where["start"], step.logits.tolist()))
+        return step
+
+    monkeypatch.setattr(Session, "prefill", noting)
+    prompt = tokens_from("one stack", 21)
+    with serve(served_bundle(workshop, tmp_path, SERVED)) as served:
+        body = {"prompt": prompt, "max_tokens": 30, "logprobs": 0, **asked}
+        (choice,) = served.ask(COMPLETIONS, body).json["choices"]
+        by_server, calls = calls, []
+        run = served.engine.generate(
+            prompt, max_tokens=30, sampling=SamplingParams(**asked), graph="ragged_b2"
+        )
+        assert "".join(run) == choice["text"]
+        codec = served.engine.codec
+    assert codec is not None
+    assert [codec.piece(token) for token in run.tokens] == choice["logprobs"]["tokens"]
+    assert [len(tokens) for tokens, *_ in calls] == [16, 4, 1]
+    assert calls == by_server

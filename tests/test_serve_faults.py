@@ -15,7 +15,7 @@ import pytest
 from serving import COMPLETIONS, LONG, Served, serve, served_bundle
 from workshop import Workshop
 
-from intaglio.runtime.server import guard
+from intaglio.runtime.server import guard, protocol
 
 SLOTS = 4
 ENDLESS: dict[str, Any] = {"prompt": "x", "max_tokens": 8000, "temperature": 0}
@@ -172,6 +172,42 @@ def test_a_body_that_does_not_come(served: Served, monkeypatch: pytest.MonkeyPat
     with served.connect() as raw:
         raw.sendall(b"POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
         assert raw.recv(1000).startswith(b"HTTP/1.1 408 ")
+
+
+@pytest.mark.parametrize("first", [b"", b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"])
+def test_a_header_that_does_not_come(
+    served: Served, monkeypatch: pytest.MonkeyPatch, first: bytes
+) -> None:
+    """A byte now and then keeps no connection open, neither at first nor after a request."""
+    monkeypatch.setattr(protocol, "HEADER_SECONDS", 0.3)
+    with served.connect() as raw:
+        raw.settimeout(0.05)
+        raw.sendall(first + b"GET /health HTTP/1.1\r\nX-Slow: ")
+        received = b""
+        start = time.monotonic()
+        while time.monotonic() - start < 3:
+            try:
+                raw.sendall(b"x")
+                part = raw.recv(1000)
+            except TimeoutError:
+                continue
+            except ConnectionError:
+                break
+            if not part:
+                break
+            received += part
+        else:
+            pytest.fail("still open after ten times the limit")
+    assert received.startswith(b"HTTP/1.1 200 ") if first else received == b""
+
+
+def test_a_long_answer_is_no_late_header(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "HEADER_SECONDS", 0.05)
+    asked = {**ENDLESS, "max_tokens": 400, "stream": True}
+    start = time.monotonic()
+    answer = served.ask(COMPLETIONS, asked)
+    assert time.monotonic() - start > 0.05
+    assert answer.body.endswith(b"data: [DONE]\n\n")
 
 
 def test_a_failed_step_ends_its_requests_and_no_others(

@@ -117,6 +117,27 @@ def test_stopping_reloading_and_a_new_chat(page: Page, served: Served) -> None:
     expect(page.locator("article")).to_have_count(0)
 
 
+def test_typing_while_it_streams_stops_nothing(page: Page) -> None:
+    ask(page, "say it", len(WORDS) + 40)
+    answer = page.locator("article.assistant")
+    expect(answer).to_contain_text("Look:")
+    page.keyboard.type("and a word more")
+    expect(page.get_by_role("button", name="Stop")).to_be_visible()
+    page.keyboard.press("Enter")  # is not sent before the answer is there
+    page.get_by_role("button", name="Send").wait_for()
+    expect(page.get_by_label("Your message")).to_have_value("and a word more")
+    expect(page.get_by_label("Your message")).to_be_focused()
+    expect(page.locator("#rate")).to_contain_text(f"{len(WORDS) + 40} tokens")
+    expect(page.locator("article.user")).to_have_count(1)
+
+
+def test_the_end_of_an_answer_takes_no_focus(page: Page) -> None:
+    ask(page, "say it", len(WORDS))
+    page.get_by_label("Temperature").focus()
+    page.get_by_role("button", name="Send").wait_for()
+    expect(page.get_by_label("Temperature")).to_be_focused()
+
+
 def served_metric(served: Served, running: int) -> None:
     headers = {"Authorization": f"Bearer {KEY}"}
     end = time.monotonic() + 20

@@ -207,11 +207,12 @@ def check_cors(served: Served, right: dict[str, str]) -> None:
     asks = {
         "Origin": "https://page.example",
         "Access-Control-Request-Method": "POST",
-        "Access-Control-Request-Headers": "authorization,content-type",
+        "Access-Control-Request-Headers": "authorization,content-type,x-stainless-lang",
     }
     allowed = served.ask(CHAT, method="OPTIONS", headers=asks)
     assert allowed.status == 200
     assert allowed.headers["access-control-allow-origin"] == "https://page.example"
+    assert "x-stainless-lang" in allowed.headers["access-control-allow-headers"]
     other = served.ask(CHAT, method="OPTIONS", headers={**asks, "Origin": "https://other.example"})
     assert "access-control-allow-origin" not in other.headers
     answer = served.ask("/v1/models", headers={**right, "Origin": "https://page.example"})

@@ -8,7 +8,7 @@ import pytest
 from smollm2 import COUNT, STEPS, load_fixture
 from workshop import Workshop, open_session
 
-from intaglio.runtime.generation import TokenRun
+from intaglio.runtime.engine import Engine
 
 
 @pytest.mark.slow
@@ -16,5 +16,6 @@ def test_decode_gives_transformers_tokens(workshop: Workshop, smollm2: Path) -> 
     prompts, answers = load_fixture()
     session = open_session(workshop.bundle(smollm2, STEPS, with_weights=False), smollm2)
     for row in (0, 7):
-        run = TokenRun(session, prompts[row], max_tokens=COUNT, ignore_eos=True)
-        assert list(run) == answers["tied"][row]
+        run = Engine(session, None).generate(prompts[row], max_tokens=COUNT, ignore_eos=True)
+        list(run)
+        assert run.tokens == answers["tied"][row]

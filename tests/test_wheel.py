@@ -32,7 +32,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
     source.mkdir()
-    for name in (*ROOMS, "pyproject.toml", "README.md", "LICENSE"):
+    for name in ("intaglio", *ROOMS, "pyproject.toml", "README.md", "LICENSE"):
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, source / name)
     pip = [
@@ -66,7 +66,8 @@ def test_everything_is_in_it(wheel: Path) -> None:
         for path in (ROOT / room).rglob("*")
         if path.suffix in (".py", ".j2", ".html")
     }
-    assert held == expected
+    # the marker in the top package tells type checkers of all of them
+    assert held == expected | {"intaglio/__init__.py", "intaglio/py.typed"}
     assert sum(name.endswith(".j2") for name in held) >= 15
     assert "License-Expression: Apache-2.0" in text and len(licenses) == 1
     assert "# Intaglio" in text
@@ -93,6 +94,9 @@ def test_it_runs_from_anywhere(installed: Path, tmp_path: Path) -> None:
     page = "from intaglio.runtime.server.page import load_page; print(load_page()[0][:15])"
     assert run(installed / "python", "-c", page, cwd=tmp_path) == "b'<!doctype html>'\n"
     program = installed / "intaglio"
+    versions = "import intaglio, intaglio.runtime as r; print(intaglio.__version__, r.__version__)"
+    said = run(installed / "python", "-c", versions, cwd=tmp_path)
+    assert said == f"{version('intaglio')} {version('intaglio')}\n"
     assert run(program, "--version", cwd=tmp_path) == f"intaglio, version {version('intaglio')}\n"
     given = ["--context", "64", "--slots", "4", "--chunk", "16", "--precision", TINY.precision]
     run(program, "emit", GOLDEN / "tiny-llama", "-o", "out", *given, cwd=tmp_path)

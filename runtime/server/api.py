@@ -71,7 +71,8 @@ class Api:
                     CORSMiddleware,
                     allow_origins=[self._settings.origin],
                     allow_methods=["GET", "POST"],
-                    allow_headers=["Authorization", "Content-Type"],
+                    # a client library sends its own: openai's for JavaScript has x-stainless-…
+                    allow_headers=["*"],
                 ),
             )
         handlers: dict[Any, Callable[[Request, Any], Response]] = {

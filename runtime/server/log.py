@@ -29,7 +29,7 @@ def record_of(scope: Scope, status: int, seconds: float) -> dict[str, Any]:
         record |= {
             "prompt_tokens": sum(len(job.prompt) for job in jobs),
             "cached_tokens": sum(job.cached for job in jobs),
-            "generated_tokens": sum(job.generated for job in jobs),
+            "generated_tokens": sum(len(job.tokens) for job in jobs),
             "queued": None if began is None else round(began - arrived, 4),
             "first_token": None if first is None else round(first - arrived, 4),
         }

@@ -76,7 +76,7 @@ class Metrics:
             if job.began is not None:
                 self.prompt.inc(len(job.prompt))
                 self.cached.inc(job.cached)
-            self.generated.inc(job.generated)
+            self.generated.inc(len(job.tokens))
             if job.token_times:
                 self.first.observe(job.token_times[0] - job.arrived)
             for earlier, later in pairwise(job.token_times):

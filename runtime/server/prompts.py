@@ -56,7 +56,7 @@ def _chat_jobs(request: ChatRequest, codec: TextCodec, limits: ModelLimits) -> l
         codec,
         limits,
         source="messages",
-        max_tokens=limits.context if most is None else most,
+        max_tokens=most,
         top_logprobs=(request.top_logprobs or 0) if request.logprobs else None,
     )
     return make.choices(chat_tokens(request.messages, codec))
@@ -163,7 +163,7 @@ class _Maker:
     codec: TextCodec
     limits: ModelLimits
     source: str
-    max_tokens: int
+    max_tokens: int | None
     top_logprobs: int | None
     scores_prompt: bool = False
     # for the queue, all that a request asks for is one
@@ -175,8 +175,7 @@ class _Maker:
         _check_prompt(prompt, self.source, limits)
         stop = [request.stop] if isinstance(request.stop, str) else request.stop or []
         params = CompletionParams(
-            # the last token's keys and values are never needed
-            max_tokens=min(self.max_tokens, limits.context - len(prompt) + 1),
+            max_tokens=self.max_tokens,
             stop=stop,
             ignore_eos=request.ignore_eos,
             top_logprobs=self.top_logprobs,
@@ -192,6 +191,8 @@ class _Maker:
             prompt,
             params,
             self.codec,
+            vocab_size=self.limits.vocab_size,
+            context=self.limits.context,
             eos=self.limits.eos,
             group=self.group,
             continues=isinstance(self.request, CompletionRequest),

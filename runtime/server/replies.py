@@ -30,7 +30,7 @@ def usage(jobs: Sequence[Completion], per_prompt: int) -> dict[str, Any]:
     """Token counts of a request; a prompt with several choices counts once."""
     prompts = jobs[::per_prompt]
     prompt_tokens = sum(len(job.prompt) for job in prompts)
-    generated = sum(job.generated for job in jobs)
+    generated = sum(len(job.tokens) for job in jobs)
     return {
         "prompt_tokens": prompt_tokens,
         "completion_tokens": generated,
@@ -92,12 +92,12 @@ class Reply:
             part: dict[str, Any] = {"message": message}
         else:
             part = {"text": choice.echo + choice.text}
-        return {"index": index, **part, "logprobs": logprobs, "finish_reason": choice.reason}
+        return {"index": index, **part, "logprobs": logprobs, "finish_reason": _said(choice.reason)}
 
     def _chunk(
         self, index: int, part: dict[str, Any], reason: FinishReason | None
     ) -> dict[str, Any]:
-        choice = {"index": index, **part, "finish_reason": reason}
+        choice = {"index": index, **part, "finish_reason": _said(reason)}
         choice.setdefault("logprobs", None)
         return {**self._chunk_head(), "choices": [choice]}
 
@@ -141,3 +141,8 @@ class Reply:
         for token, logprob in (*score.top, (score.token, score.logprob)):
             found.setdefault(self._codec.piece(token), logprob)
         return found
+
+
+def _said(reason: FinishReason | None) -> str | None:
+    """OpenAI knows no full context: to its clients that is `length`, too."""
+    return "length" if reason == "context" else reason

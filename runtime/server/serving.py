@@ -25,6 +25,7 @@ from .api import Api, ApiSettings
 from .log import log_json, log_line, record_of
 from .metrics import Metrics
 from .prompts import ModelLimits
+from .protocol import BoundedProtocol
 from .state import Served, State
 
 _GENERATING = ("/v1/chat/completions", "/v1/completions")
@@ -64,7 +65,7 @@ class Server:
         self._uvicorn = uvicorn.Server(
             uvicorn.Config(
                 Api(self._state, api).app(),
-                http="h11",  # the one that bounds headers
+                http=BoundedProtocol,  # h11 bounds how long headers are, ours how late
                 h11_max_incomplete_event_size=_HEADER_BYTES,
                 loop="asyncio",
                 ws="none",
