@@ -112,4 +112,4 @@ def unused_tensors(model: ModelSpec) -> tuple[str, ...]:
     They are the family's, and a tied model's head, about which `load_model` says a line.
     """
     head = [model.names.lm_head] if model.tie_word_embeddings else []
-    return (*model.names.unused, *model.names.aside, *head)
+    return (*model.names.unused, *head, *model.names.aside)
