@@ -1,4 +1,4 @@
-# demo, test, replay, lint, oracle, arm, bench, peers: the only commands to learn.
+# demo, test, quick, replay, lint, oracle, arm, bench, peers: the only commands to learn.
 PYTHON ?= python3
 VENV := .venv
 ORACLE := .venv-oracle
@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 2
 DEMO := build/smollm2-135m-instruct
 
-.PHONY: demo test bench peers oracle arm references golden replay lint audit lock clean
+.PHONY: demo test quick bench peers oracle arm references golden replay lint audit lock clean
 
 demo: $(VENV)/installed
 	$(BIN)/intaglio pull smollm2-135m-instruct
@@ -16,6 +16,10 @@ demo: $(VENV)/installed
 
 test: $(VENV)/installed-test
 	$(BIN)/python -m pytest -n $(WORKERS)
+
+# what needs no compiled graph
+quick: $(VENV)/installed-test
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not compiles and not oracle and not arm"
 
 bench: $(VENV)/installed
 	$(BIN)/intaglio bench smollm2-135m-instruct

@@ -363,6 +363,8 @@ def _check_sizes(manifest: Manifest, path: Path) -> None:
             raise UserError(f"{path}: {weight.name!r} has no valid tiling: compile again")
         if weight.quant and (weight.quant.bits != 8 or weight.quant.group < 1):
             raise UserError(f"{path}: {weight.name!r} has no valid coding: compile again")
+        if not _is_made_of(weight):
+            raise UserError(f"{path}: {weight.name!r} is not what its parts make: compile again")
         specs += weight.arguments
     for graph in manifest.graphs:
         takes = graph.takes
@@ -386,6 +388,19 @@ def _check_sizes(manifest: Manifest, path: Path) -> None:
         raise UserError(f"{path}: embedding or head is no weight: compile the bundle again")
     if min(counts) < 1:
         raise UserError(f"{path}: a size or count is below 1: compile the bundle again")
+
+
+def _is_made_of(weight: WeightSpec) -> bool:
+    """Whether the parts' rows are there and, joined, have the weight's shape."""
+    count = 0
+    for part in weight.parts:
+        rows = (0, part.shape[0]) if part.rows is None else part.rows
+        if len(rows) != 2 or not 0 <= rows[0] < rows[1] <= part.shape[0]:
+            return False
+        if part.shape[1:] != weight.shape[1:]:
+            return False
+        count += rows[1] - rows[0]
+    return (count,) == weight.shape[:1]
 
 
 def _check_file(bundle: Path, graph: GraphFacts) -> None:

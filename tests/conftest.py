@@ -9,6 +9,16 @@ from workshop import Workshop
 
 from intaglio.codegen.pull import BUILT_IN, resolve_model
 
+# what makes graphs, or a model to make them of
+COMPILING = {"workshop", "smollm2"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that take these fixtures, themselves or by another, are marked `compiles`."""
+    for item in items:
+        if COMPILING & set(getattr(item, "fixturenames", ())):
+            item.add_marker("compiles")
+
 
 @pytest.fixture(scope="session")
 def workshop(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Workshop:

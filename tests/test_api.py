@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import gc
-import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import ROOT, write_tokenizer
 from streams import by_decode, load_reference
 from workshop import TINY, Workshop, open_session
 
@@ -29,23 +26,6 @@ def engine(workshop: Workshop) -> Engine:
 
 
 # Engine
-
-
-def test_the_readme_example(
-    workshop: Workshop,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    example, _ = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
-    assert len(example.splitlines()) <= 5
-    made = workshop.bundle(workshop.model("llama_untied"))
-    write_tokenizer(Path(shutil.copytree(made, tmp_path / "bundle")))
-    monkeypatch.chdir(tmp_path)
-    exec(compile(example, "README.md", "exec"), {})
-    printed = capsys.readouterr().out
-    generation = Engine.load("bundle").generate("Why is the sky blue?", max_tokens=64)
-    assert "".join(generation) == generation.text == printed != ""
 
 
 @pytest.mark.parametrize("shards", [1, 2, 5])
@@ -239,7 +219,8 @@ def test_the_public_names() -> None:
     import intaglio.runtime
 
     assert sorted(intaglio.runtime.__all__) == [
-        *("Engine", "Generation", "Manifest", "SamplingParams", "Session", "UserError")
+        *("Engine", "Generation", "Manifest", "SamplingParams", "Session", "UserError"),
+        "__version__",
     ]
     for held in (Engine, Engine.load, Engine.generate, Engine.chat, Session, Session.prefill):
         assert held.__doc__

@@ -106,6 +106,33 @@ def test_a_broken_template_is_shown(
     assert max(map(len, lines)) < 220
 
 
+@pytest.mark.parametrize(
+    ("layout", "template", "cast"),
+    [
+        ("rowmajor", "linear/rowmajor.mlir.j2", "cast(x, "),
+        ("rowmajor", "linear/rowmajor.mlir.j2", "cast(y ~ "),
+        ("rowmajor", "attention/plain.mlir.j2", 'cast("%q_scaled"'),
+        ("rowmajor", "attention/plain.mlir.j2", 'cast("%" ~ name'),
+        ("packed", "linear/tiles.mlir.j2", "cast(cut, "),
+        ("packed", "attention/attention.mlir.j2", 'cast("%k_heads"'),
+        ("packed", "attention/blocked.mlir.j2", 'widen("%key"'),
+        ("packed", "attention/blocked.mlir.j2", 'widen("%value"'),
+        ("packed", "ops/rms_norm.mlir.j2", 'cast("%weight"'),
+    ],
+)
+def test_a_cast_left_out_is_no_text(
+    layout: Layout, template: str, cast: str, tmp_path: Path
+) -> None:
+    """`fast` on bf16 weights: where types differ, what is not converted has no name."""
+    (line,) = (
+        line
+        for line in (ROOT / "templates" / template).read_text().splitlines()
+        if line.startswith(f"{{{{- {cast}")
+    )
+    with pytest.raises(TemplateError, match="undeclared SSA|in use|different type"):
+        emit_with(tmp_path, template, line, "", layout=layout, torch_dtype="bfloat16")
+
+
 _LIKE_OTHERS = ("causal_mask", "embedding", "gelu_tanh", "rms_norm", "rotary_angles")
 
 

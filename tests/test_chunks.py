@@ -86,7 +86,7 @@ def test_scores_have_a_chunk_of_their_own(tmp_path: Path, monkeypatch: pytest.Mo
     chunks: dict[str, int] = {}
 
     def stop(loaded: Any, options: BuildOptions, *_: object) -> Path:
-        chunks.update((graph.name, graph.chunk) for graph in options.graphs(loaded.config))
+        chunks.update((graph.name, graph.step.new) for graph in options.graphs(loaded.spec))
         raise UserError("nothing is compiled here")
 
     monkeypatch.setattr(bundling, "cached_bundle", stop)

@@ -122,6 +122,7 @@ EACH = [
 ]
 
 
+@pytest.mark.compiles
 @pytest.mark.parametrize(("kind", "precision", "layout"), EACH)
 def test_no_clone_of_the_cache(kind: str, precision: str, layout: Layout) -> None:
     cache, allocs, copies = built(kind, precision, layout)
@@ -129,6 +130,7 @@ def test_no_clone_of_the_cache(kind: str, precision: str, layout: Layout) -> Non
     assert all(copied < cache for copied, _ in copies)
 
 
+@pytest.mark.compiles
 @pytest.mark.parametrize(("kind", "precision", "layout"), EACH)
 def test_no_copy_of_the_cache_in_parts(kind: str, precision: str, layout: Layout) -> None:
     cache, allocs, copies = built(kind, precision, layout)
@@ -137,6 +139,7 @@ def test_no_copy_of_the_cache_in_parts(kind: str, precision: str, layout: Layout
     assert sum(allocs) < cache
 
 
+@pytest.mark.compiles
 @pytest.mark.parametrize("letter", ["k", "v"])
 def test_a_cache_that_is_not_aliased_is_seen_to_be_cloned(letter: str, tmp_path: Path) -> None:
     text = tiny_text("decode", "exact", "packed", tmp_path)
@@ -177,6 +180,7 @@ def test_the_key_is_all_that_the_result_depends_on(monkeypatch: pytest.MonkeyPat
     assert len({*before, *moved, *keys()}) == 5 + 2 + 5
 
 
+@pytest.mark.compiles
 def test_two_processes_at_once(cache: Path) -> None:
     run = [sys.executable, "-c", COMPILE, str(GOLDEN / "tiny-llama" / "decode.mlir")]
     both = [subprocess.Popen(run, stderr=subprocess.PIPE, text=True) for _ in range(2)]
@@ -186,6 +190,7 @@ def test_two_processes_at_once(cache: Path) -> None:
     assert entry.suffix == ".vmfb"
 
 
+@pytest.mark.compiles
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_a_killed_compile_leaves_no_entry(cache: Path) -> None:
     run = [sys.executable, "-c", COMPILE, str(GOLDEN / "tiny-llama" / "prefill.mlir")]

@@ -12,10 +12,10 @@ from workshop import Mutation, Workshop, only
 LINEAR, TILES, ROWMAJOR = (f"linear/{n}.mlir.j2" for n in ("linear", "tiles", "rowmajor"))
 BLOCKED, PLAIN, MASK = (f"cache/{n}.mlir.j2" for n in ("blocked", "plain", "cached_mask"))
 
-_MASK = "stablehlo.compare LT, %position, %pasts"
+_MASK = "%mask = stablehlo.compare LT, %position, %pasts"
 _ONE_MORE = """%one = stablehlo.constant dense<1> : {{ index }}
     %next = stablehlo.add %position, %one : {{ index }}
-    %mask = """
+    """
 _NO_BIAS = (
     LINEAR,
     "stablehlo.add {{ y }}_sum, {{ y }}_shift",
@@ -83,11 +83,11 @@ EXACT: dict[str, tuple[str, str, str, tuple[Mutation, ...]]] = {
     ),
     "plain: cached mask one too few": (
         *("llama_untied", "rowmajor", "prefill_all"),
-        ((MASK, f"%mask = {_MASK}", _ONE_MORE + _MASK.replace("%position", "%next")),),
+        ((MASK, _MASK, _ONE_MORE + _MASK.replace("%position", "%next")),),
     ),
     "plain: no cached mask": (
         *("llama_untied", "rowmajor", "prefill_all"),
-        ((MASK, _MASK, "stablehlo.compare EQ, %position, %position"),),
+        ((MASK, _MASK, "%mask = stablehlo.compare EQ, %position, %position"),),
     ),
     "plain: a chunk not moved back from the context's end": (
         *("llama_untied", "rowmajor", "prefill_all"),

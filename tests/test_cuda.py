@@ -83,6 +83,7 @@ def ptxas() -> str | None:
 
 
 @pytest.mark.slow
+@pytest.mark.compiles
 @pytest.mark.parametrize(
     ("kind", "precision"),
     [("prefill", "exact"), ("decode", "fast"), ("batched", "fast"), ("ragged", "exact")],

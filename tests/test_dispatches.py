@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import subprocess
 from collections import Counter
@@ -18,10 +19,12 @@ from intaglio.codegen.models import read_model
 from intaglio.codegen.targets import TARGETS
 from intaglio.runtime.manifest import KINDS
 
+pytestmark = pytest.mark.compiles
 CASE = GOLDEN / "llama-3.2-1b-packed"
 COMMITTED = Path(__file__).parent / "data" / "dispatches.txt"
 
 
+@functools.cache
 def dispatches_of(kind: str) -> Counter[str]:
     """How often the committed graph launches what, named without its number."""
     program = binaries.find_tool("iree-compile")

@@ -44,6 +44,7 @@ ELSEWHERE = {"from openai import OpenAI": "test_serve_api.py::test_the_readme_ex
 DRAWINGS = {
     "The answer to this question": "what the demo prints",
     "config.json ──►": "a drawing",
+    "Engine.generate, chat ──►": "a drawing",
     "event loop:": "a drawing",
     "manifest.json ": "the files of a bundle",
 }

@@ -90,6 +90,7 @@ def check_interrupted(process: subprocess.Popen[str]) -> None:
 
 
 @BOTH
+@pytest.mark.compiles
 @pytest.mark.parametrize("whole_group", [False, True])
 def test_while_compiling(sent: Signal, whole_group: bool, tmp_path: Path) -> None:
     cache, out = tmp_path / "cache", tmp_path / "out"
@@ -106,6 +107,7 @@ def test_while_compiling(sent: Signal, whole_group: bool, tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
+@pytest.mark.compiles
 def test_at_any_moment_of_a_compile(tmp_path: Path) -> None:
     codes = []
     for delay in (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.5, 1.0):

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import compile_cache, own_cache
+from helpers import compile_cache
 from streams import Stream, by_batched, by_decode, by_prefill, by_ragged, check, load_reference
 from tiny import CASES, CONTEXT, Array, tokens_from, weights_of, write_folder, write_tensors
 from workshop import BUILDS, EVERY_POSITION, TINY, Workshop, only, open_session
 
 from intaglio.codegen import bundle as bundling
-from intaglio.codegen.bound_weights import cached_bound_weights
+from intaglio.codegen.bound_weights import bound_weights_folder
 from intaglio.codegen.bundle import build_bundle, cached_bundle
 from intaglio.codegen.emit import emit
 from intaglio.codegen.model import Model, load_model
-from intaglio.codegen.spec import ModelSpec, Place
+from intaglio.codegen.spec import Place
 from intaglio.codegen.weights import weight_list
 from intaglio.runtime import packing
 from intaglio.runtime.checkpoint import Checkpoint
@@ -173,31 +173,27 @@ def check_slots_move(session: Session, inputs: Sequence[int], expected: Stream) 
 
 
 def test_cached_bundles_are_of_a_schema(
-    workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own_cache(workshop, tmp_path, monkeypatch)
+    monkeypatch.setattr(bundling, "use", lambda folder: True)
     monkeypatch.setattr(bundling, "is_bundle", lambda folder: True)  # nothing is built
-    model = load_model(workshop.model("llama_tied"))
-    before = cached_bundle(model, TINY)
-    assert cached_bundle(model, TINY) == before
+    model, options = load_model(workshop.model("llama_tied")), BUILDS["rowmajor"]
+    before = cached_bundle(model, options)
+    assert cached_bundle(model, options) == before
     monkeypatch.setattr(bundling, "SCHEMA", 1)
-    assert cached_bundle(model, TINY) != before
+    assert cached_bundle(model, options) != before
 
 
 def test_cached_weights_are_of_a_packer(
-    workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own_cache(workshop, tmp_path, monkeypatch)
-    checkpoint = Checkpoint.open(workshop.model("llama_tied"))
-    weights = weight_list(spec_of(workshop))
-    before = cached_bound_weights(checkpoint, weights)
-    assert cached_bound_weights(checkpoint, weights) == before
-    monkeypatch.setattr(packing, "VERSION", packing.VERSION + 1)
-    assert cached_bound_weights(checkpoint, weights) != before
+    model = load_model(workshop.model("llama_tied"))
+    assert model.checkpoint is not None
+    weights = weight_list(model.spec)
+    before = bound_weights_folder(model.checkpoint, weights)
+    assert bound_weights_folder(model.checkpoint, weights) == before
     # and of how they are stored
-    tiled = [replace(w, tiling=Tiling(16, 1)) if len(w.shape) == 2 else w for w in weights]
-    assert cached_bound_weights(checkpoint, tiled) not in (before, None)
-
-
-def spec_of(workshop: Workshop) -> ModelSpec:
-    return load_model(workshop.model("llama_tied")).spec
+    embed = replace(weights[0], tiling=Tiling(16, 1))
+    assert bound_weights_folder(model.checkpoint, [embed, *weights[1:]]) != before
+    monkeypatch.setattr(packing, "VERSION", packing.VERSION + 1)
+    assert bound_weights_folder(model.checkpoint, weights) != before
