@@ -128,6 +128,10 @@ def test_what_load_refuses(workshop: Workshop, tmp_path: Path) -> None:
         (lambda s: s.batched([1] * 3, 0), r"tokens has shape \(3,\), the graph takes \(4,\)"),
         (lambda s: s.ragged([1] * 4, [0, 0, 0, 48]), "position 48 is outside the context of 48"),
         (lambda s: s.ragged([1] * 4, [0] * 3), r"positions has shape \(3,\), the graph takes"),
+        (
+            lambda s: s.step([1] * 4, [0, 0, 1, 0], graph="batched"),
+            r"batched takes one position, not \[0, 0, 1, 0\]",
+        ),
         (lambda s: s.ragged([1] * 5, [0] * 5), r"tokens has shape \(5,\), the graph takes \(4,\)"),
     ],
 )

@@ -109,10 +109,10 @@ def test_a_step_that_is_cut_off_is_forgotten(
     expected = said(engine, FIRST)
     with monkeypatch.context() as patch:
 
-        def cut_off(*_: Any) -> None:
+        def cut_off(*_: Any, **__: Any) -> None:
             raise error
 
-        patch.setattr(engine.session, "decode", cut_off)
+        patch.setattr(engine.session, "step", cut_off)
         with pytest.raises(error):
             said(engine, FIRST)
     again = engine.chat(FIRST, max_tokens=6)

@@ -222,7 +222,7 @@ def test_a_failed_step_ends_its_requests_and_no_others(
         raise RuntimeError("the device is gone")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Session, "ragged", broken)
+        patch.setattr(Session, "step", broken)
         served.wait_until_running(0)
     received = b""
     while b'"error"' not in received:
