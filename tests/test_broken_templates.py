@@ -129,7 +129,7 @@ def test_a_cast_left_out_is_no_text(
         for line in (ROOT / "templates" / template).read_text().splitlines()
         if line.startswith(f"{{{{- {cast}")
     )
-    with pytest.raises(TemplateError, match="undeclared SSA|in use|different type"):
+    with pytest.raises(TemplateError, match=r"undeclared SSA|in use|different type"):
         emit_with(tmp_path, template, line, "", layout=layout, torch_dtype="bfloat16")
 
 
