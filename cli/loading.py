@@ -170,9 +170,9 @@ def check_fixed(manifest: Manifest, build: dict[str, Any]) -> None:
         "target": manifest.target.name,
         "arch": manifest.target.arch,
         "layout": manifest.layout,
+        "quantize": manifest.coding,
     }
     for name, value in build.items():
         if name in fixed and value != fixed[name]:
-            raise UserError(
-                f"--{name} {value}: this bundle was compiled with {fixed[name]}: compile another"
-            )
+            how = "without" if fixed[name] is None else f"with {fixed[name]}"
+            raise UserError(f"--{name} {value}: this bundle was compiled {how}: compile another")

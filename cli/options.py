@@ -62,6 +62,12 @@ _BUILD = {
         help="How weights are stored: as in the checkpoint, or tiled for this CPU's microkernels.  "
         "[default: packed on cpu, rowmajor on cuda; emit and inspect: rowmajor]",
     ),
+    "quantize": click.option(
+        "--quantize",
+        type=click.Choice(["q8"]),
+        help="Code the matrices of a checkpoint, embedding and head included: q8 is 8 bits in "
+        "groups of 32.  [default: as in the checkpoint]",
+    ),
 }
 
 weights = click.option(

@@ -61,6 +61,8 @@ class BuildOptions:
     target: str = "cpu"
     arch: str | None = None
     layout: Layout | None = None
+    # one of targets.CODINGS
+    quantize: str | None = None
     with_weights: bool = False
 
     def graphs(self, model: ModelSpec) -> list[GraphSpec]:
@@ -72,7 +74,8 @@ class BuildOptions:
         )
         target = TARGETS[self.target]
         layout = target.check_layout(self.layout)
-        formats = formats_of(target.check_arch(self.arch), layout, self.precision, model)
+        arch = target.check_arch(self.arch)
+        formats = formats_of(arch, layout, self.precision, model, self.quantize)
         chunk = self.chunk if self.chunk is not None else min(_DEFAULT_CHUNK, context)
         block = self.block if layout == "packed" else None
         # a cache in blocks is read as far as it is filled
@@ -161,7 +164,9 @@ def _prepare(model: ModelSpec, options: BuildOptions) -> _Prepared:
     prepared = []
     for graph in options.graphs(model):
         formats = graph.formats
-        tiled = (formats.operands, model.dtype) if formats.tiling else None
+        # quantized weights are f32 when they are multiplied
+        weights = "f32" if formats.quant else model.dtype
+        tiled = (formats.operands, weights) if formats.tiling else None
         job = make_job(graph.name, emit(model, graph), options.target, arch, tiled)
         prepared.append((graph, job))
     return prepared

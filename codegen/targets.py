@@ -8,7 +8,7 @@ from typing import Literal
 
 from intaglio.runtime.errors import UserError
 from intaglio.runtime.host import cpu_features
-from intaglio.runtime.manifest import Tiling
+from intaglio.runtime.manifest import Quant, Tiling
 
 from .spec import Linear, ModelSpec
 from .weights import Formats
@@ -179,13 +179,22 @@ def weight_tile(operands: str) -> tuple[int, int]:
     return (16, 1 if operands == "f32" else 2)
 
 
-def formats_of(arch: str, layout: Layout, precision: str, model: ModelSpec) -> Formats:
-    """How a layout stores the weights, and the type that `fast` gives products' operands: the
-    weights' own, but with tiles only where it pays.
+# how `--quantize` codes matrices: with f32 operands, whose products are of what they stand for
+CODINGS = {"q8": Quant(bits=8, group=32, scale="f16")}
+
+
+def formats_of(
+    arch: str, layout: Layout, precision: str, model: ModelSpec, coding: str | None
+) -> Formats:
+    """How a layout and a coding store the weights, and the type that `fast` gives products'
+    operands: the weights' own, but with tiles only where it pays.
 
     A tiled product of 16-bit operands has a microkernel for bf16 with avx512_bf16 and is ten
     times slower elsewhere; of f32 by 16-bit weights it is fast everywhere.
     """
+    if coding is not None:
+        tiling = Tiling(*weight_tile("f32")) if layout == "packed" else None
+        return Formats(joined=layout == "packed", tiling=tiling, quant=CODINGS[coding])
     if layout == "rowmajor":
         return Formats(operands="f32" if precision == "exact" else model.dtype)
     is_bf16 = precision == "fast" and model.dtype == "bf16" and _is_faster_in_bf16(arch)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from intaglio.runtime.manifest import Part, Tiling, WeightSpec
+from intaglio.runtime.manifest import Part, Quant, Tiling, WeightSpec
 
 from .spec import LayerSpec, Linear, ModelSpec, Vector
 
@@ -18,12 +18,14 @@ class Formats:
     """How a bundle's weights are stored, and what they are multiplied with.
 
     `joined`: products of one input are one. `tiling`: of matrices, None as in the checkpoint.
-    `operands`: the type of activations in products.
+    `operands`: the type of activations in products. `quant`: how matrices are coded, None as in the
+    checkpoint.
     """
 
     joined: bool = False
     tiling: Tiling | None = None
     operands: str = "f32"
+    quant: Quant | None = None
 
 
 # as in the checkpoint
@@ -77,13 +79,16 @@ def weight_list(model: ModelSpec, formats: Formats = ROWMAJOR) -> list[WeightSpe
     def whole(tensor: str, *shape: int) -> tuple[Part, ...]:
         return (Part(tensor, shape, dtype),)
 
+    def matrix(name: str, parts: tuple[Part, ...], shape: tuple[int, ...]) -> WeightSpec:
+        return WeightSpec(name, parts, shape, dtype, formats.tiling, formats.quant)
+
     weights = [
-        WeightSpec("embed", whole(names.embed, *table), table, dtype, formats.tiling),
+        matrix("embed", whole(names.embed, *table), table),
         WeightSpec("final_norm", whole(names.final_norm, table[1]), (model.hidden_size,), dtype),
     ]
     if not model.tie_word_embeddings:
         head = whole(names.lm_head, *table)
-        weights.append(WeightSpec("lm_head", head, table, dtype, formats.tiling))
+        weights.append(matrix("lm_head", head, table))
     for index, layer in enumerate(model.layers):
         for weight in layer_weights(layer, model.hidden_size, formats):
             name = f"layer{index}_{weight.role}"
@@ -95,8 +100,7 @@ def weight_list(model: ModelSpec, formats: Formats = ROWMAJOR) -> list[WeightSpe
                 Part(names.of_layer(index, each.role), (each.out, each.inputs), dtype)
                 for each in weight.members
             )
-            shape = (weight.out, weight.inputs)
-            weights.append(WeightSpec(name, parts, shape, dtype, formats.tiling))
+            weights.append(matrix(name, parts, (weight.out, weight.inputs)))
             if weight.bias:
                 parts = tuple(
                     Part(names.of_layer(index, each.role, "bias"), (each.out,), dtype)

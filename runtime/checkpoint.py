@@ -22,7 +22,7 @@ from .manifest import TensorSpec, WeightSpec, plain_name
 SINGLE_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
 BOUND_FILE = "weights.safetensors"
-DTYPE_NAMES = {"F32": "f32", "BF16": "bf16", "F16": "f16"}
+DTYPE_NAMES = {"F32": "f32", "BF16": "bf16", "F16": "f16", "I8": "i8"}
 _LARGEST_INDEX = 64 << 20
 # of tensors that are left over, in an error
 _NAMED = 3

@@ -19,6 +19,7 @@ ELEMENT_TYPES = {
     "bf16": rt.HalElementType.BFLOAT_16,
     "f16": rt.HalElementType.FLOAT_16,
     "i32": rt.HalElementType.SINT_32,
+    "i8": rt.HalElementType.SINT_8,
 }
 NUMPY_DTYPES: dict[str, type[np.generic]] = {"f32": np.float32, "i32": np.int32}
 _BITS = {2: np.dtype(np.uint16), 4: np.dtype(np.uint32)}

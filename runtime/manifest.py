@@ -16,7 +16,7 @@ from .errors import UserError
 
 SCHEMA = 2
 FILE_NAME = "manifest.json"
-ITEM_SIZES = {"f32": 4, "i32": 4, "bf16": 2, "f16": 2}
+ITEM_SIZES = {"f32": 4, "i32": 4, "bf16": 2, "f16": 2, "i8": 1}
 STEP_KINDS = ("decode", "batched", "ragged")
 KINDS = ("prefill", *STEP_KINDS)
 # `prefill_all` is the one variant: prefill that returns every position's logits.
@@ -59,10 +59,23 @@ class Tiling:
 
 
 @dataclass(frozen=True)
+class Quant:
+    """A matrix as integers of `bits` and, for each `group` of a row's columns, a scale.
+
+    A weight is its integer times its scale, of type `scale`.
+    """
+
+    bits: int
+    group: int
+    scale: str
+
+
+@dataclass(frozen=True)
 class WeightSpec:
     """One weight: the parts it is made of, joined along `out`, and how it is stored.
 
-    `shape` is the logical `[out, in]` or `[out]`; without `tiling` it is stored row by row.
+    `shape` is the logical `[out, in]` or `[out]`, `dtype` the parts'; without `tiling` it is stored
+    row by row, without `quant` as `dtype`.
     """
 
     name: str
@@ -70,18 +83,41 @@ class WeightSpec:
     shape: tuple[int, ...]
     dtype: str
     tiling: Tiling | None = None
+    quant: Quant | None = None
 
     @property
     def arguments(self) -> tuple[TensorSpec, ...]:
-        """What it is in a graph's signature, and in `weights.safetensors`."""
-        return (TensorSpec(self.name, self._stored_shape, self.dtype),)
+        """What it is in a graph's signature, and in `weights.safetensors`: data, and scales."""
+        if self.quant is None:
+            return (TensorSpec(self.name, self._stored_shape, self.dtype),)
+        data = TensorSpec(self.name, self._stored_shape, f"i{self.quant.bits}")
+        return (data, TensorSpec(f"{self.name}_scales", self._scales_shape, self.quant.scale))
+
+    @property
+    def columns(self) -> int:
+        """Columns of a matrix as stored: whole groups, filled up with zeros."""
+        return self.shape[1] if self.quant is None else self.groups * self.quant.group
+
+    @property
+    def groups(self) -> int:
+        """Groups of a row of a quantized matrix."""
+        return 0 if self.quant is None else -(-self.shape[1] // self.quant.group)
 
     @property
     def _stored_shape(self) -> tuple[int, ...]:
-        if self.tiling is None:
+        if len(self.shape) == 1:
             return self.shape
+        if self.tiling is None:
+            return (self.shape[0], self.columns)
         rows, columns = self.tiling.rows, self.tiling.columns
-        return (-(-self.shape[0] // rows), -(-self.shape[1] // columns), rows, columns)
+        return (-(-self.shape[0] // rows), -(-self.columns // columns), rows, columns)
+
+    @property
+    def _scales_shape(self) -> tuple[int, ...]:
+        """`[out, groups]`; of tiles `[out / rows, groups, rows]`."""
+        if self.tiling is None:
+            return (self.shape[0], self.groups)
+        return (-(-self.shape[0] // self.tiling.rows), self.groups, self.tiling.rows)
 
     @property
     def nbytes(self) -> int:
@@ -90,7 +126,8 @@ class WeightSpec:
     @property
     def is_as_in_checkpoint(self) -> bool:
         """Whether a checkpoint's bytes are the argument's: one whole tensor, row by row."""
-        return len(self.parts) == 1 and self.parts[0].rows is None and self.tiling is None
+        is_whole = len(self.parts) == 1 and self.parts[0].rows is None
+        return is_whole and self.tiling is None and self.quant is None
 
 
 @dataclass(frozen=True)
@@ -266,6 +303,12 @@ class Manifest:
         return sum(weight.nbytes for weight in self.weights)
 
     @property
+    def coding(self) -> str | None:
+        """What `--quantize` made it, q8; None where weights are as in the checkpoint."""
+        bits = {weight.quant.bits for weight in self.weights if weight.quant}
+        return f"q{max(bits)}" if bits else None
+
+    @property
     def layout(self) -> str:
         """What `--layout` made it: packed where weights are tiled, else rowmajor."""
         return "packed" if any(weight.tiling for weight in self.weights) else "rowmajor"
@@ -320,6 +363,8 @@ def _check_sizes(manifest: Manifest, path: Path) -> None:
             raise UserError(f"{path}: {weight.name!r} has no valid tiling: compile again")
         if not _is_made_of(weight):
             raise UserError(f"{path}: {weight.name!r} is not what its parts make: compile again")
+        if weight.quant and (weight.quant.bits != 8 or weight.quant.group < 1):
+            raise UserError(f"{path}: {weight.name!r} has no valid coding: compile again")
         specs += weight.arguments
     for graph in manifest.graphs:
         takes = graph.takes

@@ -1,4 +1,4 @@
-"""From a checkpoint's tensors to weight arguments: parts taken and joined, tiles packed.
+"""From a checkpoint's tensors to weight arguments: parts taken and joined, quantized, tiles packed.
 
 It is here, once: a bundle's weights are packed when it is made, and those of `--weights DIR` when
 they are bound.
@@ -9,17 +9,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 
 from .checkpoint import Checkpoint
-from .manifest import ITEM_SIZES, Part, Tiling, WeightSpec
+from .errors import UserError
+from .manifest import ITEM_SIZES, Part, Quant, Tiling, WeightSpec
 
 # of what is packed below: another number, and packed weights in the cache are made anew
 VERSION = 1
 
 Bytes = npt.NDArray[np.uint8]
 _RAW = {2: np.uint16, 4: np.uint32}
+_VALUES: dict[str, Any] = {"f32": np.float32, "f16": np.float16, "bf16": ml_dtypes.bfloat16}
 # tiles are packed in blocks of rows, so that little more than the result is held
 _BLOCK_ROWS = 4096
 
@@ -27,18 +30,52 @@ _BLOCK_ROWS = 4096
 def packed_blocks(checkpoint: Checkpoint, weight: WeightSpec, argument: str) -> Iterator[Bytes]:
     """The bytes of one of a weight's arguments, of a checkpoint, in blocks that follow each other.
 
-    Parts that lie as they are taken are views of the mapped file.
+    Parts that lie as they are taken are views of the mapped file. Raises `UserError` for a value
+    that cannot be quantized.
     """
     parts = [_part_bytes(checkpoint, part) for part in weight.parts]
-    if weight.tiling is None:
+    if weight.tiling is None and weight.quant is None:
         yield from parts
         return
     raw = _RAW[ITEM_SIZES[weight.dtype]]
     rows = [part.view(raw).reshape(-1, weight.shape[1]) for part in parts]
     matrix = rows[0] if len(rows) == 1 else np.concatenate(rows)
     for begin in range(0, len(matrix), _BLOCK_ROWS):
-        tiles = pack_rows(matrix[begin : begin + _BLOCK_ROWS], weight.tiling)
-        yield tiles.reshape(-1).view(np.uint8)
+        block = matrix[begin : begin + _BLOCK_ROWS]
+        if weight.quant is not None:
+            try:
+                data, scales = quantize(block.view(_VALUES[weight.dtype]), weight.quant)
+            except ValueError as error:
+                raise UserError(f"{checkpoint.folder}: {weight.name} {error}") from None
+            block = data if argument == weight.name else scales
+        if weight.tiling is not None:
+            # a tile's rows have a scale each: columns of scales lie as those of data
+            is_data = argument == weight.name
+            tiling = weight.tiling if is_data else Tiling(weight.tiling.rows, 1)
+            block = pack_rows(block, tiling)
+        yield np.ascontiguousarray(block).reshape(-1).view(np.uint8)
+
+
+def quantize(
+    matrix: npt.NDArray[Any], quant: Quant
+) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float16]]:
+    """`[out, in]` as integers `[out, groups · group]` and scales `[out, groups]`.
+
+    The largest of a group is ±127; the scale is rounded to f16 before it is divided by. Raises
+    `ValueError` for what is not finite or too large for an f16 scale.
+    """
+    rows, columns = matrix.shape
+    padded = np.pad(matrix.astype(np.float32), ((0, 0), (0, -columns % quant.group)))
+    groups = padded.reshape(rows, -1, quant.group)
+    largest = np.abs(groups).max(axis=-1)
+    with np.errstate(over="ignore"):
+        scales = (largest / 127).astype(np.float16)
+    if not np.isfinite(scales).all():
+        raise ValueError("holds values that are not finite, or too large to quantize")
+    divisors = scales.astype(np.float32)[..., None]
+    quotients = np.divide(groups, divisors, out=np.zeros_like(groups), where=divisors != 0)
+    data = np.clip(np.rint(quotients), -127, 127).astype(np.int8)
+    return data.reshape(rows, -1), scales
 
 
 def pack_rows(matrix: npt.NDArray[Any], tiling: Tiling) -> npt.NDArray[Any]:

@@ -93,6 +93,8 @@ class Case:
     config: Config
     head: Literal["none", "own", "embed", "minus embed"] = "none"
     seed: int = 2027
+    # matrices are such that 8 bits in groups of 32 hold them exactly
+    fits_q8: bool = False
 
     @property
     def dtype(self) -> str:
@@ -190,6 +192,10 @@ _CASES = (
         max_window_layers=1,
     ),
     _case("qwen2_tied", _QWEN2, seed=2026, rope_theta=1e6, num_hidden_layers=3),
+    Case(
+        "q8_tied", {**_LLAMA, "num_key_value_heads": 1, "attention_bias": True}, "none", 2028, True
+    ),
+    Case("q8_untied", {**_GEMMA3, "tie_word_embeddings": False}, "own", fits_q8=True),
 )
 CASES = {case.name: case for case in _CASES}
 
@@ -261,7 +267,21 @@ def weights_of(case: Case) -> dict[str, Array]:
                 )
     if is_gemma3:  # stored less 1
         tensors |= {name: t - 1 for name, t in tensors.items() if name.endswith("norm.weight")}
+    if case.fits_q8:
+        tensors |= {name: _on_a_grid(t) for name, t in tensors.items() if t.ndim == 2}
     return {name: tensor.astype(_STORED[case.dtype]) for name, tensor in tensors.items()}
+
+
+def _on_a_grid(matrix: Array) -> Array:
+    """Each run of 32 columns as multiples -127 .. 127 of an f16, both ends of it there."""
+    values = matrix.copy()
+    for begin in range(0, matrix.shape[1], 32):
+        part = matrix[:, begin : begin + 32]
+        step = np.abs(part).max(axis=1, keepdims=True).astype(np.float16).astype(np.float64) / 128
+        whole = np.rint(part / step).clip(-127, 127)
+        whole[:, 0] = 127
+        values[:, begin : begin + 32] = whole * step
+    return values
 
 
 def weights_sha256(case: Case) -> str:

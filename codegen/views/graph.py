@@ -73,13 +73,15 @@ class GraphView:
         model, cache = self._model, self._graph.cache
         attention = model.first.attention
         tied = "tied" if model.tie_word_embeddings else "untied"
+        quant = self._graph.formats.quant
+        coding = f", q{quant.bits}" if quant else ""
         chunk = f", chunk {self.new}" if self.new > 1 else ""
         reach = f", reach {self._graph.reach}" if self._graph.reach != cache.context else ""
         return (
             f"{self.name} · {model.model_type}, {tied} · {model.num_layers} layers, hidden "
             f"{model.hidden_size}, {attention.num_heads}/{attention.num_kv_heads} heads of "
             f"{attention.head_dim} · context {cache.context}, {cache.slots} slots{chunk}{reach} · "
-            f"{cache.precision}"
+            f"{cache.precision}{coding}"
         )
 
     @property
@@ -111,9 +113,13 @@ class GraphView:
 
     def _arguments(self, weight: WeightSpec) -> list[Typed]:
         role = weight.name.split("_", 1)[1] if weight.name.startswith("layer") else weight.name
-        role = "norm" if role.endswith("_norm") else role
+        alias = "norm" if role.endswith("_norm") else role
         return [
-            (f"%{spec.name}", self.type(role, *spec.shape, spec.dtype)) for spec in weight.arguments
+            (
+                f"%{spec.name}",
+                self.type(spec.name.replace(weight.name, alias), *spec.shape, spec.dtype),
+            )
+            for spec in weight.arguments
         ]
 
     # -- what the kind of step decides

@@ -57,11 +57,20 @@ class Op:
         self.role, self.rows = role, rows
         self.outputs, self.inputs = weight.shape
         self.dtype, self.operands = weight.dtype, formats.operands
-        self.template = f"linear/{'tiles' if weight.tiling else 'rowmajor'}.mlir.j2"
+        coding = f"q{weight.quant.bits}_" if weight.quant else ""
+        self.template = f"linear/{coding}{'tiles' if weight.tiling else 'rowmajor'}.mlir.j2"
         self.x = types.name(x, rows, self.inputs, "f32")
         self.y = types.name(y, rows, self.outputs, "f32")
-        (argument,) = weight.arguments
-        self.weight = types.name(role, *argument.shape, argument.dtype)
+        # the weight and, if it is quantized, its scales
+        self.types = [
+            types.name(spec.name.replace(weight.name, role), *spec.shape, spec.dtype)
+            for spec in weight.arguments
+        ]
+        self.weight = self.types[0]
+        if weight.quant:
+            self.scales, self.group = self.types[1], weight.quant.group
+            self.columns, self.groups = weight.columns, weight.groups
+            self.scale_dtype = weight.quant.scale
         self.has_bias = has_bias
         self.bias = types.name(f"{role}_bias", self.outputs, self.dtype) if has_bias else ""
         if weight.tiling:
@@ -69,17 +78,21 @@ class Op:
             self.row_tile = min(MOST_ROWS, 1 << (rows - 1).bit_length())
             n, k = self.tile
             self.k_tiles = _ceil(self.inputs, k)
-            m_tiles, n_tiles = _ceil(rows, self.row_tile), _ceil(self.outputs, n)
+            self.n_tiles = _ceil(self.outputs, n)
+            m_tiles = _ceil(rows, self.row_tile)
             self.x_tiles = types.name(
                 f"{role}_x_tiles", m_tiles, self.k_tiles, self.row_tile, k, self.operands
             )
-            self.y_tiles = types.name(f"{role}_y_tiles", m_tiles, n_tiles, self.row_tile, n, "f32")
+            self.y_tiles = types.name(
+                f"{role}_y_tiles", m_tiles, self.n_tiles, self.row_tile, n, "f32"
+            )
 
     @property
     def parameters(self) -> list[Typed]:
         """As arguments of the function that it is in."""
+        names = [f"%{self.role}", f"%{self.role}_scales"]
         bias = [(f"%{self.role}_bias", self.bias)] if self.has_bias else []
-        return [(f"%{self.role}", self.weight), *bias]
+        return [*zip(names, self.types, strict=False), *bias]
 
 
 @dataclass(frozen=True)

@@ -306,8 +306,10 @@ module @batched {
         inner_dims_pos = [0, 1] inner_tiles = [8, 2] into %qkv_flat_room : tensor<8x2048xbf16> -> !qkv_x_tiles
     %qkv_flat_zero = arith.constant 0.0 : f32
     %qkv_flat_empty = tensor.empty() : !qkv_y_tiles
-    %qkv_flat_zeros = linalg.fill ins(%qkv_flat_zero : f32) outs(%qkv_flat_empty : !qkv_y_tiles) -> !qkv_y_tiles
-    %qkv_flat_sums = linalg.mmt4d ins(%qkv_flat_tiles, %qkv : !qkv_x_tiles, !qkv)
+    %qkv_flat_zeros = linalg.fill ins(%qkv_flat_zero : f32)
+        outs(%qkv_flat_empty : !qkv_y_tiles) -> !qkv_y_tiles
+    %qkv_flat_sums = linalg.mmt4d
+        ins(%qkv_flat_tiles, %qkv : !qkv_x_tiles, !qkv)
         outs(%qkv_flat_zeros : !qkv_y_tiles) -> !qkv_y_tiles
     %qkv_flat_flat = tensor.empty() : !qkv_row
     %qkv_flat = linalg.unpack %qkv_flat_sums inner_dims_pos = [0, 1] inner_tiles = [8, 16]
@@ -474,8 +476,10 @@ module @batched {
         inner_dims_pos = [0, 1] inner_tiles = [8, 2] into %y_room : tensor<8x2048xbf16> -> !o_x_tiles
     %y_zero = arith.constant 0.0 : f32
     %y_empty = tensor.empty() : !o_y_tiles
-    %y_zeros = linalg.fill ins(%y_zero : f32) outs(%y_empty : !o_y_tiles) -> !o_y_tiles
-    %y_sums = linalg.mmt4d ins(%y_tiles, %o : !o_x_tiles, !o)
+    %y_zeros = linalg.fill ins(%y_zero : f32)
+        outs(%y_empty : !o_y_tiles) -> !o_y_tiles
+    %y_sums = linalg.mmt4d
+        ins(%y_tiles, %o : !o_x_tiles, !o)
         outs(%y_zeros : !o_y_tiles) -> !o_y_tiles
     %y_flat = tensor.empty() : !hidden
     %y = linalg.unpack %y_sums inner_dims_pos = [0, 1] inner_tiles = [8, 16]
@@ -542,8 +546,10 @@ module @batched {
         inner_dims_pos = [0, 1] inner_tiles = [8, 2] into %both_room : tensor<8x2048xbf16> -> !gate_up_x_tiles
     %both_zero = arith.constant 0.0 : f32
     %both_empty = tensor.empty() : !gate_up_y_tiles
-    %both_zeros = linalg.fill ins(%both_zero : f32) outs(%both_empty : !gate_up_y_tiles) -> !gate_up_y_tiles
-    %both_sums = linalg.mmt4d ins(%both_tiles, %gate_up : !gate_up_x_tiles, !gate_up)
+    %both_zeros = linalg.fill ins(%both_zero : f32)
+        outs(%both_empty : !gate_up_y_tiles) -> !gate_up_y_tiles
+    %both_sums = linalg.mmt4d
+        ins(%both_tiles, %gate_up : !gate_up_x_tiles, !gate_up)
         outs(%both_zeros : !gate_up_y_tiles) -> !gate_up_y_tiles
     %both_flat = tensor.empty() : !gate_up_row
     %both = linalg.unpack %both_sums inner_dims_pos = [0, 1] inner_tiles = [8, 16]
@@ -562,8 +568,10 @@ module @batched {
         inner_dims_pos = [0, 1] inner_tiles = [8, 2] into %y_room : tensor<8x8192xbf16> -> !down_x_tiles
     %y_zero = arith.constant 0.0 : f32
     %y_empty = tensor.empty() : !down_y_tiles
-    %y_zeros = linalg.fill ins(%y_zero : f32) outs(%y_empty : !down_y_tiles) -> !down_y_tiles
-    %y_sums = linalg.mmt4d ins(%y_tiles, %down : !down_x_tiles, !down)
+    %y_zeros = linalg.fill ins(%y_zero : f32)
+        outs(%y_empty : !down_y_tiles) -> !down_y_tiles
+    %y_sums = linalg.mmt4d
+        ins(%y_tiles, %down : !down_x_tiles, !down)
         outs(%y_zeros : !down_y_tiles) -> !down_y_tiles
     %y_flat = tensor.empty() : !hidden
     %y = linalg.unpack %y_sums inner_dims_pos = [0, 1] inner_tiles = [8, 16]
@@ -575,10 +583,11 @@ module @batched {
   func.func private @embedding(%embed: !embed, %tokens: !tokens) -> !hidden {
     %x_n = stablehlo.constant dense<16> : !tokens
     %x_tile = stablehlo.divide %tokens, %x_n : !tokens
-    %x_row = stablehlo.remainder %tokens, %x_n : !tokens
+    %x_within = stablehlo.remainder %tokens, %x_n : !tokens
     %x_tiles = stablehlo.reshape %x_tile : (!tokens) -> tensor<8x1xi32>
-    %x_rows = stablehlo.reshape %x_row : (!tokens) -> tensor<8x1xi32>
-    %x_at = stablehlo.concatenate %x_tiles, %x_rows, dim = 1 : (tensor<8x1xi32>, tensor<8x1xi32>) -> tensor<8x2xi32>
+    %x_rows = stablehlo.reshape %x_within : (!tokens) -> tensor<8x1xi32>
+    %x_at = stablehlo.concatenate %x_tiles, %x_rows, dim = 1
+        : (tensor<8x1xi32>, tensor<8x1xi32>) -> tensor<8x2xi32>
     %x_tile_row = "stablehlo.gather"(%embed, %x_at) <{
         dimension_numbers = #stablehlo.gather<
             offset_dims = [1, 2, 3, 4], start_index_map = [0, 2], index_vector_dim = 1>,
@@ -600,8 +609,10 @@ module @batched {
         inner_dims_pos = [0, 1] inner_tiles = [8, 2] into %logits_room : tensor<8x2048xbf16> -> !embed_x_tiles
     %logits_zero = arith.constant 0.0 : f32
     %logits_empty = tensor.empty() : !embed_y_tiles
-    %logits_zeros = linalg.fill ins(%logits_zero : f32) outs(%logits_empty : !embed_y_tiles) -> !embed_y_tiles
-    %logits_sums = linalg.mmt4d ins(%logits_tiles, %embed : !embed_x_tiles, !embed)
+    %logits_zeros = linalg.fill ins(%logits_zero : f32)
+        outs(%logits_empty : !embed_y_tiles) -> !embed_y_tiles
+    %logits_sums = linalg.mmt4d
+        ins(%logits_tiles, %embed : !embed_x_tiles, !embed)
         outs(%logits_zeros : !embed_y_tiles) -> !embed_y_tiles
     %logits_flat = tensor.empty() : !logits
     %logits = linalg.unpack %logits_sums inner_dims_pos = [0, 1] inner_tiles = [8, 16]
