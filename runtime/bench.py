@@ -126,12 +126,8 @@ _AtPosition = Callable[[int], Step]
 
 
 def _stepper(session: Session, kind: str, batch: int) -> _AtPosition:
-    if kind == "decode":
-        return lambda position: session.decode(1, position)
     name = session.manifest.step_name(kind, batch)
-    if kind == "batched":
-        return lambda position: session.batched([1] * batch, position, graph=name)
-    return lambda position: session.ragged([1] * batch, [position] * batch, graph=name)
+    return lambda position: session.step([1] * batch, [position] * batch, graph=name)
 
 
 def _greedy(step: _AtPosition, positions: range) -> Callable[[], object]:

@@ -83,12 +83,9 @@ class SessionMachine(_Prompts):
     def step(
         self, tokens: Sequence[int], positions: Sequence[int], live: Collection[int]
     ) -> list[StepRow]:
-        name = self._graphs[len(tokens)]
-        if name == "decode":
-            step = self._session.decode(tokens[0], positions[0])
-        else:
-            reach = max(positions[row] for row in live)
-            step = self._session.ragged(tokens, positions, graph=name, reach=reach)
+        reach = max(positions[row] for row in live)
+        graph = self._graphs[len(tokens)]
+        step = self._session.step(tokens, positions, graph=graph, reach=reach)
         return [StepRow(step, row) for row in range(len(tokens))]
 
 
@@ -105,18 +102,12 @@ class SingleMachine(_Prompts):
     def __init__(self, session: Session, graph: str) -> None:
         super().__init__(session, [graph])
         self.graph = session.graph(graph)
-        if self.graph.kind not in STEP_KINDS:
+        if self.graph.takes.positions == "run":
             raise UserError(f"graph {graph} makes no single tokens: {', '.join(STEP_KINDS)} do")
 
     def step(
         self, tokens: Sequence[int], positions: Sequence[int], live: Collection[int]
     ) -> list[StepRow]:
-        (token,), (position,), graph = tokens, positions, self.graph
-        if graph.kind == "decode":
-            step = self._session.decode(token, position)
-        elif graph.kind == "batched":
-            step = self._session.batched([token] * graph.batch, position, graph=graph.step)
-        else:
-            rows = [token] * graph.batch, [position] * graph.batch
-            step = self._session.ragged(*rows, graph=graph.step)
+        rows = self.graph.batch
+        step = self._session.step([*tokens] * rows, [*positions] * rows, graph=self.graph.step)
         return [StepRow(step, 0)]

@@ -361,10 +361,10 @@ def _check_sizes(manifest: Manifest, path: Path) -> None:
     for weight in manifest.weights:
         if weight.tiling and min(weight.tiling.rows, weight.tiling.columns) < 1:
             raise UserError(f"{path}: {weight.name!r} has no valid tiling: compile again")
-        if not _is_made_of(weight):
-            raise UserError(f"{path}: {weight.name!r} is not what its parts make: compile again")
         if weight.quant and (weight.quant.bits != 8 or weight.quant.group < 1):
             raise UserError(f"{path}: {weight.name!r} has no valid coding: compile again")
+        if not _is_made_of(weight):
+            raise UserError(f"{path}: {weight.name!r} is not what its parts make: compile again")
         specs += weight.arguments
     for graph in manifest.graphs:
         takes = graph.takes

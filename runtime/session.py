@@ -165,15 +165,37 @@ class Session:
         """How many tokens a prefill call of `length` computes."""
         return self._smallest(graph, 0, length).facts.chunk
 
+    def step(
+        self,
+        tokens: Sequence[int],
+        positions: Sequence[int],
+        *,
+        graph: str,
+        reach: int | None = None,
+    ) -> Step:
+        """One token of each of slots 0..B-1 at its position, by a graph of any kind that steps.
+
+        `reach`: the largest position of a row that will be read, if others only fill the graph.
+        Raises `ValueError` for positions that the graph takes as one and that differ.
+        """
+        for position in positions:
+            self._check_position(position)
+        takes = self.graph(graph).takes
+        furthest = max(positions) if reach is None else reach
+        held = self._smallest(graph, furthest)
+        if takes.positions == "each":
+            return self._call(held, tokens, positions)
+        if len(set(positions)) != 1:
+            raise ValueError(f"{graph} takes one position, not {list(positions)}")
+        return self._call(held, tokens[0] if takes.lanes is None else tokens, positions[0])
+
     def decode(self, token: int, position: int) -> Step:
         """One token of slot 0 at `position`."""
-        self._check_position(position)
-        return self._call(self._smallest("decode", position), token, position)
+        return self.step([token], [position], graph="decode")
 
     def batched(self, tokens: Sequence[int], position: int, *, graph: str = "batched") -> Step:
         """One token of each of slots 0..B-1, all at `position`."""
-        self._check_position(position)
-        return self._call(self._smallest(graph, position), tokens, position)
+        return self.step(tokens, [position], graph=graph)
 
     def ragged(
         self,
@@ -183,14 +205,8 @@ class Session:
         graph: str = "ragged",
         reach: int | None = None,
     ) -> Step:
-        """One token of each of slots 0..B-1, row by row at its own position.
-
-        `reach`: the largest position of a row that will be read, if others only fill the graph.
-        """
-        for position in positions:
-            self._check_position(position)
-        furthest = max(positions) if reach is None else reach
-        return self._call(self._smallest(graph, furthest), tokens, positions)
+        """One token of each of slots 0..B-1, row by row at its own position."""
+        return self.step(tokens, positions, graph=graph, reach=reach)
 
     def _check_position(self, position: int) -> None:
         context = self.manifest.cache.context
