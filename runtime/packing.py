@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 
@@ -22,7 +21,6 @@ VERSION = 1
 
 Bytes = npt.NDArray[np.uint8]
 _RAW = {2: np.uint16, 4: np.uint32}
-_VALUES: dict[str, Any] = {"f32": np.float32, "f16": np.float16, "bf16": ml_dtypes.bfloat16}
 # tiles are packed in blocks of rows, so that little more than the result is held
 _BLOCK_ROWS = 4096
 
@@ -44,7 +42,7 @@ def packed_blocks(checkpoint: Checkpoint, weight: WeightSpec, argument: str) -> 
         block = matrix[begin : begin + _BLOCK_ROWS]
         if weight.quant is not None:
             try:
-                data, scales = quantize(block.view(_VALUES[weight.dtype]), weight.quant)
+                data, scales = quantize(_values(block, weight.dtype), weight.quant)
             except ValueError as error:
                 raise UserError(f"{checkpoint.folder}: {weight.name} {error}") from None
             block = data if argument == weight.name else scales
@@ -76,6 +74,13 @@ def quantize(
     quotients = np.divide(groups, divisors, out=np.zeros_like(groups), where=divisors != 0)
     data = np.clip(np.rint(quotients), -127, 127).astype(np.int8)
     return data.reshape(rows, -1), scales
+
+
+def _values(bits: npt.NDArray[Any], dtype: str) -> npt.NDArray[Any]:
+    """A matrix's bits as its numbers; bf16, which numpy has not, as f32."""
+    if dtype == "bf16":
+        return (bits.astype(np.uint32) << 16).view(np.float32)
+    return bits.view(np.float16 if dtype == "f16" else np.float32)
 
 
 def pack_rows(matrix: npt.NDArray[Any], tiling: Tiling) -> npt.NDArray[Any]:

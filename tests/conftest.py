@@ -5,9 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from workshop import Workshop
 
 from intaglio.codegen.pull import BUILT_IN, resolve_model
+
+# a machine may be busy: no test asserts a time
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 # what makes graphs, or a model to make them of
 COMPILING = {"workshop", "smollm2"}

@@ -21,7 +21,13 @@ from intaglio.templates import environment, overlay
 
 
 def emit_with(
-    tmp_path: Path, template: str, old: str, new: str, layout: Layout = "packed", **changes: Any
+    tmp_path: Path,
+    template: str,
+    old: str,
+    new: str,
+    layout: Layout = "packed",
+    quantize: str | None = None,
+    **changes: Any,
 ) -> str:
     loader = environment().loader
     assert loader is not None
@@ -30,7 +36,8 @@ def emit_with(
     env = overlay(DictLoader({template: source.replace(old, new, 1)}))
     raw = golden_config("tiny-llama", **changes)
     model = read_model(write_config(tmp_path, raw) / "config.json")
-    (graph,) = BuildOptions(kinds=("ragged",), context=40, layout=layout).graphs(model)
+    options = BuildOptions(kinds=("ragged",), context=40, layout=layout, quantize=quantize)
+    (graph,) = options.graphs(model)
     return emit(model, graph, env)
 
 
@@ -81,15 +88,40 @@ ROWMAJOR = [
 ]
 
 
+Q8 = [
+    ("packed", "linear/q8_tiles.mlir.j2", "multiply {{ y }}_int", "multipl {{ y }}_int", "multipl"),
+    ("packed", "linear/q8_tiles.mlir.j2", "dims = [0, 1, 3]", "dims = [0, 1, 9]", "dim"),
+    (
+        "packed",
+        "linear/q8_rowmajor.mlir.j2",
+        "convert {{ y }}_row_sc",
+        "conv {{ y }}_row_sc",
+        "conv",
+    ),
+    (
+        "rowmajor",
+        "linear/q8_rowmajor.mlir.j2",
+        "stablehlo.dot_general",
+        "stablehlo.dot",
+        "expected",
+    ),
+]
+
+
 @pytest.mark.parametrize(
     ("layout", "template", "old", "new", "said"),
-    [*(("packed", *broken) for broken in BROKEN), *(("rowmajor", *broken) for broken in ROWMAJOR)],
+    [
+        *(("packed", *broken) for broken in BROKEN),
+        *(("rowmajor", *broken) for broken in ROWMAJOR),
+        *Q8,
+    ],
 )
 def test_a_broken_template_is_shown(
     layout: Layout, template: str, old: str, new: str, said: str, tmp_path: Path
 ) -> None:
     with pytest.raises(TemplateError) as caught:
-        emit_with(tmp_path, template, old, new, layout=layout, attention_bias=True)
+        quantize = "q8" if "q8" in template else None
+        emit_with(tmp_path, template, old, new, layout, quantize, attention_bias=True)
     first, *lines = str(caught.value).splitlines()
     place = r"^(\S+):(\d+) \(in steps/ragged\.mlir\.j2\): line (\d+) of the rendered text: "
     ((file, written, line_number),) = re.findall(place, first)
@@ -139,7 +171,7 @@ _LIKE_OTHERS = ("causal_mask", "embedding", "gelu_tanh", "rms_norm", "rotary_ang
 def test_every_template_of_the_two_layouts_is_among_the_broken() -> None:
     """But those of other kinds of step, and masks and norms, which are like what is there."""
     files = {str(path.relative_to(ROOT / "templates")) for path in ROOT.glob("templates/*/*.j2")}
-    left_out = files - {broken[0] for broken in (*BROKEN, *ROWMAJOR)}
+    left_out = files - {broken[0] for broken in (*BROKEN, *ROWMAJOR)} - {broken[1] for broken in Q8}
     assert left_out == {
         *(f"steps/{kind}.mlir.j2" for kind in ALL_KINDS if kind != "ragged"),
         *(f"ops/{op}.mlir.j2" for op in _LIKE_OTHERS),

@@ -133,16 +133,15 @@ def read_as_f16(value: str, shape: str) -> str:
 _KEY = """
       %bits = arith.bitcast %key : bf16 to f16
       %key_f32 = arith.extf %bits : f16 to f32"""
-_TILES_OF_W = "(op.outputs + n - 1) // n, op.k_tiles, n, k"
 FAST: dict[str, tuple[str, tuple[Mutation, ...]]] = {
     "tiles: weights": (
         "packed",
         (
             (
                 TILES,
-                "    {{ y }}_sums = linalg.mmt4d ins({{ y }}_tiles, %{{ op.role }} :",
-                read_as_f16("%{{ op.role }}", _TILES_OF_W)
-                + "    {{ y }}_sums = linalg.mmt4d ins({{ y }}_tiles, %{{ op.role }}_f16 :",
+                '{{ mmt4d(op, y, x, "%" ~ op.role,',
+                read_as_f16("%{{ op.role }}", "op.n_tiles, op.k_tiles, op.tile[0], op.tile[1]")
+                + '{{ mmt4d(op, y, x, "%" ~ op.role ~ "_f16",',
             ),
         ),
     ),

@@ -151,7 +151,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def other_tree(folder: Path, pattern: str, old: str, new: str) -> Path:
     """A copy of this tree; the files of `pattern` have `new` for `old`."""
-    for room in ("cli", "codegen", "runtime", "templates"):
+    for room in ("cli", "codegen", "runtime", "templates", "intaglio"):
         shutil.copytree(ROOT / room, folder / room)
     shutil.copy(ROOT / "pyproject.toml", folder)
     changed = [file for file in folder.glob(pattern) if old in file.read_text()]

@@ -42,6 +42,8 @@ qwen3_untied        qwen3       f32   331    2      64     100   4/2x24  0.20412
 qwen3_tied          qwen3       f32   331    3      64     100   4/2x16  0.25                qkv+o     1e-5 1000000.0 -       tied   yes    128     2
 gemma3_tied         gemma3_text f32   331    4      64     100   4/2x24  0.22360679774997896 -         1e-4 100.0     7,7,-,7 tied   yes    128     1
 gemma3_untied       gemma3_text f32   331    3      64     100   4/2x24  0.22360679774997896 -         1e-4 100.0     7,7,-   untied yes    128     1
+q8_tied             llama       f32   331    2      64     100   4/1x16  0.25                qkv+o     1e-5 10000.0   -       tied   yes    128     2
+q8_untied           gemma3_text f32   331    4      64     100   4/2x24  0.22360679774997896 -         1e-4 100.0     7,7,-,7 untied yes    128     1
 tiny-llama          llama       f32   331    2      64     96    4/2x16  0.25                -         1e-5 10000.0   -       tied   yes    128     2
 tiny-llama-packed   llama       f32   331    2      64     96    4/2x16  0.25                -         1e-5 10000.0   -       tied   yes    128     2
 tiny-llama-untied   llama       f32   331    2      64     96    4/2x16  0.25                -         1e-5 10000.0   -       untied yes    128     2

@@ -127,7 +127,9 @@ def _start(tree: Path, listed: Path, out: Path) -> subprocess.Popen[bytes]:
     """A process with `tree`'s packages as `intaglio`, as its pyproject.toml names them."""
     package = out.with_name(f"{out.name}-packages") / "intaglio"
     package.mkdir(parents=True)
-    (package / "__init__.py").touch()  # goes before the installed package's folders
+    # goes before the installed package's folders; older trees have no such file
+    own = tree / "intaglio" / "__init__.py"
+    (package / "__init__.py").write_text(own.read_text() if own.exists() else "")
     project = tomllib.loads((tree / "pyproject.toml").read_text())
     for name, room in project["tool"]["setuptools"]["package-dir"].items():
         (package / name.removeprefix("intaglio.")).symlink_to((tree / room).resolve())
