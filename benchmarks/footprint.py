@@ -35,7 +35,7 @@ def main() -> None:
 
 def _memory(bundle: Path) -> dict[str, float]:
     """Peak resident bytes of `generate`, beyond the bundle's weights and cache."""
-    from intaglio.runtime.manifest import Manifest
+    from intaglio.runtime.bundle.manifest import Manifest
 
     manifest = Manifest.load(bundle)
     ids = ",".join(map(str, _PROMPT))

@@ -17,11 +17,11 @@ from typing import Any
 import click
 
 from intaglio import __version__
-from intaglio.runtime.bench import BenchRow, bench, read_bandwidth
+from intaglio.runtime.bundle.manifest import Manifest, is_bundle
+from intaglio.runtime.bundle.session import Session
 from intaglio.runtime.errors import UserError
-from intaglio.runtime.manifest import Manifest, is_bundle
-from intaglio.runtime.sampling import SamplingParams
-from intaglio.runtime.session import Session
+from intaglio.runtime.generation.sampling import SamplingParams
+from intaglio.runtime.measurement.bench import BenchRow, bench, read_bandwidth
 
 from . import options
 from .loading import load_session

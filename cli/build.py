@@ -10,10 +10,10 @@ import click
 
 from intaglio.codegen.bundle import BuildOptions, build_bundle
 from intaglio.codegen.emit import emit
-from intaglio.codegen.model import load_model
-from intaglio.codegen.pull import pull, resolve_model
+from intaglio.codegen.sources.folder import load_model
+from intaglio.codegen.sources.pull import pull, resolve_model
+from intaglio.runtime.bundle.manifest import ALL_KINDS, KINDS
 from intaglio.runtime.errors import UserError
-from intaglio.runtime.manifest import ALL_KINDS, KINDS
 
 from . import options
 from .numbers import parse_ids

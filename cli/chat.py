@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
-from intaglio.runtime.engine import Message
 from intaglio.runtime.errors import UserError
-from intaglio.runtime.sampling import SamplingParams
+from intaglio.runtime.generation.engine import Message
+from intaglio.runtime.generation.sampling import SamplingParams
 
 from . import options
 from .loading import Loaded, load_engine

@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from intaglio.runtime.manifest import (
+from intaglio.runtime.bundle.manifest import (
     CacheFacts,
     GraphFacts,
     Manifest,
@@ -66,8 +66,8 @@ def _describe(
         manifest = Manifest.load(Path(model))
         check_fixed(manifest, build)
         return manifest.weights, manifest.cache, [_graph(g) for g in manifest.graphs]
-    from intaglio.codegen.model import load_model
-    from intaglio.codegen.pull import resolve_model
+    from intaglio.codegen.sources.folder import load_model
+    from intaglio.codegen.sources.pull import resolve_model
 
     spec = load_model(resolve_model(model, progress=say), say).spec
     planned = options.to_build_options({"layout": "rowmajor", **build}).graphs(spec)

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from intaglio.runtime.checkpoint import Checkpoint
-from intaglio.runtime.engine import Engine
+from intaglio.runtime.bundle.checkpoint import Checkpoint
+from intaglio.runtime.bundle.manifest import Manifest, is_bundle
+from intaglio.runtime.bundle.random_weights import RandomWeights
+from intaglio.runtime.bundle.session import Session
+from intaglio.runtime.bundle.weights import find_weights
 from intaglio.runtime.errors import UserError
-from intaglio.runtime.manifest import Manifest, is_bundle
-from intaglio.runtime.random_weights import RandomWeights
-from intaglio.runtime.session import Session
-from intaglio.runtime.weights import find_weights
+from intaglio.runtime.generation.engine import Engine
 
 from . import options
 from .progress import compile_progress, print_commands, say
@@ -138,8 +138,8 @@ def _bundle_of(
         check_fixed(Manifest.load(Path(model)), build)
         return Path(model)
     from intaglio.codegen.bundle import cached_bundle
-    from intaglio.codegen.model import load_model
-    from intaglio.codegen.pull import resolve_model
+    from intaglio.codegen.sources.folder import load_model
+    from intaglio.codegen.sources.pull import resolve_model
 
     loaded = load_model(resolve_model(model, progress=say), say)
     if loaded.checkpoint is None and needs_weights:

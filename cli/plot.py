@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from intaglio.runtime.bench import BenchRow
 from intaglio.runtime.errors import UserError
+from intaglio.runtime.measurement.bench import BenchRow
 
 _FORMATS = (".pdf", ".png", ".svg")
 _SIZE = (10.0, 4.0)  # inches

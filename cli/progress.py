@@ -11,7 +11,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from intaglio.runtime.manifest import GraphFacts
+from intaglio.runtime.bundle.manifest import GraphFacts
 
 CompileProgress = Callable[[str, str], None]
 

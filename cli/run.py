@@ -11,11 +11,11 @@ from typing import Any
 import click
 import numpy as np
 
+from intaglio.runtime.bundle.manifest import STEP_KINDS
 from intaglio.runtime.errors import UserError
-from intaglio.runtime.generation import Generation
-from intaglio.runtime.manifest import STEP_KINDS
-from intaglio.runtime.perplexity import perplexity
-from intaglio.runtime.sampling import SamplingParams
+from intaglio.runtime.generation.generation import Generation
+from intaglio.runtime.generation.sampling import SamplingParams
+from intaglio.runtime.measurement.perplexity import perplexity
 
 from . import options
 from .loading import Loaded, load_engine, peak_rss_bytes

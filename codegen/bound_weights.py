@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from intaglio.runtime import packing
-from intaglio.runtime.checkpoint import BOUND_FILE, Checkpoint
-from intaglio.runtime.manifest import WeightSpec
-from intaglio.runtime.packing import packed_blocks
+from intaglio.runtime.bundle import packing
+from intaglio.runtime.bundle.checkpoint import BOUND_FILE, Checkpoint
+from intaglio.runtime.bundle.manifest import WeightSpec
+from intaglio.runtime.bundle.packing import packed_blocks
 
 from .cache_home import cache_home
 from .holding import use

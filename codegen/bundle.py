@@ -12,8 +12,7 @@ from pathlib import Path
 from iree.compiler.version import VERSION
 
 from intaglio import __version__
-from intaglio.runtime.errors import UserError
-from intaglio.runtime.manifest import (
+from intaglio.runtime.bundle.manifest import (
     KINDS,
     SCHEMA,
     CacheFacts,
@@ -24,6 +23,7 @@ from intaglio.runtime.manifest import (
     WeightSpec,
     is_bundle,
 )
+from intaglio.runtime.errors import UserError
 
 from .bound_weights import bound_weights_folder, place_bound_weights, write_bound_weights
 from .cache_home import cache_home
@@ -31,8 +31,8 @@ from .compile import Job, Progress, compile_all, make_job
 from .emit import emit
 from .graphs import CachePlan, GraphPlan, GraphSpec, Precision
 from .holding import use
-from .model import Model
 from .placing import may_replace, placed_whole
+from .sources.folder import Model
 from .spec import ModelSpec
 from .targets import TARGETS, Layout, formats_of, required_features
 from .weights import unused_tensors

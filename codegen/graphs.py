@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Literal
 
+from intaglio.runtime.bundle.manifest import CachePart, StepSpec, TensorSpec, WeightSpec
 from intaglio.runtime.errors import UserError
-from intaglio.runtime.manifest import CachePart, StepSpec, TensorSpec, WeightSpec
 
 from .spec import ModelSpec
 from .weights import ROWMAJOR, Formats, weight_list

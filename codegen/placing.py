@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from intaglio.runtime.bundle.manifest import FILE_NAME, is_bundle
 from intaglio.runtime.errors import UserError
-from intaglio.runtime.manifest import FILE_NAME, is_bundle
 
 
 @contextmanager

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from intaglio.runtime.bundle.manifest import Quant, Tiling
 from intaglio.runtime.errors import UserError
 from intaglio.runtime.host import cpu_features
-from intaglio.runtime.manifest import Quant, Tiling
 
 from .spec import Linear, ModelSpec
 from .weights import Formats

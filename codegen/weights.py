@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from intaglio.runtime.manifest import Part, Quant, Tiling, WeightSpec
+from intaglio.runtime.bundle.manifest import Part, Quant, Tiling, WeightSpec
 
 from .spec import LayerSpec, Linear, ModelSpec, Vector
 

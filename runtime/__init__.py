@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from intaglio import __version__
 
-from .engine import Engine
+from .bundle.manifest import Manifest
+from .bundle.session import Session
 from .errors import UserError
-from .generation import Generation
-from .manifest import Manifest
-from .sampling import SamplingParams
-from .session import Session
+from .generation.engine import Engine
+from .generation.generation import Generation
+from .generation.sampling import SamplingParams
 
 __all__ = [
     "Engine",

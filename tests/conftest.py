@@ -8,7 +8,7 @@ import pytest
 from hypothesis import settings
 from workshop import Workshop
 
-from intaglio.codegen.pull import BUILT_IN, resolve_model
+from intaglio.codegen.sources.pull import BUILT_IN, resolve_model
 
 # a machine may be busy: no test asserts a time
 settings.register_profile("any machine", deadline=None)

@@ -15,7 +15,7 @@ from streams import (
 )
 from workshop import TINY
 
-from intaglio.runtime.session import Session
+from intaglio.runtime.bundle.session import Session
 
 SLOTS = TINY.slots
 

@@ -21,7 +21,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from workshop import TINY, Workshop
 
 from intaglio.cli import main
-from intaglio.codegen.model import load_model
+from intaglio.codegen.sources.folder import load_model
 from intaglio.codegen.targets import required_features
 from intaglio.runtime.host import cpu_features
 

@@ -19,7 +19,7 @@ from tiny import CASES, weights_of, write_folder
 from workshop import Workshop
 
 from intaglio.codegen.bundle import BuildOptions
-from intaglio.runtime.engine import Engine
+from intaglio.runtime.generation.engine import Engine
 from intaglio.runtime.server import serving
 from intaglio.runtime.server.serving import Server, ServeSettings
 

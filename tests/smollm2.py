@@ -9,7 +9,7 @@ import ml_dtypes
 from tiny import write_tensors
 
 from intaglio.codegen.bundle import BuildOptions
-from intaglio.runtime.checkpoint import Checkpoint
+from intaglio.runtime.bundle.checkpoint import Checkpoint
 
 FIXTURE = Path(__file__).with_name("reference") / "smollm2.json"
 COUNT = 48

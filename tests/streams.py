@@ -13,7 +13,7 @@ import numpy.typing as npt
 from safetensors import safe_open
 from tiny import CASES, CONTEXT, VOCAB, tokens_from, weights_sha256
 
-from intaglio.runtime.session import Session, Step
+from intaglio.runtime.bundle.session import Session, Step
 
 FIXTURES = Path(__file__).with_name("reference")
 

@@ -16,7 +16,7 @@ from tiny import CASES
 from workshop import TINY, Workshop
 
 from intaglio.cli import bench as bench_module
-from intaglio.runtime import bench as runtime_bench
+from intaglio.runtime.measurement import bench as runtime_bench
 
 SHAPE = ["--context", "64", "--chunk", "16"]
 FIELDS = ["test", "batch", "tokens_per_s", "sd", "ms_per_step", "gb_per_s", "bandwidth_fraction"]
@@ -93,7 +93,7 @@ def test_every_row_is_warmed_up_and_takes_its_turn() -> None:
 
 
 def test_an_untied_embedding_is_not_read(bundle: Path) -> None:
-    from intaglio.runtime.manifest import Manifest
+    from intaglio.runtime.bundle.manifest import Manifest
 
     manifest = Manifest.load(bundle)
     assert (manifest.model.embedding, manifest.model.head) == ("embed", "lm_head")

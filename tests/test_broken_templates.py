@@ -16,7 +16,7 @@ from intaglio.codegen.emit import emit
 from intaglio.codegen.models import read_model
 from intaglio.codegen.parse import TemplateError
 from intaglio.codegen.targets import Layout
-from intaglio.runtime.manifest import ALL_KINDS
+from intaglio.runtime.bundle.manifest import ALL_KINDS
 from intaglio.templates import environment, overlay
 
 

@@ -19,11 +19,11 @@ from workshop import BUILDS, TINY, Workshop
 
 from intaglio.codegen import bundle as bundling
 from intaglio.codegen.bundle import build_bundle
-from intaglio.codegen.model import load_model
+from intaglio.codegen.sources.folder import load_model
 from intaglio.codegen.targets import Layout
 from intaglio.runtime import Engine
+from intaglio.runtime.bundle.manifest import Manifest, Part, Tiling, WeightSpec
 from intaglio.runtime.errors import UserError
-from intaglio.runtime.manifest import Manifest, Part, Tiling, WeightSpec
 
 Data = dict[str, Any]
 PROMPT = [3, 1, 4, 1, 5]

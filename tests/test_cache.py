@@ -21,7 +21,7 @@ from workshop import TINY, Workshop, open_session
 from intaglio.codegen import holding
 from intaglio.codegen.bundle import cached_bundle
 from intaglio.codegen.holding import Scratch, sweep
-from intaglio.codegen.model import load_model
+from intaglio.codegen.sources.folder import load_model
 
 DAY = 24 * 3600.0
 # takes a shared lock on a folder and says so; ends with its stdin

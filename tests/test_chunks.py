@@ -15,9 +15,9 @@ from workshop import TINY, Workshop
 from intaglio.cli.loading import load_engine, load_for_serving
 from intaglio.codegen import bundle as bundling
 from intaglio.codegen.bundle import BuildOptions
+from intaglio.runtime.bundle.manifest import Manifest
+from intaglio.runtime.bundle.session import Session
 from intaglio.runtime.errors import UserError
-from intaglio.runtime.manifest import Manifest
-from intaglio.runtime.session import Session
 
 MODEL = "llama_untied"
 

@@ -29,10 +29,10 @@ from workshop import TINY, Workshop
 
 from intaglio.cli.options import SMALLER
 from intaglio.codegen.bundle import BuildOptions, cached_bundle
-from intaglio.codegen.model import load_model
 from intaglio.codegen.models import read_model
+from intaglio.codegen.sources.folder import load_model
 from intaglio.codegen.targets import Layout
-from intaglio.runtime.manifest import KINDS, Manifest
+from intaglio.runtime.bundle.manifest import KINDS, Manifest
 
 RUNNING = ["generate", "chat", "serve", "bench", "eval"]
 VERBS = ["emit", "compile", "inspect", *RUNNING, "pull", "cache", "golden"]

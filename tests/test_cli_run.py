@@ -28,8 +28,8 @@ from tiny import CASES
 from workshop import Workshop, open_session
 
 from intaglio.runtime import Engine
-from intaglio.runtime.manifest import STEP_KINDS
-from intaglio.runtime.text import TextCodec
+from intaglio.runtime.bundle.manifest import STEP_KINDS
+from intaglio.runtime.text.codec import TextCodec
 
 TEMPLATE = (
     "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}"

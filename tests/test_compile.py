@@ -26,8 +26,8 @@ from intaglio.codegen.compile import CompileError, compile_all, first_error, mak
 from intaglio.codegen.emit import emit
 from intaglio.codegen.models import read_model
 from intaglio.codegen.targets import TARGETS, Layout, Operands
+from intaglio.runtime.bundle.manifest import KINDS, Manifest, file_sha256
 from intaglio.runtime.errors import UserError
-from intaglio.runtime.manifest import KINDS, Manifest, file_sha256
 
 DOUBLE = """
 func.func public @double(%x: tensor<4xf32>) -> tensor<4xf32> {

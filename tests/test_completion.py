@@ -11,7 +11,8 @@ import numpy.typing as npt
 import pytest
 from helpers import write_tokenizer
 
-from intaglio.runtime.completion import (
+from intaglio.runtime.errors import UserError
+from intaglio.runtime.generation.completion import (
     Completion,
     CompletionParams,
     Event,
@@ -19,10 +20,9 @@ from intaglio.runtime.completion import (
     Finished,
     Piece,
 )
-from intaglio.runtime.errors import UserError
-from intaglio.runtime.logprobs import score_token
-from intaglio.runtime.sampling import SamplingParams
-from intaglio.runtime.text import TextCodec
+from intaglio.runtime.generation.logprobs import score_token
+from intaglio.runtime.generation.sampling import SamplingParams
+from intaglio.runtime.text.codec import TextCodec
 
 VOCAB, EOS = 260, 258
 MODEL: Any = {"vocab_size": VOCAB, "context": 128, "eos": [EOS]}

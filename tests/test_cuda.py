@@ -21,9 +21,9 @@ from intaglio.codegen.emit import emit
 from intaglio.codegen.graphs import Precision
 from intaglio.codegen.models import read_model
 from intaglio.codegen.targets import TARGETS
-from intaglio.runtime.device import Device
+from intaglio.runtime.bundle.device import Device
+from intaglio.runtime.bundle.manifest import KINDS, Manifest
 from intaglio.runtime.errors import UserError
-from intaglio.runtime.manifest import KINDS, Manifest
 
 CUDA = replace(TINY, target="cuda", kinds=(*KINDS, "prefill_all"))
 

@@ -17,7 +17,7 @@ from iree.compiler.tools import binaries
 
 from intaglio.codegen.models import read_model
 from intaglio.codegen.targets import TARGETS
-from intaglio.runtime.manifest import KINDS
+from intaglio.runtime.bundle.manifest import KINDS
 
 pytestmark = pytest.mark.compiles
 CASE = GOLDEN / "llama-3.2-1b-packed"

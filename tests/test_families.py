@@ -10,8 +10,8 @@ from streams import Stream, by_decode, by_prefill, check, load_reference, worst_
 from tiny import CASES, weights_of, write_folder
 from workshop import Mutation, Workshop, only, open_session
 
-from intaglio.codegen.model import load_model
-from intaglio.runtime.session import Session
+from intaglio.codegen.sources.folder import load_model
+from intaglio.runtime.bundle.session import Session
 
 _ATTENTION = "attention/attention.mlir.j2"
 _NEAR = "arith.cmpi sgt, %seen_until, %query_position"

@@ -13,7 +13,7 @@ from workshop import EVERY_POSITION, TINY, Workshop, only, open_session
 
 from intaglio.codegen.bundle import BuildOptions
 from intaglio.codegen.graphs import Precision
-from intaglio.runtime.perplexity import Perplexity, perplexity
+from intaglio.runtime.measurement.perplexity import Perplexity, perplexity
 
 TEXT = Path(__file__).with_name("data") / "plain_english.txt"
 SCORING = BuildOptions(kinds=("prefill_all",), context=256, slots=1, chunk=64)

@@ -12,8 +12,8 @@ from tokenizers import Tokenizer, decoders, models
 from workshop import Workshop
 
 from intaglio.runtime import Engine, SamplingParams, UserError
-from intaglio.runtime.session import Session
-from intaglio.runtime.text import TextCodec
+from intaglio.runtime.bundle.session import Session
+from intaglio.runtime.text.codec import TextCodec
 
 Message = dict[str, str]
 # an answer of nothing but the letter of token 65: as text it is those tokens again

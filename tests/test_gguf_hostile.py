@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tiny_gguf import HEAD_DIM, TOKENS, VOCAB, Q, Recipe
 
-from intaglio.codegen.gguf_import import import_gguf
+from intaglio.codegen.sources.gguf_import import import_gguf
 from intaglio.runtime.errors import UserError
 
 
@@ -139,7 +139,7 @@ def test_interrupted_while_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("intaglio.codegen.gguf_import.write_safetensors", interrupt)
+    monkeypatch.setattr("intaglio.codegen.sources.gguf_import.write_safetensors", interrupt)
     path = Recipe().write(tmp_path / "tiny.gguf")
     with pytest.raises(KeyboardInterrupt):
         import_gguf(path, tmp_path / "out")
@@ -150,7 +150,7 @@ def test_disk_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_room(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("intaglio.codegen.gguf_import.write_safetensors", no_room)
+    monkeypatch.setattr("intaglio.codegen.sources.gguf_import.write_safetensors", no_room)
     path = Recipe().write(tmp_path / "tiny.gguf")
     with pytest.raises(UserError, match="No space left"):
         import_gguf(path, tmp_path / "out")
@@ -162,7 +162,7 @@ def test_losing_a_race_keeps_the_winner(tmp_path: Path, monkeypatch: pytest.Monk
         (tmp_path / "out").mkdir()
         (tmp_path / "out/config.json").write_text("theirs")
 
-    monkeypatch.setattr("intaglio.codegen.gguf_import.write_safetensors", meanwhile)
+    monkeypatch.setattr("intaglio.codegen.sources.gguf_import.write_safetensors", meanwhile)
     import_gguf(Recipe().write(tmp_path / "tiny.gguf"), tmp_path / "out")
     assert (tmp_path / "out/config.json").read_text() == "theirs"
     assert sorted(file.name for file in tmp_path.iterdir()) == ["out", "tiny.gguf"]

@@ -13,8 +13,8 @@ from safetensors import safe_open
 from tiny_gguf import HEAD_DIM, HEADS, HIDDEN, KV_HEADS, LAYERS, MLP, VOCAB, Q, Recipe, gguf_name
 from tokenizers import Tokenizer
 
-from intaglio.codegen.gguf_import import import_gguf
-from intaglio.codegen.model import load_model
+from intaglio.codegen.sources.folder import load_model
+from intaglio.codegen.sources.gguf_import import import_gguf
 
 
 def convert(recipe: Recipe, tmp_path: Path) -> Path:
@@ -88,7 +88,7 @@ def test_stored_types_are_dequantized_to_bf16(tmp_path: Path, kind: Q) -> None:
 
 
 def test_a_tensor_longer_than_a_chunk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("intaglio.codegen.gguf_weights._CHUNK", 3 * HIDDEN)
+    monkeypatch.setattr("intaglio.codegen.sources.gguf_weights._CHUNK", 3 * HIDDEN)
     recipe = Recipe()
     assert_same(read_tensors(convert(recipe, tmp_path)), recipe.weights)
 

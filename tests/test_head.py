@@ -18,9 +18,9 @@ from streams import (
 from tiny import ABSENT, CASES, Array, Case, changed, weights_of, write_folder
 from workshop import EVERY_POSITION, TINY, Workshop, only, open_session
 
-from intaglio.codegen.model import load_model
+from intaglio.codegen.sources.folder import load_model
+from intaglio.runtime.bundle.session import Session
 from intaglio.runtime.errors import UserError
-from intaglio.runtime.session import Session
 
 TIED, UNTIED = CASES["llama_tied"], CASES["llama_untied"]
 SLOTS = TINY.slots

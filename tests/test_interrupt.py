@@ -18,7 +18,7 @@ from tiny import CASES, weights_of, write_folder
 from workshop import Workshop
 
 from intaglio.codegen.bundle import BuildOptions
-from intaglio.runtime.manifest import Manifest
+from intaglio.runtime.bundle.manifest import Manifest
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 

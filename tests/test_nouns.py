@@ -17,14 +17,14 @@ from intaglio.codegen import bundle as bundling
 from intaglio.codegen.bound_weights import bound_weights_folder
 from intaglio.codegen.bundle import build_bundle, cached_bundle
 from intaglio.codegen.emit import emit
-from intaglio.codegen.model import Model, load_model
+from intaglio.codegen.sources.folder import Model, load_model
 from intaglio.codegen.spec import Place
 from intaglio.codegen.weights import weight_list
-from intaglio.runtime import packing
-from intaglio.runtime.checkpoint import Checkpoint
-from intaglio.runtime.manifest import Manifest, Part, Tiling, WeightSpec
-from intaglio.runtime.packing import packed_blocks
-from intaglio.runtime.session import Session
+from intaglio.runtime.bundle import packing
+from intaglio.runtime.bundle.checkpoint import Checkpoint
+from intaglio.runtime.bundle.manifest import Manifest, Part, Tiling, WeightSpec
+from intaglio.runtime.bundle.packing import packed_blocks
+from intaglio.runtime.bundle.session import Session
 
 SLOTS = TINY.slots
 

@@ -21,8 +21,8 @@ from streams import generate_rows, load_reference, worst_error
 from tiny import CASES
 from workshop import Workshop, open_session
 
-from intaglio.runtime.engine import Engine
-from intaglio.runtime.session import Session
+from intaglio.runtime.bundle.session import Session
+from intaglio.runtime.generation.engine import Engine
 
 pytestmark = [pytest.mark.oracle, pytest.mark.filterwarnings("default")]
 

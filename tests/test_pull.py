@@ -16,9 +16,9 @@ from huggingface_hub import errors
 from tiny_gguf import Recipe
 from tokenizers import Tokenizer
 
-from intaglio.codegen import pull as pulling
 from intaglio.codegen.cache_home import cache_home
-from intaglio.codegen.pull import BUILT_IN, pull, resolve_model
+from intaglio.codegen.sources import pull as pulling
+from intaglio.codegen.sources.pull import BUILT_IN, pull, resolve_model
 from intaglio.runtime.errors import UserError
 
 

@@ -21,9 +21,9 @@ from tiny import CASES, weights_of, write_folder
 from workshop import EVERY_POSITION, Mutation, Workshop, only, open_session
 
 from intaglio.codegen.bundle import BuildOptions
+from intaglio.runtime.bundle.manifest import Manifest, Quant
+from intaglio.runtime.bundle.packing import quantize
 from intaglio.runtime.errors import UserError
-from intaglio.runtime.manifest import Manifest, Quant
-from intaglio.runtime.packing import quantize
 
 Q8 = Quant(8, 32, "f16")
 

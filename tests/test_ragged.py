@@ -21,8 +21,8 @@ from streams import (
 from tiny import CONTEXT, tokens_from
 from workshop import TINY, Workshop
 
-from intaglio.runtime.engine import Engine
-from intaglio.runtime.session import Session
+from intaglio.runtime.bundle.session import Session
+from intaglio.runtime.generation.engine import Engine
 
 MODELS = ["llama_untied", "qwen2_tied", "llama_bf16"]
 SLOTS = TINY.slots

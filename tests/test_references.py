@@ -23,7 +23,7 @@ from streams import (
 from tiny import CASES, CONTEXT, tokens_from
 from workshop import BUILDS, EVERY_POSITION, TINY, Workshop, only, open_session
 
-from intaglio.runtime.engine import Engine
+from intaglio.runtime.generation.engine import Engine
 
 SLOTS = TINY.slots
 # the models whose weights are joined, typed or shaped in another way each

@@ -21,9 +21,9 @@ OURS = {
     "runtime": {"intaglio.runtime", "intaglio.__version__"},
     "codegen": {
         "intaglio.__version__",
-        *("intaglio.codegen", "intaglio.templates", "intaglio.runtime.manifest"),
-        *("intaglio.runtime.errors", "intaglio.runtime.checkpoint", "intaglio.runtime.host"),
-        "intaglio.runtime.packing",
+        *("intaglio.codegen", "intaglio.templates", "intaglio.runtime.bundle.manifest"),
+        *("intaglio.runtime.errors", "intaglio.runtime.bundle.checkpoint", "intaglio.runtime.host"),
+        "intaglio.runtime.bundle.packing",
     },
     "cli": {"intaglio.cli", "intaglio.codegen", "intaglio.runtime", "intaglio.__version__"},
 }
@@ -75,7 +75,7 @@ def test_the_import_rule(room: str) -> None:
         ("runtime", "def f():\n    import iree.compiler.ir"),
         ("runtime", "from iree import compiler"),
         ("runtime", "from intaglio import templates"),
-        ("codegen", "from intaglio.runtime.session import Session"),
+        ("codegen", "from intaglio.runtime.bundle.session import Session"),
         ("codegen", "from intaglio.runtime import Engine"),
         ("codegen", "import iree.runtime as rt"),
         ("codegen", "if TYPE_CHECKING:\n    from intaglio.cli import main"),

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from intaglio.runtime.errors import UserError
-from intaglio.runtime.logits_rules import LogitBias, Penalties
-from intaglio.runtime.sampling import Sampler, SamplingParams
+from intaglio.runtime.generation.logits_rules import LogitBias, Penalties
+from intaglio.runtime.generation.sampling import Sampler, SamplingParams
 
 PARAMS = st.builds(
     SamplingParams,

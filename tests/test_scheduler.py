@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from intaglio.runtime.scheduler import Logits, QueueFull, Scheduler
+from intaglio.runtime.generation.scheduler import Logits, QueueFull, Scheduler
 
 VOCAB = 5
 NOTHING = -1

@@ -12,7 +12,7 @@ from helpers import ROOT
 from serving import CHAT, COMPLETIONS, MODEL, Served, serve, served_bundle
 from workshop import Workshop
 
-from intaglio.runtime.sampling import SamplingParams
+from intaglio.runtime.generation.sampling import SamplingParams
 
 
 @pytest.fixture(scope="module")

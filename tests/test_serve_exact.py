@@ -14,10 +14,10 @@ from streams import cache_of, fill
 from tiny import CONTEXT, tokens_from
 from workshop import EVERY_POSITION, TINY, Workshop, only
 
+from intaglio.runtime.bundle.session import Session
 from intaglio.runtime.errors import UserError
-from intaglio.runtime.machine import SessionMachine
-from intaglio.runtime.sampling import SamplingParams
-from intaglio.runtime.session import Session
+from intaglio.runtime.generation.machine import SessionMachine
+from intaglio.runtime.generation.sampling import SamplingParams
 
 SIZES = replace(TINY, batches=(2, 4))
 

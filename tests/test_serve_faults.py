@@ -213,7 +213,7 @@ def test_a_long_answer_is_no_late_header(served: Served, monkeypatch: pytest.Mon
 def test_a_failed_step_ends_its_requests_and_no_others(
     served: Served, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    from intaglio.runtime.session import Session
+    from intaglio.runtime.bundle.session import Session
 
     raw = served.start({**ENDLESS, "stream": True})
     served.wait_until_running(1)

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from serving import LONG, Served, serve, served_bundle
 from workshop import Workshop
 
-from intaglio.runtime.text import DetokenizerStream
+from intaglio.runtime.text.codec import DetokenizerStream
 
 pytestmark = pytest.mark.slow
 KEY = "secret"

@@ -21,7 +21,7 @@ from helpers import command, compile_cache, refused
 from serving import CHAT, COMPLETIONS, LONG, Served, served_bundle
 from workshop import Workshop
 
-from intaglio.runtime.engine import Engine
+from intaglio.runtime.generation.engine import Engine
 
 pytestmark = pytest.mark.slow
 ENDLESS: dict[str, Any] = {"prompt": "x", "max_tokens": 8000, "temperature": 0, "stream": True}

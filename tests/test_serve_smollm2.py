@@ -13,7 +13,7 @@ from serving import COMPLETIONS, serve
 from workshop import Workshop
 
 from intaglio.codegen.bundle import BuildOptions
-from intaglio.runtime.engine import Engine
+from intaglio.runtime.generation.engine import Engine
 
 pytestmark = pytest.mark.slow
 REQUESTS = 32

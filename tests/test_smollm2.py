@@ -8,7 +8,7 @@ import pytest
 from smollm2 import COUNT, STEPS, load_fixture
 from workshop import Workshop, open_session
 
-from intaglio.runtime.engine import Engine
+from intaglio.runtime.generation.engine import Engine
 
 
 @pytest.mark.slow

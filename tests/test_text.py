@@ -14,9 +14,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
-from intaglio.runtime.chat_template import load_bos_eos, load_chat_template, render_chat
 from intaglio.runtime.errors import UserError
-from intaglio.runtime.text import StopStrings, TextCodec
+from intaglio.runtime.text.chat_template import load_bos_eos, load_chat_template, render_chat
+from intaglio.runtime.text.codec import StopStrings, TextCodec
 
 KINDS = ["byte_level", "llama", "metaspace"]
 HELLO = [{"role": "user", "content": "héllo"}]
@@ -184,7 +184,7 @@ def test_a_bad_tokenizer_is_one_line(tmp_path: Path, content: bytes) -> None:
 
 def test_missing_and_oversized_tokenizers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     refused("no tokenizer.json", TextCodec.load, tmp_path, 10)
-    monkeypatch.setattr("intaglio.runtime.text.TOKENIZER_BYTES", 10)
+    monkeypatch.setattr("intaglio.runtime.text.codec.TOKENIZER_BYTES", 10)
     write(tmp_path)
     refused("larger than 10 bytes", TextCodec.load, tmp_path, 10)
 

@@ -18,11 +18,11 @@ from tiny import CASES, CONTEXT, write_checkpoint
 from intaglio.codegen import bundle as bundling
 from intaglio.codegen.bundle import BuildOptions, build_bundle
 from intaglio.codegen.emit import emit
-from intaglio.codegen.model import load_model
-from intaglio.runtime.checkpoint import Checkpoint
-from intaglio.runtime.manifest import ALL_KINDS, Manifest
-from intaglio.runtime.session import Session
-from intaglio.runtime.weights import find_weights
+from intaglio.codegen.sources.folder import load_model
+from intaglio.runtime.bundle.checkpoint import Checkpoint
+from intaglio.runtime.bundle.manifest import ALL_KINDS, Manifest
+from intaglio.runtime.bundle.session import Session
+from intaglio.runtime.bundle.weights import find_weights
 from intaglio.templates import environment, overlay
 
 # a chunk that does not divide the context: the last one moves back

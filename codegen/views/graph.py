@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from intaglio.runtime.manifest import WeightSpec
+from intaglio.runtime.bundle.manifest import WeightSpec
 from intaglio.templates import Typed, tensor_type, wrapped
 
 from ..graphs import GraphSpec

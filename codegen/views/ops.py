@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from intaglio.runtime.manifest import WeightSpec
+from intaglio.runtime.bundle.manifest import WeightSpec
 from intaglio.templates import Typed, tensor_type
 
 from ..targets import MOST_ROWS

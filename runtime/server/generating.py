@@ -11,8 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from intaglio.runtime.completion import Completion, Failed, Finished, Piece
-from intaglio.runtime.worker import Refused
+from intaglio.runtime.generation.completion import Completion, Failed, Finished, Piece
+from intaglio.runtime.server.worker import Refused
 
 from .errors import ApiError, json_response
 from .fields import ChatRequest, CompletionRequest

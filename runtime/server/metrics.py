@@ -15,7 +15,7 @@ from prometheus_client import (
 )
 from starlette.types import Scope
 
-from intaglio.runtime.scheduler import StepReport
+from intaglio.runtime.generation.scheduler import StepReport
 
 from .guard import GONE
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from intaglio.runtime.completion import Completion, CompletionParams
 from intaglio.runtime.errors import UserError
-from intaglio.runtime.sampling import SamplingParams
-from intaglio.runtime.text import TextCodec
+from intaglio.runtime.generation.completion import Completion, CompletionParams
+from intaglio.runtime.generation.sampling import SamplingParams
+from intaglio.runtime.text.codec import TextCodec
 
 from .errors import ApiError
 from .fields import ChatRequest, CompletionRequest, Message

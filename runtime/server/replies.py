@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from intaglio.runtime.completion import Completion, FinishReason, Piece
-from intaglio.runtime.logprobs import TokenScore
-from intaglio.runtime.text import INCOMPLETE, TextCodec
+from intaglio.runtime.generation.completion import Completion, FinishReason, Piece
+from intaglio.runtime.generation.logprobs import TokenScore
+from intaglio.runtime.text.codec import INCOMPLETE, TextCodec
 
 
 @dataclass

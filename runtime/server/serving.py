@@ -15,11 +15,11 @@ from dataclasses import dataclass
 import uvicorn
 from starlette.types import Scope
 
-from intaglio.runtime.engine import Engine
 from intaglio.runtime.errors import UserError
-from intaglio.runtime.machine import SessionMachine
-from intaglio.runtime.scheduler import Scheduler
-from intaglio.runtime.worker import Worker
+from intaglio.runtime.generation.engine import Engine
+from intaglio.runtime.generation.machine import SessionMachine
+from intaglio.runtime.generation.scheduler import Scheduler
+from intaglio.runtime.server.worker import Worker
 
 from .api import Api, ApiSettings
 from .log import log_json, log_line, record_of

@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from intaglio.runtime.completion import Failed
-from intaglio.runtime.text import TextCodec
-from intaglio.runtime.worker import Ticket, Worker
+from intaglio.runtime.generation.completion import Failed
+from intaglio.runtime.server.worker import Ticket, Worker
+from intaglio.runtime.text.codec import TextCodec
 
 from .errors import ApiError
 from .metrics import Metrics

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from streams import Stream, by_batched, by_decode, by_prefill, by_ragged, load_reference
 
-from intaglio.runtime.manifest import Manifest
-from intaglio.runtime.session import Session
-from intaglio.runtime.weights import find_weights
+from intaglio.runtime.bundle.manifest import Manifest
+from intaglio.runtime.bundle.session import Session
+from intaglio.runtime.bundle.weights import find_weights
 
 
 def record(bundle: Path, case: str) -> dict[str, Stream]:

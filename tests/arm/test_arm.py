@@ -17,7 +17,7 @@ from streams import Stream, check, load_reference, rms_spread_error
 from workshop import TINY, Workshop
 
 from intaglio.codegen.bundle import BuildOptions
-from intaglio.runtime.manifest import ALL_KINDS
+from intaglio.runtime.bundle.manifest import ALL_KINDS
 
 ROOT = Path(__file__).parents[2]
 ARM = ROOT / "build" / "arm"

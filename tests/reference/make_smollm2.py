@@ -20,7 +20,7 @@ from reference.make_references import LEAST_MARGIN, least_margin, load_oracle  #
 from smollm2 import COUNT, FIXTURE, PROMPTS, write_untied  # noqa: E402
 from tokenizers import Tokenizer  # noqa: E402
 
-from intaglio.codegen.pull import BUILT_IN, resolve_model  # noqa: E402
+from intaglio.codegen.sources.pull import BUILT_IN, resolve_model  # noqa: E402
 
 
 def encode_prompts(model: Path) -> list[list[int]]:

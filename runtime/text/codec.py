@@ -8,14 +8,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from intaglio.runtime.chat_template import (
+from intaglio.runtime.errors import UserError
+from intaglio.runtime.text.chat_template import (
     load_bos_eos,
     load_chat_template,
     read_capped,
     render_chat,
     user_error,
 )
-from intaglio.runtime.errors import UserError
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

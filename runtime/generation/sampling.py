@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from intaglio.runtime.errors import UserError
-from intaglio.runtime.logits_rules import LogitBias, LogitsRule, Penalties
+from intaglio.runtime.generation.logits_rules import LogitBias, LogitsRule, Penalties
 
 _TABLE_ROWS = 64
 

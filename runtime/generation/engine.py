@@ -10,16 +10,16 @@ from typing import Any
 
 from iree.runtime.version import VERSION
 
+from ..bundle.manifest import Manifest
+from ..bundle.session import Session
+from ..bundle.weights import find_weights
+from ..errors import UserError
+from ..host import cpu_features
+from ..text.codec import TextCodec
 from .completion import Completion, CompletionParams
-from .errors import UserError
 from .generation import Generation, Lane
-from .host import cpu_features
 from .machine import SingleMachine
-from .manifest import Manifest
 from .sampling import SamplingParams
-from .session import Session
-from .text import TextCodec
-from .weights import find_weights
 
 Message = dict[str, str]
 

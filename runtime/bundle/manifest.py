@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from .errors import UserError
+from ..errors import UserError
 
 SCHEMA = 2
 FILE_NAME = "manifest.json"

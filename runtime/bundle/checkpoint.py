@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 
-from .errors import UserError
+from ..errors import UserError
 from .manifest import TensorSpec, WeightSpec, plain_name
 
 SINGLE_FILE = "model.safetensors"

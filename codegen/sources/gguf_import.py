@@ -12,10 +12,10 @@ import numpy as np
 
 from intaglio.runtime.errors import UserError
 
+from ..safetensors_writer import write_safetensors
 from .gguf_file import GgufFile
 from .gguf_tokenizer import Vocabulary, read_vocabulary
 from .gguf_weights import Weight, list_weights, tensors_to_write
-from .safetensors_writer import write_safetensors
 
 # what some graph of llama.cpp multiplies, caps or clips by, and where it has no effect
 _NEUTRAL = {

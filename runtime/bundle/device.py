@@ -10,8 +10,8 @@ import iree.runtime as rt
 import numpy as np
 import numpy.typing as npt
 
-from .errors import UserError
-from .host import narrowed_cpus, usable_threads
+from ..errors import UserError
+from ..host import narrowed_cpus, usable_threads
 from .manifest import ITEM_SIZES, TensorSpec
 
 ELEMENT_TYPES = {

@@ -18,8 +18,8 @@ from pathlib import Path
 from subprocess import DEVNULL, PIPE, Popen
 from typing import Any
 
-from intaglio.runtime.chat_sandbox import RENDER_SECONDS
 from intaglio.runtime.errors import UserError
+from intaglio.runtime.text.chat_sandbox import RENDER_SECONDS
 
 TEMPLATE_CHARS = 256 * 1024
 CONFIG_BYTES = 16 * 1024**2

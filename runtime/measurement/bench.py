@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .manifest import Manifest
-from .sampling import Sampler, SamplingParams
-from .session import Session, Step
+from ..bundle.manifest import Manifest
+from ..bundle.session import Session, Step
+from ..generation.sampling import Sampler, SamplingParams
 
 # read by all threads together: more than the largest shared cache, so that it comes from memory
 _STREAM_BYTES = 1 << 30

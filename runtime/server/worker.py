@@ -11,8 +11,8 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from .completion import Completion, Event
-from .scheduler import QueueFull, Scheduler, StepReport
+from ..generation.completion import Completion, Event
+from ..generation.scheduler import QueueFull, Scheduler, StepReport
 
 
 @dataclass(frozen=True)

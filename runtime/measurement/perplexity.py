@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from .errors import UserError
-from .session import Session
+from ..bundle.session import Session
+from ..errors import UserError
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ import iree.runtime as rt
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import UserError
 from .checkpoint import Checkpoint
 from .device import Device
-from .errors import UserError
 from .manifest import GraphFacts, Manifest, TensorSpec
 from .weights import bind_weights
 

@@ -20,8 +20,8 @@ from filelock import FileLock
 
 from intaglio.runtime.errors import UserError
 
-from .cache_home import cache_home
-from .holding import use
+from ..cache_home import cache_home
+from ..holding import use
 
 BUILT_IN = "smollm2-135m-instruct"
 

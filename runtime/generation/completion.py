@@ -7,11 +7,11 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from .errors import UserError
+from ..errors import UserError
+from ..text.codec import StopStrings, TextCodec
 from .logprobs import TokenScore, score_token
 from .sampling import Sampler, SamplingParams
 from .scheduler import Logits, Row
-from .text import StopStrings, TextCodec
 
 # an eos id or a stop string, `max_tokens`, or a full context
 FinishReason = Literal["stop", "length", "context"]

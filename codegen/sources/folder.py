@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from intaglio.runtime.checkpoint import Checkpoint, check_weights
+from intaglio.runtime.bundle.checkpoint import Checkpoint, check_weights
 from intaglio.runtime.errors import UserError
 
-from .models import read_model
-from .models.fields import Say
-from .models.llama import DTYPES
-from .spec import ModelSpec
-from .weights import unused_tensors, weight_list
+from ..models import read_model
+from ..models.fields import Say
+from ..models.llama import DTYPES
+from ..spec import ModelSpec
+from ..weights import unused_tensors, weight_list
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..bundle.manifest import GraphFacts
+from ..bundle.session import Session
+from ..errors import UserError
 from .completion import Completion, Event, Failed, FinishReason, Piece
-from .errors import UserError
 from .machine import SingleMachine
-from .manifest import GraphFacts
 from .scheduler import Scheduler
-from .session import Session
 
 
 @dataclass

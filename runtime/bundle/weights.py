@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import UserError
 from .checkpoint import Checkpoint, check_weights
-from .errors import UserError
 from .manifest import Manifest, WeightSpec
 from .packing import packed_blocks
 

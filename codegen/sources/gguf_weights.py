@@ -11,8 +11,8 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
+from ..safetensors_writer import TensorToWrite
 from .gguf_file import GgufFile
-from .safetensors_writer import TensorToWrite
 
 _CHUNK = 1 << 22  # elements dequantized at a time: 16 MiB of float32
 

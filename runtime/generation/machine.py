@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
-from .errors import UserError
-from .manifest import STEP_KINDS
+from ..bundle.manifest import STEP_KINDS
+from ..bundle.session import Session, Step
+from ..errors import UserError
 from .scheduler import Logits
-from .session import Session, Step
 
 
 class StepRow:

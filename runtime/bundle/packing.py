@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import UserError
 from .checkpoint import Checkpoint
-from .errors import UserError
 from .manifest import ITEM_SIZES, Part, Quant, Tiling, WeightSpec
 
 # of what is packed below: another number, and packed weights in the cache are made anew

@@ -1,0 +1,1 @@
+"""A bundle, its weights and its graphs on a device."""

@@ -1,0 +1,1 @@
+"""Tokens one after another: sequences, schedules, sampling."""
