@@ -27,6 +27,7 @@ from intaglio.runtime.host import cpu_features
 
 ROOT = Path(__file__).parent.parent
 GOLDEN = ROOT / "golden"
+DATA = ROOT / "tests" / "data"
 # `workshop.TINY` on the command line
 TINY_OPTIONS = ("--context", "48", "--slots", "4", "--chunk", "32", "--precision", "exact")
 assert (TINY.context, TINY.slots, TINY.chunk, TINY.precision) == (48, 4, 32, "exact")

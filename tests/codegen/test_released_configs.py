@@ -6,12 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
-from helpers import refused, write_config
+from helpers import DATA, refused, write_config
 
 from intaglio.codegen.bundle import BuildOptions
 from intaglio.codegen.models import FAMILIES, read_model
 
-FOLDER = Path(__file__).parent / "data" / "configs"
+FOLDER = DATA / "configs"
 RAW = {path.stem: json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))}
 OURS = [name for name, raw in RAW.items() if raw["model_type"] in FAMILIES]
 OTHERS = [name for name in RAW if name not in OURS]

@@ -1,6 +1,7 @@
 """What a graph launches: a golden of each kind's dispatches, and its matrices on the microkernel.
 
-`python tests/test_dispatches.py` rewrites tests/data/dispatches.txt; read its diff.
+`PYTHONPATH=tests python tests/codegen/test_dispatches.py` rewrites tests/data/dispatches.txt:
+read its diff.
 """
 
 from __future__ import annotations
@@ -9,10 +10,9 @@ import functools
 import re
 import subprocess
 from collections import Counter
-from pathlib import Path
 
 import pytest
-from helpers import GOLDEN
+from helpers import DATA, GOLDEN
 from iree.compiler.tools import binaries
 
 from intaglio.codegen.models import read_model
@@ -21,7 +21,7 @@ from intaglio.runtime.bundle.manifest import KINDS
 
 pytestmark = pytest.mark.compiles
 CASE = GOLDEN / "llama-3.2-1b-packed"
-COMMITTED = Path(__file__).parent / "data" / "dispatches.txt"
+COMMITTED = DATA / "dispatches.txt"
 
 
 @functools.cache
@@ -56,7 +56,7 @@ def test_dispatches_are_as_committed(kind: str) -> None:
     listings = COMMITTED.read_text().split("\n\n")
     found = listing(kind, dispatches_of(kind)).rstrip("\n")
     (committed,) = [text.rstrip("\n") for text in listings if text.startswith(f"{kind}:")]
-    assert found == committed, "changed on purpose? python tests/test_dispatches.py, read the diff"
+    assert found == committed, "changed on purpose? run this file (see its top), read the diff"
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from helpers import needs_avx2
+from helpers import DATA, needs_avx2
 from streams import by_batched, by_decode, by_prefill, by_ragged, load_reference, rms_spread_error
 from tokenizers import Tokenizer
 from workshop import EVERY_POSITION, TINY, Workshop, only, open_session
@@ -15,7 +15,7 @@ from intaglio.codegen.bundle import BuildOptions
 from intaglio.codegen.graphs import Precision
 from intaglio.runtime.measurement.perplexity import Perplexity, perplexity
 
-TEXT = Path(__file__).with_name("data") / "plain_english.txt"
+TEXT = DATA / "plain_english.txt"
 SCORING = BuildOptions(kinds=("prefill_all",), context=256, slots=1, chunk=64)
 SLOTS = TINY.slots
 

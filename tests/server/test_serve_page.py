@@ -5,10 +5,10 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers import ROOT
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from serving import LONG, Served, serve, served_bundle
 from workshop import Workshop
@@ -194,6 +194,6 @@ def test_it_follows_the_systems_colours(page: Page, scheme: Any) -> None:
 
 
 def test_it_is_one_file_that_needs_no_other() -> None:
-    source = (Path(__file__).parent.parent / "runtime/server/page.html").read_text()
+    source = (ROOT / "runtime/server/page.html").read_text()
     for outside in ("http:", "https:", "//cdn", "@import", "url(", "innerHTML"):
         assert outside not in source
