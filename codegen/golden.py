@@ -12,7 +12,7 @@ from .bundle import BuildOptions
 from .emit import emit
 from .models import read_model
 from .models.fields import Fields, read_json_object
-from .targets import TARGETS
+from .targets import CODINGS, TARGETS
 
 
 def compare(folder: Path) -> tuple[int, str]:
@@ -74,4 +74,5 @@ def _options(case: Path) -> BuildOptions:
         precision="exact" if exact else "fast",
         arch=fields.text("arch", TARGETS["cpu"].archs),
         layout="packed" if packed else "rowmajor",
+        quantize=fields.text("quantize", list(CODINGS)) if fields.has("quantize") else None,
     )

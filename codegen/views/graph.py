@@ -30,6 +30,8 @@ class _MakeOp(Protocol):
     def __call__(self, role: str, x: str = "hidden", y: str = "hidden") -> Op: ...
 
 
+# what layers that share a function have alike: their spec, and which cache they write
+_Kind = tuple[LayerSpec, int]
 # the alias of each projection's rows
 _ROWS_OF = {"q": "q_row", "k": "k_row", "v": "k_row"}
 
@@ -58,7 +60,11 @@ class GraphView:
         self.embedding = self._op("embed", "embed", self.rows)
         x = "hidden" if self.head_rows == self.rows else "last_hidden"
         self.head = self._op(model.head, model.head, self.head_rows, x=x, y="logits")
-        self._kinds: dict[object, LayerView] = {}
+        self.mlps: dict[Mlp, MlpView] = {}
+        attentions = [layer.attention for layer in model.layers]
+        self._has_ropes = len({(each.rope, each.head_dim) for each in attentions}) > 1
+        self._suffix_of = self._suffixes()
+        self._kinds: dict[_Kind, LayerView] = {}
         self.layers = [self._layer_call(index) for index in range(model.num_layers)]
 
     @property
@@ -113,7 +119,9 @@ class GraphView:
 
     def _arguments(self, weight: WeightSpec) -> list[Typed]:
         role = weight.name.split("_", 1)[1] if weight.name.startswith("layer") else weight.name
-        alias = "norm" if role.endswith("_norm") else role
+        alias = role
+        if role.endswith("_norm"):
+            alias = "head_norm" if role in ("q_norm", "k_norm") else "norm"
         return [
             (
                 f"%{spec.name}",
@@ -215,19 +223,29 @@ class GraphView:
         spec, place = self._model.layers[index], self._model.places[index]
         key = (spec, place.cache)
         if key not in self._kinds:
-            self._kinds[key] = self._layer_view(index, spec, self.caches[place.cache])
+            suffix = self._suffix_of[key]
+            self._kinds[key] = self._layer_view(index, spec, self.caches[place.cache], suffix)
         return LayerCall(index, self._kinds[key], self._layer_arguments(index), place.index)
 
     def _layer_arguments(self, index: int) -> list[Typed]:
         own = [w for name, w in self._weights.items() if name.startswith(f"layer{index}_")]
         return [argument for weight in own for argument in self._arguments(weight)]
 
-    def _suffix(self) -> str:
-        """What the next kind of layer's functions are called after: nothing if it is the first."""
-        return f"_{len(self._kinds) + 1}" if self._kinds else ""
+    def _suffixes(self) -> dict[_Kind, str]:
+        """What each kind of layer's functions are called after: nothing if there is one kind."""
+        places = (place.cache for place in self._model.places)
+        kinds = list(dict.fromkeys(zip(self._model.layers, places, strict=True)))
+        if len(kinds) == 1:
+            return {kinds[0]: ""}
+        suffixes: dict[_Kind, str] = {}
+        for spec, cache in kinds:
+            window = spec.attention.sliding_window
+            name = f"_window{window}" if window else "_full"
+            alike = sum(held.startswith(name) for held in suffixes.values())
+            suffixes[spec, cache] = f"{name}_{alike + 1}" if alike else name
+        return suffixes
 
-    def _layer_view(self, index: int, spec: LayerSpec, cache: CacheView) -> LayerView:
-        suffix = self._suffix()
+    def _layer_view(self, index: int, spec: LayerSpec, cache: CacheView, suffix: str) -> LayerView:
         products = {
             weight.role: weight
             for weight in layer_weights(spec, self.hidden_size, self._graph.formats)
@@ -243,20 +261,25 @@ class GraphView:
             spec.attention,
             cache,
             self._reach_view(spec.attention, cache),
-            self._rope_view(spec.attention.rope, spec.attention.head_dim),
+            self._rope_view(spec.attention, suffix),
             self._turn_view("q", spec.attention.num_heads, spec.attention.head_dim),
             self._turn_view("k", spec.attention.num_kv_heads, spec.attention.head_dim),
             self._projection(spec.attention, op),
             self._head_norms(spec.attention),
             op("o", x="q_row"),
         )
-        mlp = MlpView(f"mlp{suffix}", spec.ffn, self._widening(spec.ffn, op), op("down", x="inner"))
+        if spec.ffn not in self.mlps:
+            name = f"mlp{suffix}" if self.mlps else "mlp"
+            ops = self._widening(spec.ffn, op), op("down", x="inner")
+            self.mlps[spec.ffn] = MlpView(name, spec.ffn, *ops)
         parameters = [
             (f"%{name.removeprefix(f'%layer{index}_')}", kind)
             for name, kind in self._layer_arguments(index)
         ]
         norm = self._norm_view(spec.norm)
-        return LayerView(f"layer{suffix}", parameters, norm, attention, mlp, spec.post_norms)
+        return LayerView(
+            f"layer{suffix}", parameters, norm, attention, self.mlps[spec.ffn], spec.post_norms
+        )
 
     def _projection(self, spec: Attention, op: _MakeOp) -> Products:
         """q, k and v; joined, taken apart as heads, q's and k's as the halves that RoPE turns."""
@@ -308,26 +331,31 @@ class GraphView:
 
     def _norm_view(self, norm: Norm) -> NormView:
         """Of a layer's rows."""
-        return self._norm_of("rms_norm", norm, self.rows, self.hidden_size, "hidden")
+        return self._norm_of("rms_norm", norm, self.rows, self.hidden_size, "hidden", "norm")
 
     def _head_norm_view(self, letter: str, norm: Norm, heads: int, head_dim: int) -> NormView:
         """Of each query or key head."""
         x = f"{letter}_each_head"
-        return self._norm_of(f"rms_norm_{letter}", norm, self.rows * heads, head_dim, x)
+        name, rows = f"rms_norm_{letter}", self.rows * heads
+        return self._norm_of(name, norm, rows, head_dim, x, "head_norm")
 
-    def _norm_of(self, name: str, norm: Norm, rows: int, size: int, x: str) -> NormView:
+    def _norm_of(
+        self, name: str, norm: Norm, rows: int, size: int, x: str, weight: str
+    ) -> NormView:
         key = (name, norm, rows, size)
         alike = sum(known[0] == name for known in self.norms)
         numbered = f"{name}_{alike + 1}" if alike else name
         if key not in self.norms:
-            args = (numbered, norm, rows, size, self._model.dtype, x)
+            args = (numbered, norm, rows, size, self._model.dtype, x, weight)
             self.norms[key] = NormView(self._types, *args)
         return self.norms[key]
 
-    def _rope_view(self, rope: Rope, head_dim: int) -> RopeView:
-        suffix = f"_{len(self.ropes) + 1}" if self.ropes else ""
-        key = (rope, head_dim)
-        return self.ropes.setdefault(key, RopeView(self._types, suffix, rope, self.rows, head_dim))
+    def _rope_view(self, spec: Attention, suffix: str) -> RopeView:
+        key = (spec.rope, spec.head_dim)
+        if key not in self.ropes:
+            args = (suffix if self._has_ropes else "", spec.rope, self.rows, spec.head_dim)
+            self.ropes[key] = RopeView(self._types, *args)
+        return self.ropes[key]
 
     def _reach_view(self, spec: Attention, cache: CacheView) -> ReachView:
         key = (spec.sliding_window, spec.group)

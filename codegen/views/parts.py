@@ -12,18 +12,26 @@ from .ops import Op, Products, Types, f32
 
 
 class NormView:
-    """A norm of rows `[rows, size]`, called `name`; `x` is what they are called."""
+    """A norm of rows `[rows, size]`, called `name`. `x`, `weight`: what their types are called."""
 
     def __init__(
-        self, types: Types, name: str, norm: Norm, rows: int, size: int, dtype: str, x: str
+        self,
+        types: Types,
+        name: str,
+        norm: Norm,
+        rows: int,
+        size: int,
+        dtype: str,
+        x: str,
+        weight: str,
     ) -> None:
         self.name, self.rows, self.size, self.dtype = name, rows, size, dtype
         self.eps = f32(norm.eps)
         self.weight_offset = f32(norm.weight_offset) if norm.weight_offset else ""
         self.length = f32(size)
         self.x = types.name(x, rows, size, "f32")
-        self.weight = types.name("norm", size, dtype)
-        self.weight_f32 = types.name("norm_f32", size, "f32")
+        self.weight = types.name(weight, size, dtype)
+        self.weight_f32 = types.name(f"{weight}_f32", size, "f32")
 
 
 class RopeView:
