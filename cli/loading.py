@@ -161,6 +161,9 @@ def _check_positions(context: int, positions: int) -> None:
 
 def check_fixed(manifest: Manifest, build: dict[str, Any]) -> None:
     """What a bundle was compiled with cannot be chosen again: raises `UserError`."""
+    if "kernels" in build:
+        given = f"--kernels {build['kernels']}"
+        raise UserError(f"{given}: this bundle was compiled with its own: compile another")
     chunks = {graph.chunk for graph in manifest.graphs if graph.kind.startswith("prefill")}
     fixed = {
         "context": manifest.cache.context,

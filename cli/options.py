@@ -68,6 +68,12 @@ _BUILD = {
         help="Code the matrices of a checkpoint, embedding and head included: q8 is 8 bits in "
         "groups of 32.  [default: as in the checkpoint]",
     ),
+    "kernels": click.option(
+        "--kernels",
+        type=click.Choice(["auto", "none"]),
+        help="auto: products of a few rows by kernels of our own where they are faster; none: all "
+        "by the compiler's.  [default: auto]",
+    ),
 }
 
 weights = click.option(

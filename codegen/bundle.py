@@ -31,6 +31,7 @@ from .compile import Job, Progress, compile_all, make_job
 from .emit import emit
 from .graphs import CachePlan, GraphPlan, GraphSpec, Precision
 from .holding import use
+from .kernels import Kernels
 from .placing import may_replace, placed_whole
 from .sources.folder import Model
 from .spec import ModelSpec
@@ -63,6 +64,7 @@ class BuildOptions:
     layout: Layout | None = None
     # one of targets.CODINGS
     quantize: str | None = None
+    kernels: Kernels = "auto"
     with_weights: bool = False
 
     def graphs(self, model: ModelSpec) -> list[GraphSpec]:
@@ -75,7 +77,7 @@ class BuildOptions:
         target = TARGETS[self.target]
         layout = target.check_layout(self.layout)
         arch = target.check_arch(self.arch)
-        formats = formats_of(arch, layout, self.precision, model, self.quantize)
+        formats = formats_of(arch, layout, self.precision, model, self.quantize, self.kernels)
         chunk = self.chunk if self.chunk is not None else min(_DEFAULT_CHUNK, context)
         block = self.block if layout == "packed" else None
         # a cache in blocks is read as far as it is filled

@@ -10,6 +10,7 @@ from intaglio.runtime.bundle.manifest import Quant, Tiling
 from intaglio.runtime.errors import UserError
 from intaglio.runtime.host import cpu_features
 
+from .kernels import Kernels, RowsKernel
 from .spec import Linear, ModelSpec
 from .weights import Formats
 
@@ -63,6 +64,27 @@ MICROKERNELS = (
     Microkernel(("f16", "f16"), ("asimd",), (8, 1), 8),
     Microkernel(("bf16", "bf16"), (*_AVX2, *_AVX512, "avx512_bf16"), (16, 2), 16),
     Microkernel(("bf16", "bf16"), ("asimd", "bf16"), (8, 4), 8),
+)
+# Where our kernel is faster than its twin, the compiler's product, as measured on a Zen 5. A row's
+# sums of a tile are one register of AVX-512, two of AVX2.
+_FLOATS = ("f32", "bf16", "f16")
+_AVX512_FMA = (*_AVX2, *_AVX512)
+ROWS_KERNELS = (
+    RowsKernel(
+        _AVX512_FMA, _FLOATS, (3, 4), rows_at_once=4, tiles_at_once=4, tiles_of_group=4, prefetch=64
+    ),
+    RowsKernel(
+        _AVX512_FMA,
+        _FLOATS,
+        (5, 16),
+        rows_at_once=8,
+        tiles_at_once=2,
+        tiles_of_group=2,
+        prefetch=128,
+    ),
+    RowsKernel(
+        _AVX2, _FLOATS, (5, 16), rows_at_once=4, tiles_at_once=1, tiles_of_group=2, prefetch=128
+    ),
 )
 # How many rows of activations a product takes at once, at most. Products are 16 × 16 on every CPU:
 # the compiler's own code for that is as fast as AVX2's microkernels of 8 × 8 (docs/performance.md).
@@ -184,7 +206,12 @@ CODINGS = {"q8": Quant(bits=8, group=32, scale="f16")}
 
 
 def formats_of(
-    arch: str, layout: Layout, precision: str, model: ModelSpec, coding: str | None
+    arch: str,
+    layout: Layout,
+    precision: str,
+    model: ModelSpec,
+    coding: str | None,
+    kernels: Kernels = "auto",
 ) -> Formats:
     """How a layout and a coding store the weights, and the type that `fast` gives products'
     operands: the weights' own, but with tiles only where it pays.
@@ -200,7 +227,18 @@ def formats_of(
     is_bf16 = precision == "fast" and model.dtype == "bf16" and _is_faster_in_bf16(arch)
     # bf16 tiles are two columns wide, and IREE cannot distribute the packing of an odd one
     operands = "bf16" if is_bf16 and not _has_odd_columns(model) else "f32"
-    return Formats(joined=True, tiling=Tiling(*weight_tile(operands)), operands=operands)
+    return Formats(
+        joined=True,
+        tiling=Tiling(*weight_tile(operands)),
+        operands=operands,
+        kernels=rows_kernels(arch) if kernels == "auto" else (),
+    )
+
+
+def rows_kernels(arch: str) -> tuple[RowsKernel, ...]:
+    """Those of the table that a CPU has the instructions for."""
+    features = set(_features(arch))
+    return tuple(kernel for kernel in ROWS_KERNELS if set(kernel.needs) <= features)
 
 
 def _has_odd_columns(model: ModelSpec) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from intaglio.runtime.bundle.manifest import Part, Quant, Tiling, WeightSpec
 
+from .kernels import RowsKernel
 from .spec import LayerSpec, Linear, ModelSpec, Vector
 
 # products of one input, which may be one product
@@ -19,13 +20,14 @@ class Formats:
 
     `joined`: products of one input are one. `tiling`: of matrices, None as in the checkpoint.
     `operands`: the type of activations in products. `quant`: how matrices are coded, None as in the
-    checkpoint.
+    checkpoint. `kernels`: what may multiply a few rows, the first that fits.
     """
 
     joined: bool = False
     tiling: Tiling | None = None
     operands: str = "f32"
     quant: Quant | None = None
+    kernels: tuple[RowsKernel, ...] = ()
 
 
 # as in the checkpoint

@@ -8,6 +8,7 @@ from intaglio.runtime.bundle.manifest import WeightSpec
 from intaglio.templates import Typed, tensor_type, wrapped
 
 from ..graphs import GraphSpec
+from ..kernels import RowsView
 from ..spec import Attention, LayerSpec, Mlp, ModelSpec, Norm, Rope
 from ..weights import Product, layer_weights
 from .ops import Op, Products, Slice, Types, f32
@@ -188,6 +189,17 @@ class GraphView:
     @property
     def embed_scale(self) -> str:
         return f32(self._model.embed_scale) if self._model.embed_scale else ""
+
+    @property
+    def kernels(self) -> list[RowsView]:
+        """Each kernel that a product runs, once for each shape."""
+        of_layers = [
+            op
+            for kind in self.kinds
+            for op in (*kind.attention.projection.ops, kind.attention.o, *kind.mlp.ops)
+        ]
+        kernels = [op.kernel for op in (*of_layers, self.head) if op.kernel]
+        return list({kernel.name: kernel for kernel in kernels}.values())
 
     # -- types
 

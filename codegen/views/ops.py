@@ -11,6 +11,7 @@ import numpy as np
 from intaglio.runtime.bundle.manifest import WeightSpec
 from intaglio.templates import Typed, tensor_type
 
+from ..kernels import rows_kernel
 from ..targets import MOST_ROWS
 from ..weights import Formats
 
@@ -38,8 +39,9 @@ class Types:
 class Op:
     """One product with a weight, y = x · wᵀ + bias, of `rows` rows; or a lookup of its rows.
 
-    `template`: the file of `templates/linear/` that writes it. `x`, `y`: types. `tile`: rows and
-    columns of a weight's tiles, `row_tile` how many of x's rows are taken with one.
+    `template`: the file of `templates/linear/` that writes it; `multiplier`, of the product: with a
+    `kernel` that of `templates/kernels/`. `x`, `y`: types. `tile`: rows and columns of a weight's
+    tiles, `row_tile` how many of x's rows are taken with one.
     """
 
     def __init__(
@@ -59,6 +61,8 @@ class Op:
         self.dtype, self.operands = weight.dtype, formats.operands
         coding = f"q{weight.quant.bits}_" if weight.quant else ""
         self.template = f"linear/{coding}{'tiles' if weight.tiling else 'rowmajor'}.mlir.j2"
+        self.kernel = rows_kernel(formats.kernels, weight, formats.operands, rows)
+        self.multiplier = "kernels/rows.mlir.j2" if self.kernel else self.template
         self.x = types.name(x, rows, self.inputs, "f32")
         self.y = types.name(y, rows, self.outputs, "f32")
         # the weight and, if it is quantized, its scales

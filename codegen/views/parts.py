@@ -193,6 +193,7 @@ class MlpView:
         self.activation_name = spec.activation
         self.activation = f"ops/{spec.activation}.mlir.j2"
         self.widening, self.down = widening, down
+        self.ops = [*widening.ops, down]
 
     @property
     def weights(self) -> list[Typed]:

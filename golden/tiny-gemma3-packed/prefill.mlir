@@ -31,8 +31,6 @@
 !k_each_head = tensor<32x24xf32>
 !column_3 = tensor<32x1xf32>
 !each_row_3 = tensor<32xf32>
-!qkv_x_tiles = tensor<1x64x16x1xf32>
-!qkv_y_tiles = tensor<1x12x16x16xf32>
 !qkv_row = tensor<16x192xf32>
 !q_row = tensor<16x96xf32>
 !k_row = tensor<16x48xf32>
@@ -49,18 +47,12 @@
 !each_query = tensor<2x32xf32>
 !partial = tensor<2x?x32x24xf32>
 !new_columns = tensor<1x2x24x16xf32>
-!o_x_tiles = tensor<1x96x16x1xf32>
-!o_y_tiles = tensor<1x4x16x16xf32>
 !angles = tensor<16x12xf32>
 !q_pairs = tensor<16x4x2x12xf32>
 !k_pairs = tensor<16x2x2x12xf32>
 !pairs = tensor<2x16x16xi32>
-!gate_up_x_tiles = tensor<1x64x16x1xf32>
-!gate_up_y_tiles = tensor<1x13x16x16xf32>
 !gate_up_row = tensor<16x200xf32>
 !inner = tensor<16x100xf32>
-!down_x_tiles = tensor<1x100x16x1xf32>
-!down_y_tiles = tensor<1x4x16x16xf32>
 !lm_head_x_tiles = tensor<1x64x1x1xf32>
 !lm_head_y_tiles = tensor<1x21x1x16xf32>
 !vocab_index = tensor<1x331xi32>
@@ -293,21 +285,8 @@ module @prefill {
       %cos: !angle, %sin: !angle, %past: !pasts, %blocks: index, %first_block: index, %causal: !causal_mask,
       %k_cache: !k_cache, %v_cache: !v_cache)
       -> (!hidden, !new_k, !new_v) {
-
-    %qkv_flat_pad = arith.constant 0.0 : f32
-    %qkv_flat_room = tensor.empty() : !qkv_x_tiles
-    %qkv_flat_tiles = linalg.pack %x padding_value(%qkv_flat_pad : f32)
-        inner_dims_pos = [0, 1] inner_tiles = [16, 1] into %qkv_flat_room : tensor<16x64xf32> -> !qkv_x_tiles
-    %qkv_flat_zero = arith.constant 0.0 : f32
-    %qkv_flat_empty = tensor.empty() : !qkv_y_tiles
-    %qkv_flat_zeros = linalg.fill ins(%qkv_flat_zero : f32)
-        outs(%qkv_flat_empty : !qkv_y_tiles) -> !qkv_y_tiles
-    %qkv_flat_sums = linalg.mmt4d
-        ins(%qkv_flat_tiles, %qkv : !qkv_x_tiles, !qkv)
-        outs(%qkv_flat_zeros : !qkv_y_tiles) -> !qkv_y_tiles
-    %qkv_flat_flat = tensor.empty() : !qkv_row
-    %qkv_flat = linalg.unpack %qkv_flat_sums inner_dims_pos = [0, 1] inner_tiles = [16, 16]
-        into %qkv_flat_flat : !qkv_y_tiles -> !qkv_row
+    %qkv_flat = flow.dispatch @rows16_12x64_f32::@rows16_12x64_f32(%x, %qkv)
+        : (!hidden, !qkv) -> tensor<16x192xf32>
     %q_flat_of_all = stablehlo.reshape %qkv_flat : (!qkv_row) -> tensor<16x8x2x12xf32>
     %q_flat_part = stablehlo.slice %q_flat_of_all [0:16, 0:4, 0:2, 0:12]
         : (tensor<16x8x2x12xf32>) -> tensor<16x4x2x12xf32>
@@ -500,21 +479,8 @@ module @prefill {
     %k_columns = stablehlo.transpose %k_heads, dims = [0, 1, 3, 2] : (tensor<1x2x16x24xf32>) -> !new_columns
     %new_k = stablehlo.reshape %k_columns : (!new_columns) -> !new_k
     %new_v = stablehlo.reshape %v_heads : (tensor<1x2x16x24xf32>) -> !new_v
-
-    %y_pad = arith.constant 0.0 : f32
-    %y_room = tensor.empty() : !o_x_tiles
-    %y_tiles = linalg.pack %flat_out padding_value(%y_pad : f32)
-        inner_dims_pos = [0, 1] inner_tiles = [16, 1] into %y_room : tensor<16x96xf32> -> !o_x_tiles
-    %y_zero = arith.constant 0.0 : f32
-    %y_empty = tensor.empty() : !o_y_tiles
-    %y_zeros = linalg.fill ins(%y_zero : f32)
-        outs(%y_empty : !o_y_tiles) -> !o_y_tiles
-    %y_sums = linalg.mmt4d
-        ins(%y_tiles, %o : !o_x_tiles, !o)
-        outs(%y_zeros : !o_y_tiles) -> !o_y_tiles
-    %y_flat = tensor.empty() : !hidden
-    %y = linalg.unpack %y_sums inner_dims_pos = [0, 1] inner_tiles = [16, 16]
-        into %y_flat : !o_y_tiles -> !hidden
+    %y = flow.dispatch @rows16_4x96_f32::@rows16_4x96_f32(%flat_out, %o)
+        : (!q_row, !o) -> tensor<16x64xf32>
     return %y, %new_k, %new_v : !hidden, !new_k, !new_v
   }
 
@@ -525,21 +491,8 @@ module @prefill {
       %cos: !angle, %sin: !angle, %past: !pasts, %blocks: index, %causal: !causal_mask, %k_cache: !k_cache,
       %v_cache: !v_cache)
       -> (!hidden, !new_k, !new_v) {
-
-    %qkv_flat_pad = arith.constant 0.0 : f32
-    %qkv_flat_room = tensor.empty() : !qkv_x_tiles
-    %qkv_flat_tiles = linalg.pack %x padding_value(%qkv_flat_pad : f32)
-        inner_dims_pos = [0, 1] inner_tiles = [16, 1] into %qkv_flat_room : tensor<16x64xf32> -> !qkv_x_tiles
-    %qkv_flat_zero = arith.constant 0.0 : f32
-    %qkv_flat_empty = tensor.empty() : !qkv_y_tiles
-    %qkv_flat_zeros = linalg.fill ins(%qkv_flat_zero : f32)
-        outs(%qkv_flat_empty : !qkv_y_tiles) -> !qkv_y_tiles
-    %qkv_flat_sums = linalg.mmt4d
-        ins(%qkv_flat_tiles, %qkv : !qkv_x_tiles, !qkv)
-        outs(%qkv_flat_zeros : !qkv_y_tiles) -> !qkv_y_tiles
-    %qkv_flat_flat = tensor.empty() : !qkv_row
-    %qkv_flat = linalg.unpack %qkv_flat_sums inner_dims_pos = [0, 1] inner_tiles = [16, 16]
-        into %qkv_flat_flat : !qkv_y_tiles -> !qkv_row
+    %qkv_flat = flow.dispatch @rows16_12x64_f32::@rows16_12x64_f32(%x, %qkv)
+        : (!hidden, !qkv) -> tensor<16x192xf32>
     %q_flat_of_all = stablehlo.reshape %qkv_flat : (!qkv_row) -> tensor<16x8x2x12xf32>
     %q_flat_part = stablehlo.slice %q_flat_of_all [0:16, 0:4, 0:2, 0:12]
         : (tensor<16x8x2x12xf32>) -> tensor<16x4x2x12xf32>
@@ -714,21 +667,8 @@ module @prefill {
     %k_columns = stablehlo.transpose %k_heads, dims = [0, 1, 3, 2] : (tensor<1x2x16x24xf32>) -> !new_columns
     %new_k = stablehlo.reshape %k_columns : (!new_columns) -> !new_k
     %new_v = stablehlo.reshape %v_heads : (tensor<1x2x16x24xf32>) -> !new_v
-
-    %y_pad = arith.constant 0.0 : f32
-    %y_room = tensor.empty() : !o_x_tiles
-    %y_tiles = linalg.pack %flat_out padding_value(%y_pad : f32)
-        inner_dims_pos = [0, 1] inner_tiles = [16, 1] into %y_room : tensor<16x96xf32> -> !o_x_tiles
-    %y_zero = arith.constant 0.0 : f32
-    %y_empty = tensor.empty() : !o_y_tiles
-    %y_zeros = linalg.fill ins(%y_zero : f32)
-        outs(%y_empty : !o_y_tiles) -> !o_y_tiles
-    %y_sums = linalg.mmt4d
-        ins(%y_tiles, %o : !o_x_tiles, !o)
-        outs(%y_zeros : !o_y_tiles) -> !o_y_tiles
-    %y_flat = tensor.empty() : !hidden
-    %y = linalg.unpack %y_sums inner_dims_pos = [0, 1] inner_tiles = [16, 16]
-        into %y_flat : !o_y_tiles -> !hidden
+    %y = flow.dispatch @rows16_4x96_f32::@rows16_4x96_f32(%flat_out, %o)
+        : (!q_row, !o) -> tensor<16x64xf32>
     return %y, %new_k, %new_v : !hidden, !new_k, !new_v
   }
 
@@ -822,21 +762,9 @@ module @prefill {
 
   // down(gelu_tanh(gate(x)) · up(x))
   func.func private @mlp(%x: !hidden, %gate_up: !gate_up, %down: !down) -> !hidden {
-
-    %both_pad = arith.constant 0.0 : f32
-    %both_room = tensor.empty() : !gate_up_x_tiles
-    %both_tiles = linalg.pack %x padding_value(%both_pad : f32)
-        inner_dims_pos = [0, 1] inner_tiles = [16, 1] into %both_room : tensor<16x64xf32> -> !gate_up_x_tiles
-    %both_zero = arith.constant 0.0 : f32
-    %both_empty = tensor.empty() : !gate_up_y_tiles
-    %both_zeros = linalg.fill ins(%both_zero : f32)
-        outs(%both_empty : !gate_up_y_tiles) -> !gate_up_y_tiles
-    %both_sums = linalg.mmt4d
-        ins(%both_tiles, %gate_up : !gate_up_x_tiles, !gate_up)
-        outs(%both_zeros : !gate_up_y_tiles) -> !gate_up_y_tiles
-    %both_flat = tensor.empty() : !gate_up_row
-    %both = linalg.unpack %both_sums inner_dims_pos = [0, 1] inner_tiles = [16, 16]
-        into %both_flat : !gate_up_y_tiles -> !gate_up_row
+    %both_padded = flow.dispatch @rows16_13x64_f32::@rows16_13x64_f32(%x, %gate_up)
+        : (!hidden, !gate_up) -> tensor<16x208xf32>
+    %both = stablehlo.slice %both_padded [0:16, 0:200] : (tensor<16x208xf32>) -> !gate_up_row
     %gated = stablehlo.slice %both [0:16, 0:100] : (!gate_up_row) -> !inner
     %raised = stablehlo.slice %both [0:16, 100:200] : (!gate_up_row) -> !inner
 
@@ -854,21 +782,8 @@ module @prefill {
     %halved = stablehlo.multiply %shifted, %half : !inner
     %activated = stablehlo.multiply %gated, %halved : !inner
     %inner = stablehlo.multiply %activated, %raised : !inner
-
-    %y_pad = arith.constant 0.0 : f32
-    %y_room = tensor.empty() : !down_x_tiles
-    %y_tiles = linalg.pack %inner padding_value(%y_pad : f32)
-        inner_dims_pos = [0, 1] inner_tiles = [16, 1] into %y_room : tensor<16x100xf32> -> !down_x_tiles
-    %y_zero = arith.constant 0.0 : f32
-    %y_empty = tensor.empty() : !down_y_tiles
-    %y_zeros = linalg.fill ins(%y_zero : f32)
-        outs(%y_empty : !down_y_tiles) -> !down_y_tiles
-    %y_sums = linalg.mmt4d
-        ins(%y_tiles, %down : !down_x_tiles, !down)
-        outs(%y_zeros : !down_y_tiles) -> !down_y_tiles
-    %y_flat = tensor.empty() : !hidden
-    %y = linalg.unpack %y_sums inner_dims_pos = [0, 1] inner_tiles = [16, 16]
-        into %y_flat : !down_y_tiles -> !hidden
+    %y = flow.dispatch @rows16_4x100_f32::@rows16_4x100_f32(%inner, %down)
+        : (!inner, !down) -> tensor<16x64xf32>
     return %y : !hidden
   }
 
@@ -1012,5 +927,321 @@ module @prefill {
         [3, 1, 2, 2, 64, 24] [1, 1, 1, 1, 1, 1] : !value_blocks into !v_cache
 
     return %key_out, %value_out : !k_cache, !v_cache
+  }
+
+  // 16 rows of 64 by 12 tiles, 8 by 2 at once.
+  stream.executable private @rows16_12x64_f32 {
+    stream.executable.export public @rows16_12x64_f32 workgroups() -> (index, index, index) {
+      %groups = arith.constant 6 : index
+      %one = arith.constant 1 : index
+      stream.return %groups, %one, %one : index, index, index
+    }
+    builtin.module {
+      func.func @rows16_12x64_f32(
+          %x_bytes: !stream.binding, %w_bytes: !stream.binding, %y_bytes: !stream.binding) {
+        %c0 = arith.constant 0 : index
+        %c1 = arith.constant 1 : index
+        %width = arith.constant 16 : index
+        %depth = arith.constant 64 : index
+        %rows = arith.constant 16 : index
+        %rows_at_once = arith.constant 8 : index
+        %last_rows = arith.constant 8 : index
+        %tiles = arith.constant 12 : index
+        %tiles_at_once = arith.constant 2 : index
+        %last_tiles = arith.constant 10 : index
+        %tiles_of_group = arith.constant 2 : index
+        %prefetch = arith.constant 128 : index
+        %zeros = arith.constant dense<0.0> : vector<8x16xf32>
+        %x = stream.binding.subspan %x_bytes[%c0] : !stream.binding -> memref<16x64xf32>
+        %w = stream.binding.subspan %w_bytes[%c0] : !stream.binding -> memref<12x64x16xf32>
+        %y = stream.binding.subspan %y_bytes[%c0] : !stream.binding -> memref<16x192xf32>
+        %group = stream.dispatch.workgroup.id[0] : index
+        %first = arith.muli %group, %tiles_of_group : index
+        %past = arith.addi %first, %tiles_of_group : index
+        %end = arith.minui %past, %tiles : index
+        scf.for %tile = %first to %end step %tiles_at_once {
+          %n0 = arith.minui %tile, %last_tiles : index
+          %n1 = arith.addi %n0, %c1 : index
+          scf.for %row = %c0 to %rows step %rows_at_once {
+            %m0 = arith.minui %row, %last_rows : index
+            %m1 = arith.addi %m0, %c1 : index
+            %m2 = arith.addi %m1, %c1 : index
+            %m3 = arith.addi %m2, %c1 : index
+            %m4 = arith.addi %m3, %c1 : index
+            %m5 = arith.addi %m4, %c1 : index
+            %m6 = arith.addi %m5, %c1 : index
+            %m7 = arith.addi %m6, %c1 : index
+            %sums:2 = scf.for %k = %c0 to %depth step %c1
+                iter_args(%sum0 = %zeros, %sum1 = %zeros)
+                -> (vector<8x16xf32>, vector<8x16xf32>) {
+              %ahead = arith.addi %k, %prefetch : index
+              %x0 = memref.load %x[%m0, %k] : memref<16x64xf32>
+              %x1 = memref.load %x[%m1, %k] : memref<16x64xf32>
+              %x2 = memref.load %x[%m2, %k] : memref<16x64xf32>
+              %x3 = memref.load %x[%m3, %k] : memref<16x64xf32>
+              %x4 = memref.load %x[%m4, %k] : memref<16x64xf32>
+              %x5 = memref.load %x[%m5, %k] : memref<16x64xf32>
+              %x6 = memref.load %x[%m6, %k] : memref<16x64xf32>
+              %x7 = memref.load %x[%m7, %k] : memref<16x64xf32>
+              %column = vector.from_elements %x0, %x1, %x2, %x3, %x4, %x5, %x6, %x7 : vector<8xf32>
+              memref.prefetch %w[%n0, %ahead, %c0], read, locality<3>, data : memref<12x64x16xf32>
+              %stored0 = vector.load %w[%n0, %k, %c0] : memref<12x64x16xf32>, vector<16xf32>
+              %next0 = vector.outerproduct %column, %stored0, %sum0 {kind = #vector.kind<add>}
+                  : vector<8xf32>, vector<16xf32>
+              memref.prefetch %w[%n1, %ahead, %c0], read, locality<3>, data : memref<12x64x16xf32>
+              %stored1 = vector.load %w[%n1, %k, %c0] : memref<12x64x16xf32>, vector<16xf32>
+              %next1 = vector.outerproduct %column, %stored1, %sum1 {kind = #vector.kind<add>}
+                  : vector<8xf32>, vector<16xf32>
+              scf.yield %next0, %next1
+                  : vector<8x16xf32>, vector<8x16xf32>
+            }
+            %at0 = arith.muli %n0, %width : index
+            vector.transfer_write %sums#0, %y[%m0, %at0] {in_bounds = [true, true]}
+                : vector<8x16xf32>, memref<16x192xf32>
+            %at1 = arith.muli %n1, %width : index
+            vector.transfer_write %sums#1, %y[%m0, %at1] {in_bounds = [true, true]}
+                : vector<8x16xf32>, memref<16x192xf32>
+          }
+        }
+        return
+      }
+    }
+  }
+
+  // 16 rows of 96 by 4 tiles, 8 by 2 at once.
+  stream.executable private @rows16_4x96_f32 {
+    stream.executable.export public @rows16_4x96_f32 workgroups() -> (index, index, index) {
+      %groups = arith.constant 2 : index
+      %one = arith.constant 1 : index
+      stream.return %groups, %one, %one : index, index, index
+    }
+    builtin.module {
+      func.func @rows16_4x96_f32(
+          %x_bytes: !stream.binding, %w_bytes: !stream.binding, %y_bytes: !stream.binding) {
+        %c0 = arith.constant 0 : index
+        %c1 = arith.constant 1 : index
+        %width = arith.constant 16 : index
+        %depth = arith.constant 96 : index
+        %rows = arith.constant 16 : index
+        %rows_at_once = arith.constant 8 : index
+        %last_rows = arith.constant 8 : index
+        %tiles = arith.constant 4 : index
+        %tiles_at_once = arith.constant 2 : index
+        %last_tiles = arith.constant 2 : index
+        %tiles_of_group = arith.constant 2 : index
+        %prefetch = arith.constant 128 : index
+        %zeros = arith.constant dense<0.0> : vector<8x16xf32>
+        %x = stream.binding.subspan %x_bytes[%c0] : !stream.binding -> memref<16x96xf32>
+        %w = stream.binding.subspan %w_bytes[%c0] : !stream.binding -> memref<4x96x16xf32>
+        %y = stream.binding.subspan %y_bytes[%c0] : !stream.binding -> memref<16x64xf32>
+        %group = stream.dispatch.workgroup.id[0] : index
+        %first = arith.muli %group, %tiles_of_group : index
+        %past = arith.addi %first, %tiles_of_group : index
+        %end = arith.minui %past, %tiles : index
+        scf.for %tile = %first to %end step %tiles_at_once {
+          %n0 = arith.minui %tile, %last_tiles : index
+          %n1 = arith.addi %n0, %c1 : index
+          scf.for %row = %c0 to %rows step %rows_at_once {
+            %m0 = arith.minui %row, %last_rows : index
+            %m1 = arith.addi %m0, %c1 : index
+            %m2 = arith.addi %m1, %c1 : index
+            %m3 = arith.addi %m2, %c1 : index
+            %m4 = arith.addi %m3, %c1 : index
+            %m5 = arith.addi %m4, %c1 : index
+            %m6 = arith.addi %m5, %c1 : index
+            %m7 = arith.addi %m6, %c1 : index
+            %sums:2 = scf.for %k = %c0 to %depth step %c1
+                iter_args(%sum0 = %zeros, %sum1 = %zeros)
+                -> (vector<8x16xf32>, vector<8x16xf32>) {
+              %ahead = arith.addi %k, %prefetch : index
+              %x0 = memref.load %x[%m0, %k] : memref<16x96xf32>
+              %x1 = memref.load %x[%m1, %k] : memref<16x96xf32>
+              %x2 = memref.load %x[%m2, %k] : memref<16x96xf32>
+              %x3 = memref.load %x[%m3, %k] : memref<16x96xf32>
+              %x4 = memref.load %x[%m4, %k] : memref<16x96xf32>
+              %x5 = memref.load %x[%m5, %k] : memref<16x96xf32>
+              %x6 = memref.load %x[%m6, %k] : memref<16x96xf32>
+              %x7 = memref.load %x[%m7, %k] : memref<16x96xf32>
+              %column = vector.from_elements %x0, %x1, %x2, %x3, %x4, %x5, %x6, %x7 : vector<8xf32>
+              memref.prefetch %w[%n0, %ahead, %c0], read, locality<3>, data : memref<4x96x16xf32>
+              %stored0 = vector.load %w[%n0, %k, %c0] : memref<4x96x16xf32>, vector<16xf32>
+              %next0 = vector.outerproduct %column, %stored0, %sum0 {kind = #vector.kind<add>}
+                  : vector<8xf32>, vector<16xf32>
+              memref.prefetch %w[%n1, %ahead, %c0], read, locality<3>, data : memref<4x96x16xf32>
+              %stored1 = vector.load %w[%n1, %k, %c0] : memref<4x96x16xf32>, vector<16xf32>
+              %next1 = vector.outerproduct %column, %stored1, %sum1 {kind = #vector.kind<add>}
+                  : vector<8xf32>, vector<16xf32>
+              scf.yield %next0, %next1
+                  : vector<8x16xf32>, vector<8x16xf32>
+            }
+            %at0 = arith.muli %n0, %width : index
+            vector.transfer_write %sums#0, %y[%m0, %at0] {in_bounds = [true, true]}
+                : vector<8x16xf32>, memref<16x64xf32>
+            %at1 = arith.muli %n1, %width : index
+            vector.transfer_write %sums#1, %y[%m0, %at1] {in_bounds = [true, true]}
+                : vector<8x16xf32>, memref<16x64xf32>
+          }
+        }
+        return
+      }
+    }
+  }
+
+  // 16 rows of 64 by 13 tiles, 8 by 2 at once.
+  stream.executable private @rows16_13x64_f32 {
+    stream.executable.export public @rows16_13x64_f32 workgroups() -> (index, index, index) {
+      %groups = arith.constant 7 : index
+      %one = arith.constant 1 : index
+      stream.return %groups, %one, %one : index, index, index
+    }
+    builtin.module {
+      func.func @rows16_13x64_f32(
+          %x_bytes: !stream.binding, %w_bytes: !stream.binding, %y_bytes: !stream.binding) {
+        %c0 = arith.constant 0 : index
+        %c1 = arith.constant 1 : index
+        %width = arith.constant 16 : index
+        %depth = arith.constant 64 : index
+        %rows = arith.constant 16 : index
+        %rows_at_once = arith.constant 8 : index
+        %last_rows = arith.constant 8 : index
+        %tiles = arith.constant 13 : index
+        %tiles_at_once = arith.constant 2 : index
+        %last_tiles = arith.constant 11 : index
+        %tiles_of_group = arith.constant 2 : index
+        %prefetch = arith.constant 128 : index
+        %zeros = arith.constant dense<0.0> : vector<8x16xf32>
+        %x = stream.binding.subspan %x_bytes[%c0] : !stream.binding -> memref<16x64xf32>
+        %w = stream.binding.subspan %w_bytes[%c0] : !stream.binding -> memref<13x64x16xf32>
+        %y = stream.binding.subspan %y_bytes[%c0] : !stream.binding -> memref<16x208xf32>
+        %group = stream.dispatch.workgroup.id[0] : index
+        %first = arith.muli %group, %tiles_of_group : index
+        %past = arith.addi %first, %tiles_of_group : index
+        %end = arith.minui %past, %tiles : index
+        scf.for %tile = %first to %end step %tiles_at_once {
+          %n0 = arith.minui %tile, %last_tiles : index
+          %n1 = arith.addi %n0, %c1 : index
+          scf.for %row = %c0 to %rows step %rows_at_once {
+            %m0 = arith.minui %row, %last_rows : index
+            %m1 = arith.addi %m0, %c1 : index
+            %m2 = arith.addi %m1, %c1 : index
+            %m3 = arith.addi %m2, %c1 : index
+            %m4 = arith.addi %m3, %c1 : index
+            %m5 = arith.addi %m4, %c1 : index
+            %m6 = arith.addi %m5, %c1 : index
+            %m7 = arith.addi %m6, %c1 : index
+            %sums:2 = scf.for %k = %c0 to %depth step %c1
+                iter_args(%sum0 = %zeros, %sum1 = %zeros)
+                -> (vector<8x16xf32>, vector<8x16xf32>) {
+              %ahead = arith.addi %k, %prefetch : index
+              %x0 = memref.load %x[%m0, %k] : memref<16x64xf32>
+              %x1 = memref.load %x[%m1, %k] : memref<16x64xf32>
+              %x2 = memref.load %x[%m2, %k] : memref<16x64xf32>
+              %x3 = memref.load %x[%m3, %k] : memref<16x64xf32>
+              %x4 = memref.load %x[%m4, %k] : memref<16x64xf32>
+              %x5 = memref.load %x[%m5, %k] : memref<16x64xf32>
+              %x6 = memref.load %x[%m6, %k] : memref<16x64xf32>
+              %x7 = memref.load %x[%m7, %k] : memref<16x64xf32>
+              %column = vector.from_elements %x0, %x1, %x2, %x3, %x4, %x5, %x6, %x7 : vector<8xf32>
+              memref.prefetch %w[%n0, %ahead, %c0], read, locality<3>, data : memref<13x64x16xf32>
+              %stored0 = vector.load %w[%n0, %k, %c0] : memref<13x64x16xf32>, vector<16xf32>
+              %next0 = vector.outerproduct %column, %stored0, %sum0 {kind = #vector.kind<add>}
+                  : vector<8xf32>, vector<16xf32>
+              memref.prefetch %w[%n1, %ahead, %c0], read, locality<3>, data : memref<13x64x16xf32>
+              %stored1 = vector.load %w[%n1, %k, %c0] : memref<13x64x16xf32>, vector<16xf32>
+              %next1 = vector.outerproduct %column, %stored1, %sum1 {kind = #vector.kind<add>}
+                  : vector<8xf32>, vector<16xf32>
+              scf.yield %next0, %next1
+                  : vector<8x16xf32>, vector<8x16xf32>
+            }
+            %at0 = arith.muli %n0, %width : index
+            vector.transfer_write %sums#0, %y[%m0, %at0] {in_bounds = [true, true]}
+                : vector<8x16xf32>, memref<16x208xf32>
+            %at1 = arith.muli %n1, %width : index
+            vector.transfer_write %sums#1, %y[%m0, %at1] {in_bounds = [true, true]}
+                : vector<8x16xf32>, memref<16x208xf32>
+          }
+        }
+        return
+      }
+    }
+  }
+
+  // 16 rows of 100 by 4 tiles, 8 by 2 at once.
+  stream.executable private @rows16_4x100_f32 {
+    stream.executable.export public @rows16_4x100_f32 workgroups() -> (index, index, index) {
+      %groups = arith.constant 2 : index
+      %one = arith.constant 1 : index
+      stream.return %groups, %one, %one : index, index, index
+    }
+    builtin.module {
+      func.func @rows16_4x100_f32(
+          %x_bytes: !stream.binding, %w_bytes: !stream.binding, %y_bytes: !stream.binding) {
+        %c0 = arith.constant 0 : index
+        %c1 = arith.constant 1 : index
+        %width = arith.constant 16 : index
+        %depth = arith.constant 100 : index
+        %rows = arith.constant 16 : index
+        %rows_at_once = arith.constant 8 : index
+        %last_rows = arith.constant 8 : index
+        %tiles = arith.constant 4 : index
+        %tiles_at_once = arith.constant 2 : index
+        %last_tiles = arith.constant 2 : index
+        %tiles_of_group = arith.constant 2 : index
+        %prefetch = arith.constant 128 : index
+        %zeros = arith.constant dense<0.0> : vector<8x16xf32>
+        %x = stream.binding.subspan %x_bytes[%c0] : !stream.binding -> memref<16x100xf32>
+        %w = stream.binding.subspan %w_bytes[%c0] : !stream.binding -> memref<4x100x16xf32>
+        %y = stream.binding.subspan %y_bytes[%c0] : !stream.binding -> memref<16x64xf32>
+        %group = stream.dispatch.workgroup.id[0] : index
+        %first = arith.muli %group, %tiles_of_group : index
+        %past = arith.addi %first, %tiles_of_group : index
+        %end = arith.minui %past, %tiles : index
+        scf.for %tile = %first to %end step %tiles_at_once {
+          %n0 = arith.minui %tile, %last_tiles : index
+          %n1 = arith.addi %n0, %c1 : index
+          scf.for %row = %c0 to %rows step %rows_at_once {
+            %m0 = arith.minui %row, %last_rows : index
+            %m1 = arith.addi %m0, %c1 : index
+            %m2 = arith.addi %m1, %c1 : index
+            %m3 = arith.addi %m2, %c1 : index
+            %m4 = arith.addi %m3, %c1 : index
+            %m5 = arith.addi %m4, %c1 : index
+            %m6 = arith.addi %m5, %c1 : index
+            %m7 = arith.addi %m6, %c1 : index
+            %sums:2 = scf.for %k = %c0 to %depth step %c1
+                iter_args(%sum0 = %zeros, %sum1 = %zeros)
+                -> (vector<8x16xf32>, vector<8x16xf32>) {
+              %ahead = arith.addi %k, %prefetch : index
+              %x0 = memref.load %x[%m0, %k] : memref<16x100xf32>
+              %x1 = memref.load %x[%m1, %k] : memref<16x100xf32>
+              %x2 = memref.load %x[%m2, %k] : memref<16x100xf32>
+              %x3 = memref.load %x[%m3, %k] : memref<16x100xf32>
+              %x4 = memref.load %x[%m4, %k] : memref<16x100xf32>
+              %x5 = memref.load %x[%m5, %k] : memref<16x100xf32>
+              %x6 = memref.load %x[%m6, %k] : memref<16x100xf32>
+              %x7 = memref.load %x[%m7, %k] : memref<16x100xf32>
+              %column = vector.from_elements %x0, %x1, %x2, %x3, %x4, %x5, %x6, %x7 : vector<8xf32>
+              memref.prefetch %w[%n0, %ahead, %c0], read, locality<3>, data : memref<4x100x16xf32>
+              %stored0 = vector.load %w[%n0, %k, %c0] : memref<4x100x16xf32>, vector<16xf32>
+              %next0 = vector.outerproduct %column, %stored0, %sum0 {kind = #vector.kind<add>}
+                  : vector<8xf32>, vector<16xf32>
+              memref.prefetch %w[%n1, %ahead, %c0], read, locality<3>, data : memref<4x100x16xf32>
+              %stored1 = vector.load %w[%n1, %k, %c0] : memref<4x100x16xf32>, vector<16xf32>
+              %next1 = vector.outerproduct %column, %stored1, %sum1 {kind = #vector.kind<add>}
+                  : vector<8xf32>, vector<16xf32>
+              scf.yield %next0, %next1
+                  : vector<8x16xf32>, vector<8x16xf32>
+            }
+            %at0 = arith.muli %n0, %width : index
+            vector.transfer_write %sums#0, %y[%m0, %at0] {in_bounds = [true, true]}
+                : vector<8x16xf32>, memref<16x64xf32>
+            %at1 = arith.muli %n1, %width : index
+            vector.transfer_write %sums#1, %y[%m0, %at1] {in_bounds = [true, true]}
+                : vector<8x16xf32>, memref<16x64xf32>
+          }
+        }
+        return
+      }
+    }
   }
 }

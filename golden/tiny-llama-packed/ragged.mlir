@@ -19,8 +19,6 @@
 !column = tensor<4x1xf32>
 !each_row = tensor<4xf32>
 !norm_f32 = tensor<64xf32>
-!qkv_x_tiles = tensor<1x64x4x1xf32>
-!qkv_y_tiles = tensor<1x8x4x16xf32>
 !qkv_row = tensor<4x128xf32>
 !q_row = tensor<4x64xf32>
 !k_row = tensor<4x32xf32>
@@ -35,19 +33,11 @@
 !scores = tensor<8x2x?x64xf32>
 !each_query = tensor<8x2xf32>
 !partial = tensor<8x?x2x16xf32>
-!o_x_tiles = tensor<1x64x4x1xf32>
-!o_y_tiles = tensor<1x4x4x16xf32>
 !angles = tensor<4x8xf32>
 !q_pairs = tensor<4x4x2x8xf32>
 !k_pairs = tensor<4x2x2x8xf32>
-!gate_up_x_tiles = tensor<1x64x4x1xf32>
-!gate_up_y_tiles = tensor<1x12x4x16xf32>
 !gate_up_row = tensor<4x192xf32>
 !inner = tensor<4x96xf32>
-!down_x_tiles = tensor<1x96x4x1xf32>
-!down_y_tiles = tensor<1x4x4x16xf32>
-!embed_x_tiles = tensor<1x64x4x1xf32>
-!embed_y_tiles = tensor<1x21x4x16xf32>
 !vocab_index = tensor<4x331xi32>
 !new_keys = tensor<2x4x2x16x1xf32>
 !new_values = tensor<2x4x2x1x16xf32>
@@ -163,21 +153,8 @@ module @ragged {
       %x: !hidden, %qkv: !qkv, %o: !o, %layer: index, %first_slot: index, %cos: !angle, %sin: !angle,
       %past: !pasts, %blocks: index, %k_cache: !k_cache, %v_cache: !v_cache)
       -> (!hidden, !new_k, !new_v) {
-
-    %qkv_flat_pad = arith.constant 0.0 : f32
-    %qkv_flat_room = tensor.empty() : !qkv_x_tiles
-    %qkv_flat_tiles = linalg.pack %x padding_value(%qkv_flat_pad : f32)
-        inner_dims_pos = [0, 1] inner_tiles = [4, 1] into %qkv_flat_room : tensor<4x64xf32> -> !qkv_x_tiles
-    %qkv_flat_zero = arith.constant 0.0 : f32
-    %qkv_flat_empty = tensor.empty() : !qkv_y_tiles
-    %qkv_flat_zeros = linalg.fill ins(%qkv_flat_zero : f32)
-        outs(%qkv_flat_empty : !qkv_y_tiles) -> !qkv_y_tiles
-    %qkv_flat_sums = linalg.mmt4d
-        ins(%qkv_flat_tiles, %qkv : !qkv_x_tiles, !qkv)
-        outs(%qkv_flat_zeros : !qkv_y_tiles) -> !qkv_y_tiles
-    %qkv_flat_flat = tensor.empty() : !qkv_row
-    %qkv_flat = linalg.unpack %qkv_flat_sums inner_dims_pos = [0, 1] inner_tiles = [4, 16]
-        into %qkv_flat_flat : !qkv_y_tiles -> !qkv_row
+    %qkv_flat = flow.dispatch @rows4_8x64_f32::@rows4_8x64_f32(%x, %qkv)
+        : (!hidden, !qkv) -> tensor<4x128xf32>
     %q_flat_of_all = stablehlo.reshape %qkv_flat : (!qkv_row) -> tensor<4x8x2x8xf32>
     %q_flat_part = stablehlo.slice %q_flat_of_all [0:4, 0:4, 0:2, 0:8]
         : (tensor<4x8x2x8xf32>) -> tensor<4x4x2x8xf32>
@@ -328,21 +305,8 @@ module @ragged {
     %flat_out = stablehlo.reshape %heads_out : (!q_heads) -> !q_row
     %new_k = stablehlo.reshape %k_heads : (tensor<4x2x1x16xf32>) -> !new_k
     %new_v = stablehlo.reshape %v_heads : (tensor<4x2x1x16xf32>) -> !new_v
-
-    %y_pad = arith.constant 0.0 : f32
-    %y_room = tensor.empty() : !o_x_tiles
-    %y_tiles = linalg.pack %flat_out padding_value(%y_pad : f32)
-        inner_dims_pos = [0, 1] inner_tiles = [4, 1] into %y_room : tensor<4x64xf32> -> !o_x_tiles
-    %y_zero = arith.constant 0.0 : f32
-    %y_empty = tensor.empty() : !o_y_tiles
-    %y_zeros = linalg.fill ins(%y_zero : f32)
-        outs(%y_empty : !o_y_tiles) -> !o_y_tiles
-    %y_sums = linalg.mmt4d
-        ins(%y_tiles, %o : !o_x_tiles, !o)
-        outs(%y_zeros : !o_y_tiles) -> !o_y_tiles
-    %y_flat = tensor.empty() : !hidden
-    %y = linalg.unpack %y_sums inner_dims_pos = [0, 1] inner_tiles = [4, 16]
-        into %y_flat : !o_y_tiles -> !hidden
+    %y = flow.dispatch @rows4_4x64_f32::@rows4_4x64_f32(%flat_out, %o)
+        : (!q_row, !o) -> tensor<4x64xf32>
     return %y, %new_k, %new_v : !hidden, !new_k, !new_v
   }
 
@@ -393,42 +357,16 @@ module @ragged {
 
   // down(silu(gate(x)) · up(x))
   func.func private @mlp(%x: !hidden, %gate_up: !gate_up, %down: !down) -> !hidden {
-
-    %both_pad = arith.constant 0.0 : f32
-    %both_room = tensor.empty() : !gate_up_x_tiles
-    %both_tiles = linalg.pack %x padding_value(%both_pad : f32)
-        inner_dims_pos = [0, 1] inner_tiles = [4, 1] into %both_room : tensor<4x64xf32> -> !gate_up_x_tiles
-    %both_zero = arith.constant 0.0 : f32
-    %both_empty = tensor.empty() : !gate_up_y_tiles
-    %both_zeros = linalg.fill ins(%both_zero : f32)
-        outs(%both_empty : !gate_up_y_tiles) -> !gate_up_y_tiles
-    %both_sums = linalg.mmt4d
-        ins(%both_tiles, %gate_up : !gate_up_x_tiles, !gate_up)
-        outs(%both_zeros : !gate_up_y_tiles) -> !gate_up_y_tiles
-    %both_flat = tensor.empty() : !gate_up_row
-    %both = linalg.unpack %both_sums inner_dims_pos = [0, 1] inner_tiles = [4, 16]
-        into %both_flat : !gate_up_y_tiles -> !gate_up_row
+    %both = flow.dispatch @rows4_12x64_f32::@rows4_12x64_f32(%x, %gate_up)
+        : (!hidden, !gate_up) -> tensor<4x192xf32>
     %gated = stablehlo.slice %both [0:4, 0:96] : (!gate_up_row) -> !inner
     %raised = stablehlo.slice %both [0:4, 96:192] : (!gate_up_row) -> !inner
 
     %sigmoid = stablehlo.logistic %gated : !inner
     %activated = stablehlo.multiply %gated, %sigmoid : !inner
     %inner = stablehlo.multiply %activated, %raised : !inner
-
-    %y_pad = arith.constant 0.0 : f32
-    %y_room = tensor.empty() : !down_x_tiles
-    %y_tiles = linalg.pack %inner padding_value(%y_pad : f32)
-        inner_dims_pos = [0, 1] inner_tiles = [4, 1] into %y_room : tensor<4x96xf32> -> !down_x_tiles
-    %y_zero = arith.constant 0.0 : f32
-    %y_empty = tensor.empty() : !down_y_tiles
-    %y_zeros = linalg.fill ins(%y_zero : f32)
-        outs(%y_empty : !down_y_tiles) -> !down_y_tiles
-    %y_sums = linalg.mmt4d
-        ins(%y_tiles, %down : !down_x_tiles, !down)
-        outs(%y_zeros : !down_y_tiles) -> !down_y_tiles
-    %y_flat = tensor.empty() : !hidden
-    %y = linalg.unpack %y_sums inner_dims_pos = [0, 1] inner_tiles = [4, 16]
-        into %y_flat : !down_y_tiles -> !hidden
+    %y = flow.dispatch @rows4_4x96_f32::@rows4_4x96_f32(%inner, %down)
+        : (!inner, !down) -> tensor<4x64xf32>
     return %y : !hidden
   }
 
@@ -453,21 +391,9 @@ module @ragged {
 
   // Logits over the vocabulary.
   func.func private @head(%x: !hidden, %embed: !embed) -> !logits {
-
-    %logits_pad = arith.constant 0.0 : f32
-    %logits_room = tensor.empty() : !embed_x_tiles
-    %logits_tiles = linalg.pack %x padding_value(%logits_pad : f32)
-        inner_dims_pos = [0, 1] inner_tiles = [4, 1] into %logits_room : tensor<4x64xf32> -> !embed_x_tiles
-    %logits_zero = arith.constant 0.0 : f32
-    %logits_empty = tensor.empty() : !embed_y_tiles
-    %logits_zeros = linalg.fill ins(%logits_zero : f32)
-        outs(%logits_empty : !embed_y_tiles) -> !embed_y_tiles
-    %logits_sums = linalg.mmt4d
-        ins(%logits_tiles, %embed : !embed_x_tiles, !embed)
-        outs(%logits_zeros : !embed_y_tiles) -> !embed_y_tiles
-    %logits_flat = tensor.empty() : !logits
-    %logits = linalg.unpack %logits_sums inner_dims_pos = [0, 1] inner_tiles = [4, 16]
-        into %logits_flat : !embed_y_tiles -> !logits
+    %logits_padded = flow.dispatch @rows4_21x64_f32::@rows4_21x64_f32(%x, %embed)
+        : (!hidden, !embed) -> tensor<4x336xf32>
+    %logits = stablehlo.slice %logits_padded [0:4, 0:331] : (tensor<4x336xf32>) -> !logits
     return %logits : !logits
   }
 
@@ -560,5 +486,440 @@ module @ragged {
     %v_4 = tensor.insert_slice %v_row_4 into %v_3[0, 3, 0, %block_4, %within_4, 0]
         [2, 1, 2, 1, 1, 16] [1, 1, 1, 1, 1, 1] : !values_at into !v_cache
     return %k_4, %v_4 : !k_cache, !v_cache
+  }
+
+  // 4 rows of 64 by 8 tiles, 4 by 4 at once.
+  stream.executable private @rows4_8x64_f32 {
+    stream.executable.export public @rows4_8x64_f32 workgroups() -> (index, index, index) {
+      %groups = arith.constant 2 : index
+      %one = arith.constant 1 : index
+      stream.return %groups, %one, %one : index, index, index
+    }
+    builtin.module {
+      func.func @rows4_8x64_f32(
+          %x_bytes: !stream.binding, %w_bytes: !stream.binding, %y_bytes: !stream.binding) {
+        %c0 = arith.constant 0 : index
+        %c1 = arith.constant 1 : index
+        %width = arith.constant 16 : index
+        %depth = arith.constant 64 : index
+        %rows = arith.constant 4 : index
+        %rows_at_once = arith.constant 4 : index
+        %last_rows = arith.constant 0 : index
+        %tiles = arith.constant 8 : index
+        %tiles_at_once = arith.constant 4 : index
+        %last_tiles = arith.constant 4 : index
+        %tiles_of_group = arith.constant 4 : index
+        %prefetch = arith.constant 64 : index
+        %zeros = arith.constant dense<0.0> : vector<4x16xf32>
+        %x = stream.binding.subspan %x_bytes[%c0] : !stream.binding -> memref<4x64xf32>
+        %w = stream.binding.subspan %w_bytes[%c0] : !stream.binding -> memref<8x64x16xf32>
+        %y = stream.binding.subspan %y_bytes[%c0] : !stream.binding -> memref<4x128xf32>
+        %group = stream.dispatch.workgroup.id[0] : index
+        %first = arith.muli %group, %tiles_of_group : index
+        %past = arith.addi %first, %tiles_of_group : index
+        %end = arith.minui %past, %tiles : index
+        scf.for %tile = %first to %end step %tiles_at_once {
+          %n0 = arith.minui %tile, %last_tiles : index
+          %n1 = arith.addi %n0, %c1 : index
+          %n2 = arith.addi %n1, %c1 : index
+          %n3 = arith.addi %n2, %c1 : index
+          scf.for %row = %c0 to %rows step %rows_at_once {
+            %m0 = arith.minui %row, %last_rows : index
+            %m1 = arith.addi %m0, %c1 : index
+            %m2 = arith.addi %m1, %c1 : index
+            %m3 = arith.addi %m2, %c1 : index
+            %sums:4 = scf.for %k = %c0 to %depth step %c1
+                iter_args(%sum0 = %zeros, %sum1 = %zeros, %sum2 = %zeros, %sum3 = %zeros)
+                -> (vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>) {
+              %ahead = arith.addi %k, %prefetch : index
+              %x0 = memref.load %x[%m0, %k] : memref<4x64xf32>
+              %x1 = memref.load %x[%m1, %k] : memref<4x64xf32>
+              %x2 = memref.load %x[%m2, %k] : memref<4x64xf32>
+              %x3 = memref.load %x[%m3, %k] : memref<4x64xf32>
+              %column = vector.from_elements %x0, %x1, %x2, %x3 : vector<4xf32>
+              memref.prefetch %w[%n0, %ahead, %c0], read, locality<3>, data : memref<8x64x16xf32>
+              %stored0 = vector.load %w[%n0, %k, %c0] : memref<8x64x16xf32>, vector<16xf32>
+              %next0 = vector.outerproduct %column, %stored0, %sum0 {kind = #vector.kind<add>}
+                  : vector<4xf32>, vector<16xf32>
+              memref.prefetch %w[%n1, %ahead, %c0], read, locality<3>, data : memref<8x64x16xf32>
+              %stored1 = vector.load %w[%n1, %k, %c0] : memref<8x64x16xf32>, vector<16xf32>
+              %next1 = vector.outerproduct %column, %stored1, %sum1 {kind = #vector.kind<add>}
+                  : vector<4xf32>, vector<16xf32>
+              memref.prefetch %w[%n2, %ahead, %c0], read, locality<3>, data : memref<8x64x16xf32>
+              %stored2 = vector.load %w[%n2, %k, %c0] : memref<8x64x16xf32>, vector<16xf32>
+              %next2 = vector.outerproduct %column, %stored2, %sum2 {kind = #vector.kind<add>}
+                  : vector<4xf32>, vector<16xf32>
+              memref.prefetch %w[%n3, %ahead, %c0], read, locality<3>, data : memref<8x64x16xf32>
+              %stored3 = vector.load %w[%n3, %k, %c0] : memref<8x64x16xf32>, vector<16xf32>
+              %next3 = vector.outerproduct %column, %stored3, %sum3 {kind = #vector.kind<add>}
+                  : vector<4xf32>, vector<16xf32>
+              scf.yield %next0, %next1, %next2, %next3
+                  : vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>
+            }
+            %at0 = arith.muli %n0, %width : index
+            vector.transfer_write %sums#0, %y[%m0, %at0] {in_bounds = [true, true]}
+                : vector<4x16xf32>, memref<4x128xf32>
+            %at1 = arith.muli %n1, %width : index
+            vector.transfer_write %sums#1, %y[%m0, %at1] {in_bounds = [true, true]}
+                : vector<4x16xf32>, memref<4x128xf32>
+            %at2 = arith.muli %n2, %width : index
+            vector.transfer_write %sums#2, %y[%m0, %at2] {in_bounds = [true, true]}
+                : vector<4x16xf32>, memref<4x128xf32>
+            %at3 = arith.muli %n3, %width : index
+            vector.transfer_write %sums#3, %y[%m0, %at3] {in_bounds = [true, true]}
+                : vector<4x16xf32>, memref<4x128xf32>
+          }
+        }
+        return
+      }
+    }
+  }
+
+  // 4 rows of 64 by 4 tiles, 4 by 4 at once.
+  stream.executable private @rows4_4x64_f32 {
+    stream.executable.export public @rows4_4x64_f32 workgroups() -> (index, index, index) {
+      %groups = arith.constant 1 : index
+      %one = arith.constant 1 : index
+      stream.return %groups, %one, %one : index, index, index
+    }
+    builtin.module {
+      func.func @rows4_4x64_f32(
+          %x_bytes: !stream.binding, %w_bytes: !stream.binding, %y_bytes: !stream.binding) {
+        %c0 = arith.constant 0 : index
+        %c1 = arith.constant 1 : index
+        %width = arith.constant 16 : index
+        %depth = arith.constant 64 : index
+        %rows = arith.constant 4 : index
+        %rows_at_once = arith.constant 4 : index
+        %last_rows = arith.constant 0 : index
+        %tiles = arith.constant 4 : index
+        %tiles_at_once = arith.constant 4 : index
+        %last_tiles = arith.constant 0 : index
+        %tiles_of_group = arith.constant 4 : index
+        %prefetch = arith.constant 64 : index
+        %zeros = arith.constant dense<0.0> : vector<4x16xf32>
+        %x = stream.binding.subspan %x_bytes[%c0] : !stream.binding -> memref<4x64xf32>
+        %w = stream.binding.subspan %w_bytes[%c0] : !stream.binding -> memref<4x64x16xf32>
+        %y = stream.binding.subspan %y_bytes[%c0] : !stream.binding -> memref<4x64xf32>
+        %group = stream.dispatch.workgroup.id[0] : index
+        %first = arith.muli %group, %tiles_of_group : index
+        %past = arith.addi %first, %tiles_of_group : index
+        %end = arith.minui %past, %tiles : index
+        scf.for %tile = %first to %end step %tiles_at_once {
+          %n0 = arith.minui %tile, %last_tiles : index
+          %n1 = arith.addi %n0, %c1 : index
+          %n2 = arith.addi %n1, %c1 : index
+          %n3 = arith.addi %n2, %c1 : index
+          scf.for %row = %c0 to %rows step %rows_at_once {
+            %m0 = arith.minui %row, %last_rows : index
+            %m1 = arith.addi %m0, %c1 : index
+            %m2 = arith.addi %m1, %c1 : index
+            %m3 = arith.addi %m2, %c1 : index
+            %sums:4 = scf.for %k = %c0 to %depth step %c1
+                iter_args(%sum0 = %zeros, %sum1 = %zeros, %sum2 = %zeros, %sum3 = %zeros)
+                -> (vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>) {
+              %ahead = arith.addi %k, %prefetch : index
+              %x0 = memref.load %x[%m0, %k] : memref<4x64xf32>
+              %x1 = memref.load %x[%m1, %k] : memref<4x64xf32>
+              %x2 = memref.load %x[%m2, %k] : memref<4x64xf32>
+              %x3 = memref.load %x[%m3, %k] : memref<4x64xf32>
+              %column = vector.from_elements %x0, %x1, %x2, %x3 : vector<4xf32>
+              memref.prefetch %w[%n0, %ahead, %c0], read, locality<3>, data : memref<4x64x16xf32>
+              %stored0 = vector.load %w[%n0, %k, %c0] : memref<4x64x16xf32>, vector<16xf32>
+              %next0 = vector.outerproduct %column, %stored0, %sum0 {kind = #vector.kind<add>}
+                  : vector<4xf32>, vector<16xf32>
+              memref.prefetch %w[%n1, %ahead, %c0], read, locality<3>, data : memref<4x64x16xf32>
+              %stored1 = vector.load %w[%n1, %k, %c0] : memref<4x64x16xf32>, vector<16xf32>
+              %next1 = vector.outerproduct %column, %stored1, %sum1 {kind = #vector.kind<add>}
+                  : vector<4xf32>, vector<16xf32>
+              memref.prefetch %w[%n2, %ahead, %c0], read, locality<3>, data : memref<4x64x16xf32>
+              %stored2 = vector.load %w[%n2, %k, %c0] : memref<4x64x16xf32>, vector<16xf32>
+              %next2 = vector.outerproduct %column, %stored2, %sum2 {kind = #vector.kind<add>}
+                  : vector<4xf32>, vector<16xf32>
+              memref.prefetch %w[%n3, %ahead, %c0], read, locality<3>, data : memref<4x64x16xf32>
+              %stored3 = vector.load %w[%n3, %k, %c0] : memref<4x64x16xf32>, vector<16xf32>
+              %next3 = vector.outerproduct %column, %stored3, %sum3 {kind = #vector.kind<add>}
+                  : vector<4xf32>, vector<16xf32>
+              scf.yield %next0, %next1, %next2, %next3
+                  : vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>
+            }
+            %at0 = arith.muli %n0, %width : index
+            vector.transfer_write %sums#0, %y[%m0, %at0] {in_bounds = [true, true]}
+                : vector<4x16xf32>, memref<4x64xf32>
+            %at1 = arith.muli %n1, %width : index
+            vector.transfer_write %sums#1, %y[%m0, %at1] {in_bounds = [true, true]}
+                : vector<4x16xf32>, memref<4x64xf32>
+            %at2 = arith.muli %n2, %width : index
+            vector.transfer_write %sums#2, %y[%m0, %at2] {in_bounds = [true, true]}
+                : vector<4x16xf32>, memref<4x64xf32>
+            %at3 = arith.muli %n3, %width : index
+            vector.transfer_write %sums#3, %y[%m0, %at3] {in_bounds = [true, true]}
+                : vector<4x16xf32>, memref<4x64xf32>
+          }
+        }
+        return
+      }
+    }
+  }
+
+  // 4 rows of 64 by 12 tiles, 4 by 4 at once.
+  stream.executable private @rows4_12x64_f32 {
+    stream.executable.export public @rows4_12x64_f32 workgroups() -> (index, index, index) {
+      %groups = arith.constant 3 : index
+      %one = arith.constant 1 : index
+      stream.return %groups, %one, %one : index, index, index
+    }
+    builtin.module {
+      func.func @rows4_12x64_f32(
+          %x_bytes: !stream.binding, %w_bytes: !stream.binding, %y_bytes: !stream.binding) {
+        %c0 = arith.constant 0 : index
+        %c1 = arith.constant 1 : index
+        %width = arith.constant 16 : index
+        %depth = arith.constant 64 : index
+        %rows = arith.constant 4 : index
+        %rows_at_once = arith.constant 4 : index
+        %last_rows = arith.constant 0 : index
+        %tiles = arith.constant 12 : index
+        %tiles_at_once = arith.constant 4 : index
+        %last_tiles = arith.constant 8 : index
+        %tiles_of_group = arith.constant 4 : index
+        %prefetch = arith.constant 64 : index
+        %zeros = arith.constant dense<0.0> : vector<4x16xf32>
+        %x = stream.binding.subspan %x_bytes[%c0] : !stream.binding -> memref<4x64xf32>
+        %w = stream.binding.subspan %w_bytes[%c0] : !stream.binding -> memref<12x64x16xf32>
+        %y = stream.binding.subspan %y_bytes[%c0] : !stream.binding -> memref<4x192xf32>
+        %group = stream.dispatch.workgroup.id[0] : index
+        %first = arith.muli %group, %tiles_of_group : index
+        %past = arith.addi %first, %tiles_of_group : index
+        %end = arith.minui %past, %tiles : index
+        scf.for %tile = %first to %end step %tiles_at_once {
+          %n0 = arith.minui %tile, %last_tiles : index
+          %n1 = arith.addi %n0, %c1 : index
+          %n2 = arith.addi %n1, %c1 : index
+          %n3 = arith.addi %n2, %c1 : index
+          scf.for %row = %c0 to %rows step %rows_at_once {
+            %m0 = arith.minui %row, %last_rows : index
+            %m1 = arith.addi %m0, %c1 : index
+            %m2 = arith.addi %m1, %c1 : index
+            %m3 = arith.addi %m2, %c1 : index
+            %sums:4 = scf.for %k = %c0 to %depth step %c1
+                iter_args(%sum0 = %zeros, %sum1 = %zeros, %sum2 = %zeros, %sum3 = %zeros)
+                -> (vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>) {
+              %ahead = arith.addi %k, %prefetch : index
+              %x0 = memref.load %x[%m0, %k] : memref<4x64xf32>
+              %x1 = memref.load %x[%m1, %k] : memref<4x64xf32>
+              %x2 = memref.load %x[%m2, %k] : memref<4x64xf32>
+              %x3 = memref.load %x[%m3, %k] : memref<4x64xf32>
+              %column = vector.from_elements %x0, %x1, %x2, %x3 : vector<4xf32>
+              memref.prefetch %w[%n0, %ahead, %c0], read, locality<3>, data : memref<12x64x16xf32>
+              %stored0 = vector.load %w[%n0, %k, %c0] : memref<12x64x16xf32>, vector<16xf32>
+              %next0 = vector.outerproduct %column, %stored0, %sum0 {kind = #vector.kind<add>}
+                  : vector<4xf32>, vector<16xf32>
+              memref.prefetch %w[%n1, %ahead, %c0], read, locality<3>, data : memref<12x64x16xf32>
+              %stored1 = vector.load %w[%n1, %k, %c0] : memref<12x64x16xf32>, vector<16xf32>
+              %next1 = vector.outerproduct %column, %stored1, %sum1 {kind = #vector.kind<add>}
+                  : vector<4xf32>, vector<16xf32>
+              memref.prefetch %w[%n2, %ahead, %c0], read, locality<3>, data : memref<12x64x16xf32>
+              %stored2 = vector.load %w[%n2, %k, %c0] : memref<12x64x16xf32>, vector<16xf32>
+              %next2 = vector.outerproduct %column, %stored2, %sum2 {kind = #vector.kind<add>}
+                  : vector<4xf32>, vector<16xf32>
+              memref.prefetch %w[%n3, %ahead, %c0], read, locality<3>, data : memref<12x64x16xf32>
+              %stored3 = vector.load %w[%n3, %k, %c0] : memref<12x64x16xf32>, vector<16xf32>
+              %next3 = vector.outerproduct %column, %stored3, %sum3 {kind = #vector.kind<add>}
+                  : vector<4xf32>, vector<16xf32>
+              scf.yield %next0, %next1, %next2, %next3
+                  : vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>
+            }
+            %at0 = arith.muli %n0, %width : index
+            vector.transfer_write %sums#0, %y[%m0, %at0] {in_bounds = [true, true]}
+                : vector<4x16xf32>, memref<4x192xf32>
+            %at1 = arith.muli %n1, %width : index
+            vector.transfer_write %sums#1, %y[%m0, %at1] {in_bounds = [true, true]}
+                : vector<4x16xf32>, memref<4x192xf32>
+            %at2 = arith.muli %n2, %width : index
+            vector.transfer_write %sums#2, %y[%m0, %at2] {in_bounds = [true, true]}
+                : vector<4x16xf32>, memref<4x192xf32>
+            %at3 = arith.muli %n3, %width : index
+            vector.transfer_write %sums#3, %y[%m0, %at3] {in_bounds = [true, true]}
+                : vector<4x16xf32>, memref<4x192xf32>
+          }
+        }
+        return
+      }
+    }
+  }
+
+  // 4 rows of 96 by 4 tiles, 4 by 4 at once.
+  stream.executable private @rows4_4x96_f32 {
+    stream.executable.export public @rows4_4x96_f32 workgroups() -> (index, index, index) {
+      %groups = arith.constant 1 : index
+      %one = arith.constant 1 : index
+      stream.return %groups, %one, %one : index, index, index
+    }
+    builtin.module {
+      func.func @rows4_4x96_f32(
+          %x_bytes: !stream.binding, %w_bytes: !stream.binding, %y_bytes: !stream.binding) {
+        %c0 = arith.constant 0 : index
+        %c1 = arith.constant 1 : index
+        %width = arith.constant 16 : index
+        %depth = arith.constant 96 : index
+        %rows = arith.constant 4 : index
+        %rows_at_once = arith.constant 4 : index
+        %last_rows = arith.constant 0 : index
+        %tiles = arith.constant 4 : index
+        %tiles_at_once = arith.constant 4 : index
+        %last_tiles = arith.constant 0 : index
+        %tiles_of_group = arith.constant 4 : index
+        %prefetch = arith.constant 64 : index
+        %zeros = arith.constant dense<0.0> : vector<4x16xf32>
+        %x = stream.binding.subspan %x_bytes[%c0] : !stream.binding -> memref<4x96xf32>
+        %w = stream.binding.subspan %w_bytes[%c0] : !stream.binding -> memref<4x96x16xf32>
+        %y = stream.binding.subspan %y_bytes[%c0] : !stream.binding -> memref<4x64xf32>
+        %group = stream.dispatch.workgroup.id[0] : index
+        %first = arith.muli %group, %tiles_of_group : index
+        %past = arith.addi %first, %tiles_of_group : index
+        %end = arith.minui %past, %tiles : index
+        scf.for %tile = %first to %end step %tiles_at_once {
+          %n0 = arith.minui %tile, %last_tiles : index
+          %n1 = arith.addi %n0, %c1 : index
+          %n2 = arith.addi %n1, %c1 : index
+          %n3 = arith.addi %n2, %c1 : index
+          scf.for %row = %c0 to %rows step %rows_at_once {
+            %m0 = arith.minui %row, %last_rows : index
+            %m1 = arith.addi %m0, %c1 : index
+            %m2 = arith.addi %m1, %c1 : index
+            %m3 = arith.addi %m2, %c1 : index
+            %sums:4 = scf.for %k = %c0 to %depth step %c1
+                iter_args(%sum0 = %zeros, %sum1 = %zeros, %sum2 = %zeros, %sum3 = %zeros)
+                -> (vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>) {
+              %ahead = arith.addi %k, %prefetch : index
+              %x0 = memref.load %x[%m0, %k] : memref<4x96xf32>
+              %x1 = memref.load %x[%m1, %k] : memref<4x96xf32>
+              %x2 = memref.load %x[%m2, %k] : memref<4x96xf32>
+              %x3 = memref.load %x[%m3, %k] : memref<4x96xf32>
+              %column = vector.from_elements %x0, %x1, %x2, %x3 : vector<4xf32>
+              memref.prefetch %w[%n0, %ahead, %c0], read, locality<3>, data : memref<4x96x16xf32>
+              %stored0 = vector.load %w[%n0, %k, %c0] : memref<4x96x16xf32>, vector<16xf32>
+              %next0 = vector.outerproduct %column, %stored0, %sum0 {kind = #vector.kind<add>}
+                  : vector<4xf32>, vector<16xf32>
+              memref.prefetch %w[%n1, %ahead, %c0], read, locality<3>, data : memref<4x96x16xf32>
+              %stored1 = vector.load %w[%n1, %k, %c0] : memref<4x96x16xf32>, vector<16xf32>
+              %next1 = vector.outerproduct %column, %stored1, %sum1 {kind = #vector.kind<add>}
+                  : vector<4xf32>, vector<16xf32>
+              memref.prefetch %w[%n2, %ahead, %c0], read, locality<3>, data : memref<4x96x16xf32>
+              %stored2 = vector.load %w[%n2, %k, %c0] : memref<4x96x16xf32>, vector<16xf32>
+              %next2 = vector.outerproduct %column, %stored2, %sum2 {kind = #vector.kind<add>}
+                  : vector<4xf32>, vector<16xf32>
+              memref.prefetch %w[%n3, %ahead, %c0], read, locality<3>, data : memref<4x96x16xf32>
+              %stored3 = vector.load %w[%n3, %k, %c0] : memref<4x96x16xf32>, vector<16xf32>
+              %next3 = vector.outerproduct %column, %stored3, %sum3 {kind = #vector.kind<add>}
+                  : vector<4xf32>, vector<16xf32>
+              scf.yield %next0, %next1, %next2, %next3
+                  : vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>
+            }
+            %at0 = arith.muli %n0, %width : index
+            vector.transfer_write %sums#0, %y[%m0, %at0] {in_bounds = [true, true]}
+                : vector<4x16xf32>, memref<4x64xf32>
+            %at1 = arith.muli %n1, %width : index
+            vector.transfer_write %sums#1, %y[%m0, %at1] {in_bounds = [true, true]}
+                : vector<4x16xf32>, memref<4x64xf32>
+            %at2 = arith.muli %n2, %width : index
+            vector.transfer_write %sums#2, %y[%m0, %at2] {in_bounds = [true, true]}
+                : vector<4x16xf32>, memref<4x64xf32>
+            %at3 = arith.muli %n3, %width : index
+            vector.transfer_write %sums#3, %y[%m0, %at3] {in_bounds = [true, true]}
+                : vector<4x16xf32>, memref<4x64xf32>
+          }
+        }
+        return
+      }
+    }
+  }
+
+  // 4 rows of 64 by 21 tiles, 4 by 4 at once.
+  stream.executable private @rows4_21x64_f32 {
+    stream.executable.export public @rows4_21x64_f32 workgroups() -> (index, index, index) {
+      %groups = arith.constant 6 : index
+      %one = arith.constant 1 : index
+      stream.return %groups, %one, %one : index, index, index
+    }
+    builtin.module {
+      func.func @rows4_21x64_f32(
+          %x_bytes: !stream.binding, %w_bytes: !stream.binding, %y_bytes: !stream.binding) {
+        %c0 = arith.constant 0 : index
+        %c1 = arith.constant 1 : index
+        %width = arith.constant 16 : index
+        %depth = arith.constant 64 : index
+        %rows = arith.constant 4 : index
+        %rows_at_once = arith.constant 4 : index
+        %last_rows = arith.constant 0 : index
+        %tiles = arith.constant 21 : index
+        %tiles_at_once = arith.constant 4 : index
+        %last_tiles = arith.constant 17 : index
+        %tiles_of_group = arith.constant 4 : index
+        %prefetch = arith.constant 64 : index
+        %zeros = arith.constant dense<0.0> : vector<4x16xf32>
+        %x = stream.binding.subspan %x_bytes[%c0] : !stream.binding -> memref<4x64xf32>
+        %w = stream.binding.subspan %w_bytes[%c0] : !stream.binding -> memref<21x64x16xf32>
+        %y = stream.binding.subspan %y_bytes[%c0] : !stream.binding -> memref<4x336xf32>
+        %group = stream.dispatch.workgroup.id[0] : index
+        %first = arith.muli %group, %tiles_of_group : index
+        %past = arith.addi %first, %tiles_of_group : index
+        %end = arith.minui %past, %tiles : index
+        scf.for %tile = %first to %end step %tiles_at_once {
+          %n0 = arith.minui %tile, %last_tiles : index
+          %n1 = arith.addi %n0, %c1 : index
+          %n2 = arith.addi %n1, %c1 : index
+          %n3 = arith.addi %n2, %c1 : index
+          scf.for %row = %c0 to %rows step %rows_at_once {
+            %m0 = arith.minui %row, %last_rows : index
+            %m1 = arith.addi %m0, %c1 : index
+            %m2 = arith.addi %m1, %c1 : index
+            %m3 = arith.addi %m2, %c1 : index
+            %sums:4 = scf.for %k = %c0 to %depth step %c1
+                iter_args(%sum0 = %zeros, %sum1 = %zeros, %sum2 = %zeros, %sum3 = %zeros)
+                -> (vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>) {
+              %ahead = arith.addi %k, %prefetch : index
+              %x0 = memref.load %x[%m0, %k] : memref<4x64xf32>
+              %x1 = memref.load %x[%m1, %k] : memref<4x64xf32>
+              %x2 = memref.load %x[%m2, %k] : memref<4x64xf32>
+              %x3 = memref.load %x[%m3, %k] : memref<4x64xf32>
+              %column = vector.from_elements %x0, %x1, %x2, %x3 : vector<4xf32>
+              memref.prefetch %w[%n0, %ahead, %c0], read, locality<3>, data : memref<21x64x16xf32>
+              %stored0 = vector.load %w[%n0, %k, %c0] : memref<21x64x16xf32>, vector<16xf32>
+              %next0 = vector.outerproduct %column, %stored0, %sum0 {kind = #vector.kind<add>}
+                  : vector<4xf32>, vector<16xf32>
+              memref.prefetch %w[%n1, %ahead, %c0], read, locality<3>, data : memref<21x64x16xf32>
+              %stored1 = vector.load %w[%n1, %k, %c0] : memref<21x64x16xf32>, vector<16xf32>
+              %next1 = vector.outerproduct %column, %stored1, %sum1 {kind = #vector.kind<add>}
+                  : vector<4xf32>, vector<16xf32>
+              memref.prefetch %w[%n2, %ahead, %c0], read, locality<3>, data : memref<21x64x16xf32>
+              %stored2 = vector.load %w[%n2, %k, %c0] : memref<21x64x16xf32>, vector<16xf32>
+              %next2 = vector.outerproduct %column, %stored2, %sum2 {kind = #vector.kind<add>}
+                  : vector<4xf32>, vector<16xf32>
+              memref.prefetch %w[%n3, %ahead, %c0], read, locality<3>, data : memref<21x64x16xf32>
+              %stored3 = vector.load %w[%n3, %k, %c0] : memref<21x64x16xf32>, vector<16xf32>
+              %next3 = vector.outerproduct %column, %stored3, %sum3 {kind = #vector.kind<add>}
+                  : vector<4xf32>, vector<16xf32>
+              scf.yield %next0, %next1, %next2, %next3
+                  : vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>
+            }
+            %at0 = arith.muli %n0, %width : index
+            vector.transfer_write %sums#0, %y[%m0, %at0] {in_bounds = [true, true]}
+                : vector<4x16xf32>, memref<4x336xf32>
+            %at1 = arith.muli %n1, %width : index
+            vector.transfer_write %sums#1, %y[%m0, %at1] {in_bounds = [true, true]}
+                : vector<4x16xf32>, memref<4x336xf32>
+            %at2 = arith.muli %n2, %width : index
+            vector.transfer_write %sums#2, %y[%m0, %at2] {in_bounds = [true, true]}
+                : vector<4x16xf32>, memref<4x336xf32>
+            %at3 = arith.muli %n3, %width : index
+            vector.transfer_write %sums#3, %y[%m0, %at3] {in_bounds = [true, true]}
+                : vector<4x16xf32>, memref<4x336xf32>
+          }
+        }
+        return
+      }
+    }
   }
 }

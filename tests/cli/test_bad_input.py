@@ -82,6 +82,7 @@ ASKED: list[tuple[str, str]] = [
     ("--tokens 1 --chunk 16", "--chunk 16: this bundle was compiled with 32: compile another"),
     ("--tokens 1 --precision fast", "--precision fast: this bundle was compiled with exact"),
     ("--tokens 1 --target cuda", "--target cuda: this bundle was compiled with cpu"),
+    ("--tokens 1 --kernels none", "--kernels none: this bundle was compiled with its own"),
     ("--tokens 1 --arch znver4", "--arch znver4: this bundle was compiled with host"),
     ("--tokens 1 --logits nowhere/a.npy", "--logits nowhere/a.npy: cannot be written: "),
     ("--tokens 1 --logits .", "--logits .: cannot be written: "),

@@ -13,6 +13,7 @@ from jinja2 import DictLoader
 
 from intaglio.codegen.bundle import BuildOptions
 from intaglio.codegen.emit import emit
+from intaglio.codegen.kernels import Kernels
 from intaglio.codegen.models import read_model
 from intaglio.codegen.parse import TemplateError
 from intaglio.codegen.targets import Layout
@@ -27,6 +28,7 @@ def emit_with(
     new: str,
     layout: Layout = "packed",
     quantize: str | None = None,
+    kernels: Kernels = "none",
     **changes: Any,
 ) -> str:
     loader = environment().loader
@@ -36,7 +38,15 @@ def emit_with(
     env = overlay(DictLoader({template: source.replace(old, new, 1)}))
     raw = golden_config("tiny-llama", **changes)
     model = read_model(write_config(tmp_path, raw) / "config.json")
-    options = BuildOptions(kinds=("ragged",), context=40, layout=layout, quantize=quantize)
+    # any CPU for which there are kernels
+    options = BuildOptions(
+        kinds=("ragged",),
+        context=40,
+        arch="x86-64-v3",
+        layout=layout,
+        quantize=quantize,
+        kernels=kernels,
+    )
     (graph,) = options.graphs(model)
     return emit(model, graph, env)
 
@@ -61,6 +71,10 @@ BROKEN: list[tuple[str, str, str, str]] = [
     ("linear/linear.mlir.j2", "stablehlo.slice {{ all", "stablehlo.cut {{ all", "cut"),
     ("linear/tiles.mlir.j2", "linalg.mmt4d", "linalg.mmt5d", "mmt5d"),
     ("linear/tiles.mlir.j2", '"stablehlo.gather"(', '"stablehlo.gat"(', "stablehlo.gat"),
+    ("kernels/rows.mlir.j2", "flow.dispatch", "flow.dispath", "dispath"),
+    ("kernels/rows.mlir.j2", "stream.return %groups", "stream.return %many", "undeclared"),
+    ("kernels/rows.mlir.j2", "vector.outerproduct", "vector.outer", "vector.outer"),
+    ("kernels/rows.mlir.j2", "memref.load %x[%m", "memref.load %xs[%m", "%xs"),
     ("cache/blocked.mlir.j2", "arith.divui {{ pos", "arith.divvi {{ pos", "divvi"),
     ("cache/blocked.mlir.j2", "arith.ceildivsi", "arith.ceildivvi", "ceildivvi"),
     ("cache/write.mlir.j2", "stablehlo.concatenate", "stablehlo.chain", "chain"),
@@ -121,7 +135,8 @@ def test_a_broken_template_is_shown(
 ) -> None:
     with pytest.raises(TemplateError) as caught:
         quantize = "q8" if "q8" in template else None
-        emit_with(tmp_path, template, old, new, layout, quantize, attention_bias=True)
+        kernels: Kernels = "auto" if template.startswith("kernels/") else "none"
+        emit_with(tmp_path, template, old, new, layout, quantize, kernels, attention_bias=True)
     first, *lines = str(caught.value).splitlines()
     place = r"^(\S+):(\d+) \(in steps/ragged\.mlir\.j2\): line (\d+) of the rendered text: "
     ((file, written, line_number),) = re.findall(place, first)
@@ -187,7 +202,8 @@ def test_an_undefined_name_in_a_template_raises(name: str, tmp_path: Path) -> No
 def test_an_unbroken_overlay_emits_the_same(tmp_path: Path) -> None:
     raw = golden_config("tiny-llama")
     model = read_model(write_config(tmp_path, raw) / "config.json")
-    (graph,) = BuildOptions(kinds=("ragged",), context=40).graphs(model)
+    options = BuildOptions(kinds=("ragged",), context=40, arch="x86-64-v3", kernels="none")
+    (graph,) = options.graphs(model)
     assert emit_with(tmp_path, "ops/mlp.mlir.j2", "multiply", "multiply") == emit(model, graph)
 
 

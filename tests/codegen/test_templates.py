@@ -1,4 +1,4 @@
-"""What templates may decide by: formats are the business of `linear/` and `cache/` alone."""
+"""What templates may decide by: formats are for `linear/`, `kernels/` and `cache/` alone."""
 
 from __future__ import annotations
 
@@ -44,17 +44,18 @@ def of_formats(source: str) -> list[set[str]]:
     return [words for each in conditions(source) if (words := asked(each) & FORMAT)]
 
 
+FOR_FORMATS = ("cache", "kernels", "linear")
 FILES = sorted(str(path.relative_to(TEMPLATES)) for path in TEMPLATES.glob("*/*.j2"))
 
 
-@pytest.mark.parametrize("file", [f for f in FILES if Path(f).parts[0] not in ("linear", "cache")])
+@pytest.mark.parametrize("file", [f for f in FILES if Path(f).parts[0] not in FOR_FORMATS])
 def test_no_condition_asks_for_a_format(file: str) -> None:
     assert of_formats((TEMPLATES / file).read_text()) == []
 
 
 def test_every_folder_is_looked_at() -> None:
     assert {Path(file).parts[0] for file in FILES} == {
-        *("attention", "cache", "linear", "ops", "steps")
+        *("attention", "cache", "kernels", "linear", "ops", "steps")
     }
     assert of_formats((TEMPLATES / "linear" / "linear.mlir.j2").read_text())
 
