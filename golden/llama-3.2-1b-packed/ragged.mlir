@@ -57,6 +57,7 @@
 !values_at = tensor<16x1x8x1x1x64xbf16>
 
 module @ragged {
+  // One token of each of slots 0..7, every row at its own position.
   func.func public @ragged(
       %embed: !embed,
       %final_norm: !norm,
@@ -120,6 +121,7 @@ module @ragged {
     %farthest5 = arith.maxsi %farthest4, %position5 : i32
     %farthest6 = arith.maxsi %farthest5, %position6 : i32
     %farthest7 = arith.maxsi %farthest6, %position7 : i32
+    // how many blocks the step reads: those of the positions before its farthest row's, one at least
     %cached_positions = arith.index_cast %farthest7 : i32 to index
     %block_size = arith.constant 64 : index
     %one_block = arith.constant 1 : index
@@ -315,8 +317,8 @@ module @ragged {
     return %y : !hidden
   }
 
-  // Softmax over two parts: the cached keys and the step's own, joined by a common maximum.
-  // Returns the new keys and values too; the step writes all layers' at once.
+  // Attention: softmax over two parts, the cached keys and the step's own, by a common maximum.
+  // Returns the new keys and values, too, which the step writes, those of all layers at once.
   func.func private @attention(
       %x: !hidden, %qkv: !qkv, %o: !o, %layer: index, %first_slot: index, %cos: !angle, %sin: !angle,
       %past: !pasts, %blocks: index, %k_cache: !k_cache, %v_cache: !v_cache)
@@ -353,7 +355,8 @@ module @ragged {
     %q_turned = call @rotary_q(%q_flat, %cos, %sin) : (!q_row, !angle, !angle) -> !q_row
     %k_turned = call @rotary_k(%k_flat, %cos, %sin) : (!k_row, !angle, !angle) -> !k_row
 
-    // queries [slots, kv_heads, group · new, head_dim], keys and values [slots, kv_heads, new, head_dim]
+    // queries [slots, kv_heads, group · new, head_dim], keys and values [slots, kv_heads, new, head_dim];
+    // group: the query heads of a kv head, new: the step's tokens of a slot
     %q_heads = stablehlo.reshape %q_turned : (!q_row) -> !q_heads
     %k_heads = stablehlo.reshape %k_turned : (!k_row) -> !new_heads
     %v_heads = stablehlo.reshape %v_flat : (!k_row) -> !new_heads

@@ -59,6 +59,7 @@
 !value_flag = tensor<24x1x2x64x64xi1>
 
 module @prefill {
+  // `length` tokens of `slot` from position `start`; the logits are the last one's.
   func.func public @prefill(
       %embed: !embed,
       %final_norm: !norm,
@@ -435,8 +436,8 @@ module @prefill {
     return %y : !hidden
   }
 
-  // Softmax over two parts: the cached keys and the step's own, joined by a common maximum.
-  // Returns the new keys and values too; the step writes all layers' at once.
+  // Attention: softmax over two parts, the cached keys and the step's own, by a common maximum.
+  // Returns the new keys and values, too, which the step writes, those of all layers at once.
   func.func private @attention(
       %x: !hidden, %q: !q, %q_bias: !q_bias, %k: !k, %k_bias: !k_bias, %v: !v, %v_bias: !v_bias, %o: !o,
       %layer: index, %first_slot: index, %cos: !angle, %sin: !angle, %cached: !cached_mask, %causal: !causal_mask,
@@ -467,7 +468,8 @@ module @prefill {
     %q_turned = call @rotary_q(%q_flat, %cos, %sin) : (!q_row, !angle, !angle) -> !q_row
     %k_turned = call @rotary_k(%k_flat, %cos, %sin) : (!k_row, !angle, !angle) -> !k_row
 
-    // queries [slots, kv_heads, group · new, head_dim], keys and values [slots, kv_heads, new, head_dim]
+    // queries [slots, kv_heads, group · new, head_dim], keys and values [slots, kv_heads, new, head_dim];
+    // group: the query heads of a kv head, new: the step's tokens of a slot
     %q_rows = stablehlo.reshape %q_turned : (!q_row) -> tensor<64x14x64xf32>
     %q_by_head = stablehlo.transpose %q_rows, dims = [1, 0, 2] : (tensor<64x14x64xf32>) -> tensor<14x64x64xf32>
     %q_heads = stablehlo.reshape %q_by_head : (tensor<14x64x64xf32>) -> !q_heads
@@ -679,7 +681,7 @@ module @prefill {
     return %lowest : !next
   }
 
-  // Positions start..start+length-1 of one slot and no others.
+  // The new keys and values of `slot`, at start..start+length-1 and nowhere else.
   func.func private @cache_write(
       %k: !k_cache, %v: !v_cache, %new_k0: !new_k, %new_k1: !new_k, %new_k2: !new_k, %new_k3: !new_k,
       %new_k4: !new_k, %new_k5: !new_k, %new_k6: !new_k, %new_k7: !new_k, %new_k8: !new_k, %new_k9: !new_k,

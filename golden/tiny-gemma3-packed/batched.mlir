@@ -64,6 +64,7 @@
 !values_at = tensor<3x4x2x1x1x24xf32>
 
 module @batched {
+  // One token of each of slots 0..3, all at `position`.
   func.func public @batched(
       %embed: !embed,
       %final_norm: !norm,
@@ -83,6 +84,7 @@ module @batched {
       -> (!next, !logits, !k_cache, !v_cache) {
     %first_slot = arith.constant 0 : index
     %position_value = tensor.extract %position[] : tensor<i32>
+    // how many blocks the step reads: those of the positions before its farthest row's, one at least
     %cached_positions = arith.index_cast %position_value : i32 to index
     %block_size = arith.constant 64 : index
     %one_block = arith.constant 1 : index
@@ -254,8 +256,8 @@ module @batched {
     return %y : !k_each_head
   }
 
-  // Softmax over two parts: the cached keys and the step's own, joined by a common maximum.
-  // Returns the new keys and values too; the step writes all layers' at once.
+  // Attention: softmax over two parts, the cached keys and the step's own, by a common maximum, in a window of 7.
+  // Returns the new keys and values, too, which the step writes, those of all layers at once.
   func.func private @attention_window7(
       %x: !hidden, %qkv: !qkv, %q_norm: !head_norm, %k_norm: !head_norm, %o: !o, %layer: index, %first_slot: index,
       %cos: !angle, %sin: !angle, %past: !pasts, %blocks: index, %first_block: index, %k_cache: !k_cache,
@@ -298,7 +300,8 @@ module @batched {
     %q_turned = call @rotary_q(%q_normed, %cos, %sin) : (!q_row, !angle, !angle) -> !q_row
     %k_turned = call @rotary_k(%k_normed, %cos, %sin) : (!k_row, !angle, !angle) -> !k_row
 
-    // queries [slots, kv_heads, group · new, head_dim], keys and values [slots, kv_heads, new, head_dim]
+    // queries [slots, kv_heads, group · new, head_dim], keys and values [slots, kv_heads, new, head_dim];
+    // group: the query heads of a kv head, new: the step's tokens of a slot
     %q_heads = stablehlo.reshape %q_turned : (!q_row) -> !q_heads
     %k_heads = stablehlo.reshape %k_turned : (!k_row) -> !new_heads
     %v_heads = stablehlo.reshape %v_flat : (!k_row) -> !new_heads
@@ -468,8 +471,8 @@ module @batched {
     return %y, %new_k, %new_v : !hidden, !new_k, !new_v
   }
 
-  // Softmax over two parts: the cached keys and the step's own, joined by a common maximum.
-  // Returns the new keys and values too; the step writes all layers' at once.
+  // Attention: softmax over two parts, the cached keys and the step's own, by a common maximum.
+  // Returns the new keys and values, too, which the step writes, those of all layers at once.
   func.func private @attention_full(
       %x: !hidden, %qkv: !qkv, %q_norm: !head_norm, %k_norm: !head_norm, %o: !o, %layer: index, %first_slot: index,
       %cos: !angle, %sin: !angle, %past: !pasts, %blocks: index, %k_cache: !k_cache, %v_cache: !v_cache)
@@ -511,7 +514,8 @@ module @batched {
     %q_turned = call @rotary_q(%q_normed, %cos, %sin) : (!q_row, !angle, !angle) -> !q_row
     %k_turned = call @rotary_k(%k_normed, %cos, %sin) : (!k_row, !angle, !angle) -> !k_row
 
-    // queries [slots, kv_heads, group · new, head_dim], keys and values [slots, kv_heads, new, head_dim]
+    // queries [slots, kv_heads, group · new, head_dim], keys and values [slots, kv_heads, new, head_dim];
+    // group: the query heads of a kv head, new: the step's tokens of a slot
     %q_heads = stablehlo.reshape %q_turned : (!q_row) -> !q_heads
     %k_heads = stablehlo.reshape %k_turned : (!k_row) -> !new_heads
     %v_heads = stablehlo.reshape %v_flat : (!k_row) -> !new_heads
@@ -838,7 +842,7 @@ module @batched {
     return %lowest : !next
   }
 
-  // The new keys and values of all slots, at one position.
+  // The new keys and values of slots 0..3, all at `position`.
   func.func private @cache_write(
       %k: !k_cache, %v: !v_cache, %new_k0: !new_k, %new_k1: !new_k, %new_k2: !new_k, %new_v0: !new_v,
       %new_v1: !new_v, %new_v2: !new_v, %position: tensor<i32>)

@@ -79,6 +79,7 @@
 !value_flag = tensor<3x1x2x2x64x24xi1>
 
 module @prefill {
+  // `length` tokens of `slot` from position `start`; the logits are the last one's.
   func.func public @prefill(
       %embed: !embed,
       %final_norm: !norm,
@@ -106,6 +107,7 @@ module @prefill {
     %one = arith.constant 1 : index
     %last = arith.subi %length_index, %one : index
     %start_value = tensor.extract %start[] : tensor<i32>
+    // how many blocks the step reads: those of the positions before its farthest row's, one at least
     %cached_positions = arith.index_cast %start_value : i32 to index
     %block_size = arith.constant 64 : index
     %one_block = arith.constant 1 : index
@@ -286,8 +288,8 @@ module @prefill {
     return %y : !k_each_head
   }
 
-  // Softmax over two parts: the cached keys and the step's own, joined by a common maximum.
-  // Returns the new keys and values too; the step writes all layers' at once.
+  // Attention: softmax over two parts, the cached keys and the step's own, by a common maximum, in a window of 7.
+  // Returns the new keys and values, too, which the step writes, those of all layers at once.
   func.func private @attention_window7(
       %x: !hidden, %qkv: !qkv, %q_norm: !head_norm, %k_norm: !head_norm, %o: !o, %layer: index, %first_slot: index,
       %cos: !angle, %sin: !angle, %past: !pasts, %blocks: index, %first_block: index, %causal: !causal_mask,
@@ -330,7 +332,8 @@ module @prefill {
     %q_turned = call @rotary_q(%q_normed, %cos, %sin) : (!q_row, !angle, !angle) -> !q_row
     %k_turned = call @rotary_k(%k_normed, %cos, %sin) : (!k_row, !angle, !angle) -> !k_row
 
-    // queries [slots, kv_heads, group · new, head_dim], keys and values [slots, kv_heads, new, head_dim]
+    // queries [slots, kv_heads, group · new, head_dim], keys and values [slots, kv_heads, new, head_dim];
+    // group: the query heads of a kv head, new: the step's tokens of a slot
     %q_rows = stablehlo.reshape %q_turned : (!q_row) -> tensor<16x4x24xf32>
     %q_by_head = stablehlo.transpose %q_rows, dims = [1, 0, 2] : (tensor<16x4x24xf32>) -> tensor<4x16x24xf32>
     %q_heads = stablehlo.reshape %q_by_head : (tensor<4x16x24xf32>) -> !q_heads
@@ -518,8 +521,8 @@ module @prefill {
     return %y, %new_k, %new_v : !hidden, !new_k, !new_v
   }
 
-  // Softmax over two parts: the cached keys and the step's own, joined by a common maximum.
-  // Returns the new keys and values too; the step writes all layers' at once.
+  // Attention: softmax over two parts, the cached keys and the step's own, by a common maximum.
+  // Returns the new keys and values, too, which the step writes, those of all layers at once.
   func.func private @attention_full(
       %x: !hidden, %qkv: !qkv, %q_norm: !head_norm, %k_norm: !head_norm, %o: !o, %layer: index, %first_slot: index,
       %cos: !angle, %sin: !angle, %past: !pasts, %blocks: index, %causal: !causal_mask, %k_cache: !k_cache,
@@ -562,7 +565,8 @@ module @prefill {
     %q_turned = call @rotary_q(%q_normed, %cos, %sin) : (!q_row, !angle, !angle) -> !q_row
     %k_turned = call @rotary_k(%k_normed, %cos, %sin) : (!k_row, !angle, !angle) -> !k_row
 
-    // queries [slots, kv_heads, group · new, head_dim], keys and values [slots, kv_heads, new, head_dim]
+    // queries [slots, kv_heads, group · new, head_dim], keys and values [slots, kv_heads, new, head_dim];
+    // group: the query heads of a kv head, new: the step's tokens of a slot
     %q_rows = stablehlo.reshape %q_turned : (!q_row) -> tensor<16x4x24xf32>
     %q_by_head = stablehlo.transpose %q_rows, dims = [1, 0, 2] : (tensor<16x4x24xf32>) -> tensor<4x16x24xf32>
     %q_heads = stablehlo.reshape %q_by_head : (tensor<4x16x24xf32>) -> !q_heads
@@ -929,7 +933,7 @@ module @prefill {
     return %lowest : !next
   }
 
-  // Positions start..start+length-1 of one slot and no others.
+  // The new keys and values of `slot`, at start..start+length-1 and nowhere else.
   func.func private @cache_write(
       %k: !k_cache, %v: !v_cache, %new_k0: !new_k, %new_k1: !new_k, %new_k2: !new_k, %new_v0: !new_v,
       %new_v1: !new_v, %new_v2: !new_v, %slot: tensor<i32>, %start: tensor<i32>, %length: tensor<i32>)

@@ -63,6 +63,7 @@
 !values_at = tensor<2x1x1x1x1x16xf32>
 
 module @decode {
+  // One token of slot 0, at `position`.
   func.func public @decode(
       %embed: !embed, %embed_scales: !embed_scales,
       %final_norm: !norm,
@@ -81,6 +82,7 @@ module @decode {
     %first_slot = arith.constant 0 : index
     %tokens = stablehlo.reshape %token : (tensor<i32>) -> tensor<1xi32>
     %position_value = tensor.extract %position[] : tensor<i32>
+    // how many blocks the step reads: those of the positions before its farthest row's, one at least
     %cached_positions = arith.index_cast %position_value : i32 to index
     %block_size = arith.constant 64 : index
     %one_block = arith.constant 1 : index
@@ -170,8 +172,8 @@ module @decode {
     return %y : !hidden
   }
 
-  // Softmax over two parts: the cached keys and the step's own, joined by a common maximum.
-  // Returns the new keys and values too; the step writes all layers' at once.
+  // Attention: softmax over two parts, the cached keys and the step's own, by a common maximum.
+  // Returns the new keys and values, too, which the step writes, those of all layers at once.
   func.func private @attention(
       %x: !hidden, %qkv: !qkv, %qkv_scales: !qkv_scales, %qkv_bias: !qkv_bias, %o: !o, %o_scales: !o_scales,
       %o_bias: !o_bias, %layer: index, %first_slot: index, %cos: !angle, %sin: !angle, %past: !pasts,
@@ -219,7 +221,8 @@ module @decode {
     %q_turned = call @rotary_q(%q_flat, %cos, %sin) : (!q_row, !angle, !angle) -> !q_row
     %k_turned = call @rotary_k(%k_flat, %cos, %sin) : (!k_row, !angle, !angle) -> !k_row
 
-    // queries [slots, kv_heads, group · new, head_dim], keys and values [slots, kv_heads, new, head_dim]
+    // queries [slots, kv_heads, group · new, head_dim], keys and values [slots, kv_heads, new, head_dim];
+    // group: the query heads of a kv head, new: the step's tokens of a slot
     %q_heads = stablehlo.reshape %q_turned : (!q_row) -> !q_heads
     %k_heads = stablehlo.reshape %k_turned : (!k_row) -> !new_heads
     %v_heads = stablehlo.reshape %v_flat : (!k_row) -> !new_heads
@@ -567,7 +570,7 @@ module @decode {
     return %lowest : !next
   }
 
-  // The new keys and values of all slots, at one position.
+  // The new keys and values of slot 0 at `position`.
   func.func private @cache_write(
       %k: !k_cache, %v: !v_cache, %new_k0: !new_k, %new_k1: !new_k, %new_v0: !new_v, %new_v1: !new_v,
       %position: tensor<i32>)

@@ -77,6 +77,7 @@
 !value_flag = tensor<2x1x1x2x64x16xi1>
 
 module @prefill {
+  // `length` tokens of `slot` from position `start`; the logits are the last one's.
   func.func public @prefill(
       %embed: !embed, %embed_scales: !embed_scales,
       %final_norm: !norm,
@@ -102,6 +103,7 @@ module @prefill {
     %one = arith.constant 1 : index
     %last = arith.subi %length_index, %one : index
     %start_value = tensor.extract %start[] : tensor<i32>
+    // how many blocks the step reads: those of the positions before its farthest row's, one at least
     %cached_positions = arith.index_cast %start_value : i32 to index
     %block_size = arith.constant 64 : index
     %one_block = arith.constant 1 : index
@@ -193,8 +195,8 @@ module @prefill {
     return %y : !hidden
   }
 
-  // Softmax over two parts: the cached keys and the step's own, joined by a common maximum.
-  // Returns the new keys and values too; the step writes all layers' at once.
+  // Attention: softmax over two parts, the cached keys and the step's own, by a common maximum.
+  // Returns the new keys and values, too, which the step writes, those of all layers at once.
   func.func private @attention(
       %x: !hidden, %qkv: !qkv, %qkv_scales: !qkv_scales, %qkv_bias: !qkv_bias, %o: !o, %o_scales: !o_scales,
       %o_bias: !o_bias, %layer: index, %first_slot: index, %cos: !angle, %sin: !angle, %past: !pasts,
@@ -242,7 +244,8 @@ module @prefill {
     %q_turned = call @rotary_q(%q_flat, %cos, %sin) : (!q_row, !angle, !angle) -> !q_row
     %k_turned = call @rotary_k(%k_flat, %cos, %sin) : (!k_row, !angle, !angle) -> !k_row
 
-    // queries [slots, kv_heads, group · new, head_dim], keys and values [slots, kv_heads, new, head_dim]
+    // queries [slots, kv_heads, group · new, head_dim], keys and values [slots, kv_heads, new, head_dim];
+    // group: the query heads of a kv head, new: the step's tokens of a slot
     %q_rows = stablehlo.reshape %q_turned : (!q_row) -> tensor<16x4x16xf32>
     %q_by_head = stablehlo.transpose %q_rows, dims = [1, 0, 2] : (tensor<16x4x16xf32>) -> tensor<4x16x16xf32>
     %q_heads = stablehlo.reshape %q_by_head : (tensor<4x16x16xf32>) -> !q_heads
@@ -617,7 +620,7 @@ module @prefill {
     return %lowest : !next
   }
 
-  // Positions start..start+length-1 of one slot and no others.
+  // The new keys and values of `slot`, at start..start+length-1 and nowhere else.
   func.func private @cache_write(
       %k: !k_cache, %v: !v_cache, %new_k0: !new_k, %new_k1: !new_k, %new_v0: !new_v, %new_v1: !new_v,
       %slot: tensor<i32>, %start: tensor<i32>, %length: tensor<i32>)

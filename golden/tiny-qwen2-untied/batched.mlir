@@ -48,6 +48,7 @@
 !new_values = tensor<2x4x2x1x16xf32>
 
 module @batched {
+  // One token of each of slots 0..3, all at `position`.
   func.func public @batched(
       %embed: !embed,
       %final_norm: !norm,
@@ -137,8 +138,8 @@ module @batched {
     return %y : !hidden
   }
 
-  // Softmax over two parts: the cached keys and the step's own, joined by a common maximum.
-  // Returns the new keys and values too; the step writes all layers' at once.
+  // Attention: softmax over two parts, the cached keys and the step's own, by a common maximum.
+  // Returns the new keys and values, too, which the step writes, those of all layers at once.
   func.func private @attention(
       %x: !hidden, %q: !q, %q_bias: !q_bias, %k: !k, %k_bias: !k_bias, %v: !v, %v_bias: !v_bias, %o: !o,
       %layer: index, %first_slot: index, %cos: !angle, %sin: !angle, %cached: !cached_mask, %k_cache: !k_cache,
@@ -163,7 +164,8 @@ module @batched {
     %q_turned = call @rotary_q(%q_flat, %cos, %sin) : (!q_row, !angle, !angle) -> !q_row
     %k_turned = call @rotary_k(%k_flat, %cos, %sin) : (!k_row, !angle, !angle) -> !k_row
 
-    // queries [slots, kv_heads, group · new, head_dim], keys and values [slots, kv_heads, new, head_dim]
+    // queries [slots, kv_heads, group · new, head_dim], keys and values [slots, kv_heads, new, head_dim];
+    // group: the query heads of a kv head, new: the step's tokens of a slot
     %q_heads = stablehlo.reshape %q_turned : (!q_row) -> !q_heads
     %k_heads = stablehlo.reshape %k_turned : (!k_row) -> !new_heads
     %v_heads = stablehlo.reshape %v_flat : (!k_row) -> !new_heads
@@ -339,7 +341,7 @@ module @batched {
     return %lowest : !next
   }
 
-  // The new keys and values of all slots, at one position.
+  // The new keys and values of slots 0..3, all at `position`.
   func.func private @cache_write(
       %k: !k_cache, %v: !v_cache, %new_k0: !new_k, %new_k1: !new_k, %new_v0: !new_v, %new_v1: !new_v,
       %position: tensor<i32>)

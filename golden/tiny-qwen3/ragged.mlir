@@ -55,6 +55,7 @@
 !value_row = tensor<2x1x2x1x24xf32>
 
 module @ragged {
+  // One token of each of slots 0..3, every row at its own position.
   func.func public @ragged(
       %embed: !embed,
       %final_norm: !norm,
@@ -180,8 +181,8 @@ module @ragged {
     return %y : !k_each_head
   }
 
-  // Softmax over two parts: the cached keys and the step's own, joined by a common maximum.
-  // Returns the new keys and values too; the step writes all layers' at once.
+  // Attention: softmax over two parts, the cached keys and the step's own, by a common maximum.
+  // Returns the new keys and values, too, which the step writes, those of all layers at once.
   func.func private @attention(
       %x: !hidden, %q: !q, %k: !k, %v: !v, %q_norm: !head_norm, %k_norm: !head_norm, %o: !o, %layer: index,
       %first_slot: index, %cos: !angle, %sin: !angle, %cached: !cached_mask, %k_cache: !k_cache,
@@ -206,7 +207,8 @@ module @ragged {
     %q_turned = call @rotary_q(%q_normed, %cos, %sin) : (!q_row, !angle, !angle) -> !q_row
     %k_turned = call @rotary_k(%k_normed, %cos, %sin) : (!k_row, !angle, !angle) -> !k_row
 
-    // queries [slots, kv_heads, group · new, head_dim], keys and values [slots, kv_heads, new, head_dim]
+    // queries [slots, kv_heads, group · new, head_dim], keys and values [slots, kv_heads, new, head_dim];
+    // group: the query heads of a kv head, new: the step's tokens of a slot
     %q_heads = stablehlo.reshape %q_turned : (!q_row) -> !q_heads
     %k_heads = stablehlo.reshape %k_turned : (!k_row) -> !new_heads
     %v_heads = stablehlo.reshape %v_flat : (!k_row) -> !new_heads
