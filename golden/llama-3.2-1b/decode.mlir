@@ -33,8 +33,8 @@
 !v_past = tensor<1x8x2048x64xbf16>
 !scores = tensor<1x8x4x2048xf32>
 !seen = tensor<1x8x4x2048xi1>
-!own_scores_2 = tensor<1x8x4x1xf32>
-!each_query_2 = tensor<1x8x4xf32>
+!own_scores = tensor<1x8x4x1xf32>
+!each_query = tensor<1x8x4xf32>
 !angles = tensor<1x32xf32>
 !q_pairs = tensor<1x32x2x32xf32>
 !k_pairs = tensor<1x8x2x32xf32>
@@ -336,24 +336,24 @@ module @decode {
 
     %own = stablehlo.dot_general %q_scaled_bf16, %k_heads_bf16,
         batching_dims = [0, 1] x [0, 1], contracting_dims = [3] x [3]
-        : (tensor<1x8x4x64xbf16>, tensor<1x8x1x64xbf16>) -> !own_scores_2
+        : (tensor<1x8x4x64xbf16>, tensor<1x8x1x64xbf16>) -> !own_scores
 
     %past_max = stablehlo.reduce(%past init: %minus_inf) applies stablehlo.maximum across dimensions = [3]
-        : (!scores, tensor<f32>) -> !each_query_2
+        : (!scores, tensor<f32>) -> !each_query
     %own_max = stablehlo.reduce(%own init: %minus_inf) applies stablehlo.maximum across dimensions = [3]
-        : (!own_scores_2, tensor<f32>) -> !each_query_2
-    %max = stablehlo.maximum %past_max, %own_max : !each_query_2
-    %past_maxes = stablehlo.broadcast_in_dim %max, dims = [0, 1, 2] : (!each_query_2) -> !scores
+        : (!own_scores, tensor<f32>) -> !each_query
+    %max = stablehlo.maximum %past_max, %own_max : !each_query
+    %past_maxes = stablehlo.broadcast_in_dim %max, dims = [0, 1, 2] : (!each_query) -> !scores
     %past_below = stablehlo.subtract %past, %past_maxes : !scores
     %past_exp = stablehlo.exponential %past_below : !scores
     %past_sum = stablehlo.reduce(%past_exp init: %none) applies stablehlo.add across dimensions = [3]
-        : (!scores, tensor<f32>) -> !each_query_2
+        : (!scores, tensor<f32>) -> !each_query
     %past_exp_bf16 = stablehlo.convert %past_exp : (tensor<1x8x4x2048xf32>) -> tensor<1x8x4x2048xbf16>
-    %own_maxes = stablehlo.broadcast_in_dim %max, dims = [0, 1, 2] : (!each_query_2) -> !own_scores_2
-    %own_below = stablehlo.subtract %own, %own_maxes : !own_scores_2
-    %own_exp = stablehlo.exponential %own_below : !own_scores_2
+    %own_maxes = stablehlo.broadcast_in_dim %max, dims = [0, 1, 2] : (!each_query) -> !own_scores
+    %own_below = stablehlo.subtract %own, %own_maxes : !own_scores
+    %own_exp = stablehlo.exponential %own_below : !own_scores
     %own_sum = stablehlo.reduce(%own_exp init: %none) applies stablehlo.add across dimensions = [3]
-        : (!own_scores_2, tensor<f32>) -> !each_query_2
+        : (!own_scores, tensor<f32>) -> !each_query
     %own_exp_bf16 = stablehlo.convert %own_exp : (tensor<1x8x4x1xf32>) -> tensor<1x8x4x1xbf16>
 
     %past_out = stablehlo.dot_general %past_exp_bf16, %v_past,
@@ -362,8 +362,8 @@ module @decode {
     %own_out = stablehlo.dot_general %own_exp_bf16, %v_heads_bf16,
         batching_dims = [0, 1] x [0, 1], contracting_dims = [3] x [2]
         : (tensor<1x8x4x1xbf16>, tensor<1x8x1x64xbf16>) -> !q_heads
-    %sum = stablehlo.add %past_sum, %own_sum : !each_query_2
-    %sums = stablehlo.broadcast_in_dim %sum, dims = [0, 1, 2] : (!each_query_2) -> !q_heads
+    %sum = stablehlo.add %past_sum, %own_sum : !each_query
+    %sums = stablehlo.broadcast_in_dim %sum, dims = [0, 1, 2] : (!each_query) -> !q_heads
     %weighted = stablehlo.add %past_out, %own_out : !q_heads
     %heads_out = stablehlo.divide %weighted, %sums : !q_heads
 

@@ -43,7 +43,7 @@
 !v_lanes = tensor<3x8x2x64x24xf32>
 !v_past = tensor<2x?x64x24xf32>
 !scores = tensor<2x2x?x64xf32>
-!each_query = tensor<2x2xf32>
+!each_lane = tensor<2x2xf32>
 !partial = tensor<2x?x2x24xf32>
 !o_x_tiles = tensor<1x96x1x1xf32>
 !o_y_tiles = tensor<1x4x1x16xf32>
@@ -351,7 +351,7 @@ module @decode {
     %k_each = stablehlo.broadcast_in_dim %k_new, dims = [0, 1, 2] : (!new) -> !queries
     %own_products = stablehlo.multiply %q_lanes, %k_each : !queries
     %own_max = stablehlo.reduce(%own_products init: %own_none) applies stablehlo.add across dimensions = [2]
-        : (!queries, tensor<f32>) -> !each_query
+        : (!queries, tensor<f32>) -> !each_lane
 
     %max = linalg.generic {
         indexing_maps = [
@@ -359,7 +359,7 @@ module @decode {
             affine_map<(b, g, n, j) -> (b)>,
             affine_map<(b, g, n, j) -> (b, g)>],
         iterator_types = ["parallel", "parallel", "reduction", "reduction"]}
-        ins(%scores, %past : !scores, !pasts) outs(%own_max : !each_query) {
+        ins(%scores, %past : !scores, !pasts) outs(%own_max : !each_lane) {
     ^bb0(%score: f32, %cached_end: i32, %highest: f32):
       %n = linalg.index 2 : index
       %j = linalg.index 3 : index
@@ -378,7 +378,7 @@ module @decode {
       %counted = arith.select %is_cached, %score, %minus_inf : f32
       %next = arith.maximumf %highest, %counted : f32
       linalg.yield %next : f32
-    } -> !each_query
+    } -> !each_lane
 
     %weights = linalg.generic {
         indexing_maps = [
@@ -387,7 +387,7 @@ module @decode {
             affine_map<(b, g, n, j) -> (b, g)>,
             affine_map<(b, g, n, j) -> (b, g, n, j)>],
         iterator_types = ["parallel", "parallel", "parallel", "parallel"]}
-        ins(%scores, %past, %max : !scores, !pasts, !each_query) outs(%scores_room : !scores) {
+        ins(%scores, %past, %max : !scores, !pasts, !each_lane) outs(%scores_room : !scores) {
     ^bb0(%score: f32, %cached_end: i32, %highest: f32, %unused: f32):
       %n = linalg.index 2 : index
       %j = linalg.index 3 : index
@@ -408,9 +408,9 @@ module @decode {
       %weight = arith.select %is_cached, %exp, %none : f32
       linalg.yield %weight : f32
     } -> !scores
-    %own_below = stablehlo.subtract %own_max, %max : !each_query
-    %own_sum = stablehlo.exponential %own_below : !each_query
-    %own_sums = stablehlo.reshape %own_sum : (!each_query) -> tensor<1x2x2xf32>
+    %own_below = stablehlo.subtract %own_max, %max : !each_lane
+    %own_sum = stablehlo.exponential %own_below : !each_lane
+    %own_sums = stablehlo.reshape %own_sum : (!each_lane) -> tensor<1x2x2xf32>
     %own_weights = stablehlo.broadcast_in_dim %own_sums, dims = [0, 1, 2] : (tensor<1x2x2xf32>) -> !q_heads
     %v_each = stablehlo.broadcast_in_dim %v_heads, dims = [0, 1, 2, 3] : (!new_heads) -> !q_heads
     %own_parts = stablehlo.multiply %own_weights, %v_each : !q_heads
@@ -420,11 +420,11 @@ module @decode {
             affine_map<(b, g, n, j) -> (b, g, n, j)>,
             affine_map<(b, g, n, j) -> (b, g)>],
         iterator_types = ["parallel", "parallel", "reduction", "reduction"]}
-        ins(%weights : !scores) outs(%own_sum : !each_query) {
+        ins(%weights : !scores) outs(%own_sum : !each_lane) {
     ^bb0(%weight: f32, %total: f32):
       %next = arith.addf %total, %weight : f32
       linalg.yield %next : f32
-    } -> !each_query
+    } -> !each_lane
 
     // weighted values block by block, then all blocks and the own together
     %partial_room = tensor.empty(%blocks) : !partial
@@ -451,7 +451,7 @@ module @decode {
       %next = arith.addf %total, %part : f32
       linalg.yield %next : f32
     } -> !queries
-    %sums = stablehlo.broadcast_in_dim %sum, dims = [0, 1] : (!each_query) -> !queries
+    %sums = stablehlo.broadcast_in_dim %sum, dims = [0, 1] : (!each_lane) -> !queries
     %lanes_out = stablehlo.divide %weighted, %sums : !queries
     %heads_out = stablehlo.reshape %lanes_out : (!queries) -> !q_heads
 
@@ -563,7 +563,7 @@ module @decode {
     %k_each = stablehlo.broadcast_in_dim %k_new, dims = [0, 1, 2] : (!new) -> !queries
     %own_products = stablehlo.multiply %q_lanes, %k_each : !queries
     %own_max = stablehlo.reduce(%own_products init: %own_none) applies stablehlo.add across dimensions = [2]
-        : (!queries, tensor<f32>) -> !each_query
+        : (!queries, tensor<f32>) -> !each_lane
 
     %max = linalg.generic {
         indexing_maps = [
@@ -571,7 +571,7 @@ module @decode {
             affine_map<(b, g, n, j) -> (b)>,
             affine_map<(b, g, n, j) -> (b, g)>],
         iterator_types = ["parallel", "parallel", "reduction", "reduction"]}
-        ins(%scores, %past : !scores, !pasts) outs(%own_max : !each_query) {
+        ins(%scores, %past : !scores, !pasts) outs(%own_max : !each_lane) {
     ^bb0(%score: f32, %cached_end: i32, %highest: f32):
       %n = linalg.index 2 : index
       %j = linalg.index 3 : index
@@ -582,7 +582,7 @@ module @decode {
       %counted = arith.select %is_cached, %score, %minus_inf : f32
       %next = arith.maximumf %highest, %counted : f32
       linalg.yield %next : f32
-    } -> !each_query
+    } -> !each_lane
 
     %weights = linalg.generic {
         indexing_maps = [
@@ -591,7 +591,7 @@ module @decode {
             affine_map<(b, g, n, j) -> (b, g)>,
             affine_map<(b, g, n, j) -> (b, g, n, j)>],
         iterator_types = ["parallel", "parallel", "parallel", "parallel"]}
-        ins(%scores, %past, %max : !scores, !pasts, !each_query) outs(%scores_room : !scores) {
+        ins(%scores, %past, %max : !scores, !pasts, !each_lane) outs(%scores_room : !scores) {
     ^bb0(%score: f32, %cached_end: i32, %highest: f32, %unused: f32):
       %n = linalg.index 2 : index
       %j = linalg.index 3 : index
@@ -604,9 +604,9 @@ module @decode {
       %weight = arith.select %is_cached, %exp, %none : f32
       linalg.yield %weight : f32
     } -> !scores
-    %own_below = stablehlo.subtract %own_max, %max : !each_query
-    %own_sum = stablehlo.exponential %own_below : !each_query
-    %own_sums = stablehlo.reshape %own_sum : (!each_query) -> tensor<1x2x2xf32>
+    %own_below = stablehlo.subtract %own_max, %max : !each_lane
+    %own_sum = stablehlo.exponential %own_below : !each_lane
+    %own_sums = stablehlo.reshape %own_sum : (!each_lane) -> tensor<1x2x2xf32>
     %own_weights = stablehlo.broadcast_in_dim %own_sums, dims = [0, 1, 2] : (tensor<1x2x2xf32>) -> !q_heads
     %v_each = stablehlo.broadcast_in_dim %v_heads, dims = [0, 1, 2, 3] : (!new_heads) -> !q_heads
     %own_parts = stablehlo.multiply %own_weights, %v_each : !q_heads
@@ -616,11 +616,11 @@ module @decode {
             affine_map<(b, g, n, j) -> (b, g, n, j)>,
             affine_map<(b, g, n, j) -> (b, g)>],
         iterator_types = ["parallel", "parallel", "reduction", "reduction"]}
-        ins(%weights : !scores) outs(%own_sum : !each_query) {
+        ins(%weights : !scores) outs(%own_sum : !each_lane) {
     ^bb0(%weight: f32, %total: f32):
       %next = arith.addf %total, %weight : f32
       linalg.yield %next : f32
-    } -> !each_query
+    } -> !each_lane
 
     // weighted values block by block, then all blocks and the own together
     %partial_room = tensor.empty(%blocks) : !partial
@@ -647,7 +647,7 @@ module @decode {
       %next = arith.addf %total, %part : f32
       linalg.yield %next : f32
     } -> !queries
-    %sums = stablehlo.broadcast_in_dim %sum, dims = [0, 1] : (!each_query) -> !queries
+    %sums = stablehlo.broadcast_in_dim %sum, dims = [0, 1] : (!each_lane) -> !queries
     %lanes_out = stablehlo.divide %weighted, %sums : !queries
     %heads_out = stablehlo.reshape %lanes_out : (!queries) -> !q_heads
 

@@ -45,8 +45,8 @@
 !v_lanes = tensor<3x8x2x64x24xf32>
 !v_past = tensor<2x?x64x24xf32>
 !scores = tensor<2x32x?x64xf32>
-!own_scores = tensor<2x32x16xf32>
-!each_query = tensor<2x32xf32>
+!own_lane_scores = tensor<2x32x16xf32>
+!each_lane = tensor<2x32xf32>
 !partial = tensor<2x?x32x24xf32>
 !new_columns = tensor<1x2x24x16xf32>
 !o_x_tiles = tensor<1x96x16x1xf32>
@@ -384,12 +384,12 @@ module @prefill {
     %own_lowest = stablehlo.constant dense<0xFF800000> : tensor<f32>
     %own_raw = stablehlo.dot_general %q_lanes, %k_new,
         batching_dims = [0] x [0], contracting_dims = [2] x [2]
-        : (!queries, !new) -> !own_scores
+        : (!queries, !new) -> !own_lane_scores
     %own_seen = stablehlo.broadcast_in_dim %causal, dims = [1, 2] : (!causal_mask) -> tensor<2x32x16xi1>
-    %own_hidden = stablehlo.broadcast_in_dim %own_lowest, dims = [] : (tensor<f32>) -> !own_scores
-    %own = stablehlo.select %own_seen, %own_raw, %own_hidden : tensor<2x32x16xi1>, !own_scores
+    %own_hidden = stablehlo.broadcast_in_dim %own_lowest, dims = [] : (tensor<f32>) -> !own_lane_scores
+    %own = stablehlo.select %own_seen, %own_raw, %own_hidden : tensor<2x32x16xi1>, !own_lane_scores
     %own_max = stablehlo.reduce(%own init: %own_lowest) applies stablehlo.maximum across dimensions = [2]
-        : (!own_scores, tensor<f32>) -> !each_query
+        : (!own_lane_scores, tensor<f32>) -> !each_lane
 
     %max = linalg.generic {
         indexing_maps = [
@@ -397,7 +397,7 @@ module @prefill {
             affine_map<(b, g, n, j) -> (b)>,
             affine_map<(b, g, n, j) -> (b, g)>],
         iterator_types = ["parallel", "parallel", "reduction", "reduction"]}
-        ins(%scores, %past : !scores, !pasts) outs(%own_max : !each_query) {
+        ins(%scores, %past : !scores, !pasts) outs(%own_max : !each_lane) {
     ^bb0(%score: f32, %cached_end: i32, %highest: f32):
       %n = linalg.index 2 : index
       %j = linalg.index 3 : index
@@ -416,7 +416,7 @@ module @prefill {
       %counted = arith.select %is_cached, %score, %minus_inf : f32
       %next = arith.maximumf %highest, %counted : f32
       linalg.yield %next : f32
-    } -> !each_query
+    } -> !each_lane
 
     %weights = linalg.generic {
         indexing_maps = [
@@ -425,7 +425,7 @@ module @prefill {
             affine_map<(b, g, n, j) -> (b, g)>,
             affine_map<(b, g, n, j) -> (b, g, n, j)>],
         iterator_types = ["parallel", "parallel", "parallel", "parallel"]}
-        ins(%scores, %past, %max : !scores, !pasts, !each_query) outs(%scores_room : !scores) {
+        ins(%scores, %past, %max : !scores, !pasts, !each_lane) outs(%scores_room : !scores) {
     ^bb0(%score: f32, %cached_end: i32, %highest: f32, %unused: f32):
       %n = linalg.index 2 : index
       %j = linalg.index 3 : index
@@ -446,24 +446,24 @@ module @prefill {
       %weight = arith.select %is_cached, %exp, %none : f32
       linalg.yield %weight : f32
     } -> !scores
-    %maxes = stablehlo.broadcast_in_dim %max, dims = [0, 1] : (!each_query) -> !own_scores
-    %own_below = stablehlo.subtract %own, %maxes : !own_scores
-    %own_weights = stablehlo.exponential %own_below : !own_scores
+    %maxes = stablehlo.broadcast_in_dim %max, dims = [0, 1] : (!each_lane) -> !own_lane_scores
+    %own_below = stablehlo.subtract %own, %maxes : !own_lane_scores
+    %own_weights = stablehlo.exponential %own_below : !own_lane_scores
     %own_sum = stablehlo.reduce(%own_weights init: %own_none) applies stablehlo.add across dimensions = [2]
-        : (!own_scores, tensor<f32>) -> !each_query
+        : (!own_lane_scores, tensor<f32>) -> !each_lane
     %own_out = stablehlo.dot_general %own_weights, %v_new,
         batching_dims = [0] x [0], contracting_dims = [2] x [1]
-        : (!own_scores, !new) -> !queries
+        : (!own_lane_scores, !new) -> !queries
     %sum = linalg.generic {
         indexing_maps = [
             affine_map<(b, g, n, j) -> (b, g, n, j)>,
             affine_map<(b, g, n, j) -> (b, g)>],
         iterator_types = ["parallel", "parallel", "reduction", "reduction"]}
-        ins(%weights : !scores) outs(%own_sum : !each_query) {
+        ins(%weights : !scores) outs(%own_sum : !each_lane) {
     ^bb0(%weight: f32, %total: f32):
       %next = arith.addf %total, %weight : f32
       linalg.yield %next : f32
-    } -> !each_query
+    } -> !each_lane
 
     // weighted values block by block, then all blocks and the own together
     %partial_room = tensor.empty(%blocks) : !partial
@@ -493,7 +493,7 @@ module @prefill {
       linalg.yield %next : f32
     } -> !queries
     %weighted = stablehlo.add %past_out, %own_out : !queries
-    %sums = stablehlo.broadcast_in_dim %sum, dims = [0, 1] : (!each_query) -> !queries
+    %sums = stablehlo.broadcast_in_dim %sum, dims = [0, 1] : (!each_lane) -> !queries
     %lanes_out = stablehlo.divide %weighted, %sums : !queries
     %heads_out = stablehlo.reshape %lanes_out : (!queries) -> !q_heads
 
@@ -615,12 +615,12 @@ module @prefill {
     %own_lowest = stablehlo.constant dense<0xFF800000> : tensor<f32>
     %own_raw = stablehlo.dot_general %q_lanes, %k_new,
         batching_dims = [0] x [0], contracting_dims = [2] x [2]
-        : (!queries, !new) -> !own_scores
+        : (!queries, !new) -> !own_lane_scores
     %own_seen = stablehlo.broadcast_in_dim %causal, dims = [1, 2] : (!causal_mask) -> tensor<2x32x16xi1>
-    %own_hidden = stablehlo.broadcast_in_dim %own_lowest, dims = [] : (tensor<f32>) -> !own_scores
-    %own = stablehlo.select %own_seen, %own_raw, %own_hidden : tensor<2x32x16xi1>, !own_scores
+    %own_hidden = stablehlo.broadcast_in_dim %own_lowest, dims = [] : (tensor<f32>) -> !own_lane_scores
+    %own = stablehlo.select %own_seen, %own_raw, %own_hidden : tensor<2x32x16xi1>, !own_lane_scores
     %own_max = stablehlo.reduce(%own init: %own_lowest) applies stablehlo.maximum across dimensions = [2]
-        : (!own_scores, tensor<f32>) -> !each_query
+        : (!own_lane_scores, tensor<f32>) -> !each_lane
 
     %max = linalg.generic {
         indexing_maps = [
@@ -628,7 +628,7 @@ module @prefill {
             affine_map<(b, g, n, j) -> (b)>,
             affine_map<(b, g, n, j) -> (b, g)>],
         iterator_types = ["parallel", "parallel", "reduction", "reduction"]}
-        ins(%scores, %past : !scores, !pasts) outs(%own_max : !each_query) {
+        ins(%scores, %past : !scores, !pasts) outs(%own_max : !each_lane) {
     ^bb0(%score: f32, %cached_end: i32, %highest: f32):
       %n = linalg.index 2 : index
       %j = linalg.index 3 : index
@@ -639,7 +639,7 @@ module @prefill {
       %counted = arith.select %is_cached, %score, %minus_inf : f32
       %next = arith.maximumf %highest, %counted : f32
       linalg.yield %next : f32
-    } -> !each_query
+    } -> !each_lane
 
     %weights = linalg.generic {
         indexing_maps = [
@@ -648,7 +648,7 @@ module @prefill {
             affine_map<(b, g, n, j) -> (b, g)>,
             affine_map<(b, g, n, j) -> (b, g, n, j)>],
         iterator_types = ["parallel", "parallel", "parallel", "parallel"]}
-        ins(%scores, %past, %max : !scores, !pasts, !each_query) outs(%scores_room : !scores) {
+        ins(%scores, %past, %max : !scores, !pasts, !each_lane) outs(%scores_room : !scores) {
     ^bb0(%score: f32, %cached_end: i32, %highest: f32, %unused: f32):
       %n = linalg.index 2 : index
       %j = linalg.index 3 : index
@@ -661,24 +661,24 @@ module @prefill {
       %weight = arith.select %is_cached, %exp, %none : f32
       linalg.yield %weight : f32
     } -> !scores
-    %maxes = stablehlo.broadcast_in_dim %max, dims = [0, 1] : (!each_query) -> !own_scores
-    %own_below = stablehlo.subtract %own, %maxes : !own_scores
-    %own_weights = stablehlo.exponential %own_below : !own_scores
+    %maxes = stablehlo.broadcast_in_dim %max, dims = [0, 1] : (!each_lane) -> !own_lane_scores
+    %own_below = stablehlo.subtract %own, %maxes : !own_lane_scores
+    %own_weights = stablehlo.exponential %own_below : !own_lane_scores
     %own_sum = stablehlo.reduce(%own_weights init: %own_none) applies stablehlo.add across dimensions = [2]
-        : (!own_scores, tensor<f32>) -> !each_query
+        : (!own_lane_scores, tensor<f32>) -> !each_lane
     %own_out = stablehlo.dot_general %own_weights, %v_new,
         batching_dims = [0] x [0], contracting_dims = [2] x [1]
-        : (!own_scores, !new) -> !queries
+        : (!own_lane_scores, !new) -> !queries
     %sum = linalg.generic {
         indexing_maps = [
             affine_map<(b, g, n, j) -> (b, g, n, j)>,
             affine_map<(b, g, n, j) -> (b, g)>],
         iterator_types = ["parallel", "parallel", "reduction", "reduction"]}
-        ins(%weights : !scores) outs(%own_sum : !each_query) {
+        ins(%weights : !scores) outs(%own_sum : !each_lane) {
     ^bb0(%weight: f32, %total: f32):
       %next = arith.addf %total, %weight : f32
       linalg.yield %next : f32
-    } -> !each_query
+    } -> !each_lane
 
     // weighted values block by block, then all blocks and the own together
     %partial_room = tensor.empty(%blocks) : !partial
@@ -708,7 +708,7 @@ module @prefill {
       linalg.yield %next : f32
     } -> !queries
     %weighted = stablehlo.add %past_out, %own_out : !queries
-    %sums = stablehlo.broadcast_in_dim %sum, dims = [0, 1] : (!each_query) -> !queries
+    %sums = stablehlo.broadcast_in_dim %sum, dims = [0, 1] : (!each_lane) -> !queries
     %lanes_out = stablehlo.divide %weighted, %sums : !queries
     %heads_out = stablehlo.reshape %lanes_out : (!queries) -> !q_heads
 

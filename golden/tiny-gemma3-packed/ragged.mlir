@@ -42,7 +42,7 @@
 !v_lanes = tensor<3x8x2x64x24xf32>
 !v_past = tensor<8x?x64x24xf32>
 !scores = tensor<8x2x?x64xf32>
-!each_query = tensor<8x2xf32>
+!each_lane = tensor<8x2xf32>
 !partial = tensor<8x?x2x24xf32>
 !o_x_tiles = tensor<1x96x4x1xf32>
 !o_y_tiles = tensor<1x4x4x16xf32>
@@ -360,7 +360,7 @@ module @ragged {
     %k_each = stablehlo.broadcast_in_dim %k_new, dims = [0, 1, 2] : (!new) -> !queries
     %own_products = stablehlo.multiply %q_lanes, %k_each : !queries
     %own_max = stablehlo.reduce(%own_products init: %own_none) applies stablehlo.add across dimensions = [2]
-        : (!queries, tensor<f32>) -> !each_query
+        : (!queries, tensor<f32>) -> !each_lane
 
     %max = linalg.generic {
         indexing_maps = [
@@ -368,7 +368,7 @@ module @ragged {
             affine_map<(b, g, n, j) -> (b)>,
             affine_map<(b, g, n, j) -> (b, g)>],
         iterator_types = ["parallel", "parallel", "reduction", "reduction"]}
-        ins(%scores, %past : !scores, !pasts) outs(%own_max : !each_query) {
+        ins(%scores, %past : !scores, !pasts) outs(%own_max : !each_lane) {
     ^bb0(%score: f32, %cached_end: i32, %highest: f32):
       %n = linalg.index 2 : index
       %j = linalg.index 3 : index
@@ -387,7 +387,7 @@ module @ragged {
       %counted = arith.select %is_cached, %score, %minus_inf : f32
       %next = arith.maximumf %highest, %counted : f32
       linalg.yield %next : f32
-    } -> !each_query
+    } -> !each_lane
 
     %weights = linalg.generic {
         indexing_maps = [
@@ -396,7 +396,7 @@ module @ragged {
             affine_map<(b, g, n, j) -> (b, g)>,
             affine_map<(b, g, n, j) -> (b, g, n, j)>],
         iterator_types = ["parallel", "parallel", "parallel", "parallel"]}
-        ins(%scores, %past, %max : !scores, !pasts, !each_query) outs(%scores_room : !scores) {
+        ins(%scores, %past, %max : !scores, !pasts, !each_lane) outs(%scores_room : !scores) {
     ^bb0(%score: f32, %cached_end: i32, %highest: f32, %unused: f32):
       %n = linalg.index 2 : index
       %j = linalg.index 3 : index
@@ -417,9 +417,9 @@ module @ragged {
       %weight = arith.select %is_cached, %exp, %none : f32
       linalg.yield %weight : f32
     } -> !scores
-    %own_below = stablehlo.subtract %own_max, %max : !each_query
-    %own_sum = stablehlo.exponential %own_below : !each_query
-    %own_sums = stablehlo.reshape %own_sum : (!each_query) -> tensor<4x2x2xf32>
+    %own_below = stablehlo.subtract %own_max, %max : !each_lane
+    %own_sum = stablehlo.exponential %own_below : !each_lane
+    %own_sums = stablehlo.reshape %own_sum : (!each_lane) -> tensor<4x2x2xf32>
     %own_weights = stablehlo.broadcast_in_dim %own_sums, dims = [0, 1, 2] : (tensor<4x2x2xf32>) -> !q_heads
     %v_each = stablehlo.broadcast_in_dim %v_heads, dims = [0, 1, 2, 3] : (!new_heads) -> !q_heads
     %own_parts = stablehlo.multiply %own_weights, %v_each : !q_heads
@@ -429,11 +429,11 @@ module @ragged {
             affine_map<(b, g, n, j) -> (b, g, n, j)>,
             affine_map<(b, g, n, j) -> (b, g)>],
         iterator_types = ["parallel", "parallel", "reduction", "reduction"]}
-        ins(%weights : !scores) outs(%own_sum : !each_query) {
+        ins(%weights : !scores) outs(%own_sum : !each_lane) {
     ^bb0(%weight: f32, %total: f32):
       %next = arith.addf %total, %weight : f32
       linalg.yield %next : f32
-    } -> !each_query
+    } -> !each_lane
 
     // weighted values block by block, then all blocks and the own together
     %partial_room = tensor.empty(%blocks) : !partial
@@ -460,7 +460,7 @@ module @ragged {
       %next = arith.addf %total, %part : f32
       linalg.yield %next : f32
     } -> !queries
-    %sums = stablehlo.broadcast_in_dim %sum, dims = [0, 1] : (!each_query) -> !queries
+    %sums = stablehlo.broadcast_in_dim %sum, dims = [0, 1] : (!each_lane) -> !queries
     %lanes_out = stablehlo.divide %weighted, %sums : !queries
     %heads_out = stablehlo.reshape %lanes_out : (!queries) -> !q_heads
 
@@ -572,7 +572,7 @@ module @ragged {
     %k_each = stablehlo.broadcast_in_dim %k_new, dims = [0, 1, 2] : (!new) -> !queries
     %own_products = stablehlo.multiply %q_lanes, %k_each : !queries
     %own_max = stablehlo.reduce(%own_products init: %own_none) applies stablehlo.add across dimensions = [2]
-        : (!queries, tensor<f32>) -> !each_query
+        : (!queries, tensor<f32>) -> !each_lane
 
     %max = linalg.generic {
         indexing_maps = [
@@ -580,7 +580,7 @@ module @ragged {
             affine_map<(b, g, n, j) -> (b)>,
             affine_map<(b, g, n, j) -> (b, g)>],
         iterator_types = ["parallel", "parallel", "reduction", "reduction"]}
-        ins(%scores, %past : !scores, !pasts) outs(%own_max : !each_query) {
+        ins(%scores, %past : !scores, !pasts) outs(%own_max : !each_lane) {
     ^bb0(%score: f32, %cached_end: i32, %highest: f32):
       %n = linalg.index 2 : index
       %j = linalg.index 3 : index
@@ -591,7 +591,7 @@ module @ragged {
       %counted = arith.select %is_cached, %score, %minus_inf : f32
       %next = arith.maximumf %highest, %counted : f32
       linalg.yield %next : f32
-    } -> !each_query
+    } -> !each_lane
 
     %weights = linalg.generic {
         indexing_maps = [
@@ -600,7 +600,7 @@ module @ragged {
             affine_map<(b, g, n, j) -> (b, g)>,
             affine_map<(b, g, n, j) -> (b, g, n, j)>],
         iterator_types = ["parallel", "parallel", "parallel", "parallel"]}
-        ins(%scores, %past, %max : !scores, !pasts, !each_query) outs(%scores_room : !scores) {
+        ins(%scores, %past, %max : !scores, !pasts, !each_lane) outs(%scores_room : !scores) {
     ^bb0(%score: f32, %cached_end: i32, %highest: f32, %unused: f32):
       %n = linalg.index 2 : index
       %j = linalg.index 3 : index
@@ -613,9 +613,9 @@ module @ragged {
       %weight = arith.select %is_cached, %exp, %none : f32
       linalg.yield %weight : f32
     } -> !scores
-    %own_below = stablehlo.subtract %own_max, %max : !each_query
-    %own_sum = stablehlo.exponential %own_below : !each_query
-    %own_sums = stablehlo.reshape %own_sum : (!each_query) -> tensor<4x2x2xf32>
+    %own_below = stablehlo.subtract %own_max, %max : !each_lane
+    %own_sum = stablehlo.exponential %own_below : !each_lane
+    %own_sums = stablehlo.reshape %own_sum : (!each_lane) -> tensor<4x2x2xf32>
     %own_weights = stablehlo.broadcast_in_dim %own_sums, dims = [0, 1, 2] : (tensor<4x2x2xf32>) -> !q_heads
     %v_each = stablehlo.broadcast_in_dim %v_heads, dims = [0, 1, 2, 3] : (!new_heads) -> !q_heads
     %own_parts = stablehlo.multiply %own_weights, %v_each : !q_heads
@@ -625,11 +625,11 @@ module @ragged {
             affine_map<(b, g, n, j) -> (b, g, n, j)>,
             affine_map<(b, g, n, j) -> (b, g)>],
         iterator_types = ["parallel", "parallel", "reduction", "reduction"]}
-        ins(%weights : !scores) outs(%own_sum : !each_query) {
+        ins(%weights : !scores) outs(%own_sum : !each_lane) {
     ^bb0(%weight: f32, %total: f32):
       %next = arith.addf %total, %weight : f32
       linalg.yield %next : f32
-    } -> !each_query
+    } -> !each_lane
 
     // weighted values block by block, then all blocks and the own together
     %partial_room = tensor.empty(%blocks) : !partial
@@ -656,7 +656,7 @@ module @ragged {
       %next = arith.addf %total, %part : f32
       linalg.yield %next : f32
     } -> !queries
-    %sums = stablehlo.broadcast_in_dim %sum, dims = [0, 1] : (!each_query) -> !queries
+    %sums = stablehlo.broadcast_in_dim %sum, dims = [0, 1] : (!each_lane) -> !queries
     %lanes_out = stablehlo.divide %weighted, %sums : !queries
     %heads_out = stablehlo.reshape %lanes_out : (!queries) -> !q_heads
 
