@@ -33,7 +33,7 @@ class Pace:
 @pytest.fixture
 def slowly() -> Iterator[type[Pace]]:
     """A model that is not done before a busy machine's browser has typed a line."""
-    Pace.seconds = 0.1
+    Pace.seconds = 0.02
     yield Pace
     Pace.seconds = 0.002
 
@@ -134,7 +134,8 @@ def test_stopping_reloading_and_a_new_chat(page: Page, served: Served) -> None:
 def test_typing_while_it_streams_stops_nothing(page: Page, slowly: type[Pace]) -> None:
     ask(page, "say it", len(WORDS) + 40)
     answer = page.locator("article.assistant")
-    expect(answer).to_contain_text("Look:")
+    expect(answer).to_contain_text("Look:")  # of what is said over and over, 40 words are to come
+    slowly.seconds = 0.2
     page.keyboard.type("and a word more")
     expect(page.get_by_role("button", name="Stop")).to_be_visible()
     page.keyboard.press("Enter")  # is not sent before the answer is there
