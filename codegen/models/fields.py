@@ -65,6 +65,10 @@ class Fields:
         """Whether the field is there and not null."""
         return self.raw(name) is not None
 
+    def is_null(self, name: str) -> bool:
+        """Whether the field is there and null, which is not the same as left out."""
+        return name in self._data and self.raw(name) is None
+
     def is_given(self, name: str) -> bool:
         """Whether the field is there, or the class has a value for it."""
         return self.has(name) or name in self.defaults

@@ -135,13 +135,16 @@ class Llama:
             fields.pass_over("sliding_window")
         elif fields.has("sliding_window"):
             context, window = self.context(fields), read_window(fields)
-            if window < context:
+            if window is not None and window < context:
                 supported = f"null, or at least max_position_embeddings, {context}"
                 raise fields.refusal("sliding_window", window, supported)
         return None
 
 
-def read_window(fields: Fields) -> int:
+def read_window(fields: Fields) -> int | None:
+    """The class's own where the field is left out, none where it is null."""
+    if fields.is_null("sliding_window"):
+        return None
     return fields.integer("sliding_window", 1, 1 << 24)
 
 

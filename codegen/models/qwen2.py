@@ -12,7 +12,7 @@ from .mistral import Mistral
 
 class Qwen2(Mistral):
     model_type = "qwen2"
-    defaults: ClassVar[Mapping[str, Any]] = {"max_window_layers": 28, "sliding_window": 4096}
+    defaults: ClassVar[Mapping[str, Any]] = {**Mistral.defaults, "max_window_layers": 28}
 
     def qkv_bias(self, fields: Fields) -> bool:
         """Built into the class, whatever the config says."""

@@ -152,10 +152,11 @@ class GraphView:
     @property
     def written(self) -> str:
         """What a cache's write does."""
+        slots = "slot 0" if self.lanes == 1 else f"slots 0..{self.lanes - 1}, all"
         return {
-            "one": "The new keys and values of all slots, at one position.",
+            "one": f"The new keys and values of {slots} at `position`.",
             "each": "Row by row, each slot's new keys and values at its own position.",
-            "run": "Positions start..start+length-1 of one slot and no others.",
+            "run": "The new keys and values of `slot`, at start..start+length-1 and nowhere else.",
         }[self.positions]
 
     @property

@@ -36,8 +36,8 @@
 !v_lanes = tensor<16x64x32x64x64xbf16>
 !v_past = tensor<8x?x64x64xbf16>
 !scores = tensor<8x256x?x64xf32>
-!own_scores = tensor<8x256x64xf32>
-!each_query = tensor<8x256xf32>
+!own_lane_scores = tensor<8x256x64xf32>
+!each_lane = tensor<8x256xf32>
 !partial = tensor<8x?x256x64xf32>
 !new_columns = tensor<1x8x64x64xbf16>
 !o_x_tiles = tensor<4x1024x16x2xbf16>
@@ -70,6 +70,7 @@
 !value_flag = tensor<16x1x8x2x64x64xi1>
 
 module @prefill {
+  // `length` tokens of `slot` from position `start`; the logits are the last one's.
   func.func public @prefill(
       %embed: !embed,
       %final_norm: !norm,
@@ -119,6 +120,7 @@ module @prefill {
     %one = arith.constant 1 : index
     %last = arith.subi %length_index, %one : index
     %start_value = tensor.extract %start[] : tensor<i32>
+    // how many blocks the step reads: those of the positions before its farthest row's, one at least
     %cached_positions = arith.index_cast %start_value : i32 to index
     %block_size = arith.constant 64 : index
     %one_block = arith.constant 1 : index
@@ -322,8 +324,8 @@ module @prefill {
     return %y : !hidden
   }
 
-  // Softmax over two parts: the cached keys and the step's own, joined by a common maximum.
-  // Returns the new keys and values too; the step writes all layers' at once.
+  // Attention: softmax over two parts, the cached keys and the step's own, by a common maximum.
+  // Returns the new keys and values, too, which the step writes, those of all layers at once.
   func.func private @attention(
       %x: !hidden, %qkv: !qkv, %o: !o, %layer: index, %first_slot: index, %cos: !angle, %sin: !angle,
       %past: !pasts, %blocks: index, %causal: !causal_mask, %k_cache: !k_cache, %v_cache: !v_cache)
@@ -360,7 +362,8 @@ module @prefill {
     %q_turned = call @rotary_q(%q_flat, %cos, %sin) : (!q_row, !angle, !angle) -> !q_row
     %k_turned = call @rotary_k(%k_flat, %cos, %sin) : (!k_row, !angle, !angle) -> !k_row
 
-    // queries [slots, kv_heads, group · new, head_dim], keys and values [slots, kv_heads, new, head_dim]
+    // queries [slots, kv_heads, group · new, head_dim], keys and values [slots, kv_heads, new, head_dim];
+    // group: the query heads of a kv head, new: the step's tokens of a slot
     %q_rows = stablehlo.reshape %q_turned : (!q_row) -> tensor<64x32x64xf32>
     %q_by_head = stablehlo.transpose %q_rows, dims = [1, 0, 2] : (tensor<64x32x64xf32>) -> tensor<32x64x64xf32>
     %q_heads = stablehlo.reshape %q_by_head : (tensor<32x64x64xf32>) -> !q_heads
@@ -412,12 +415,12 @@ module @prefill {
     %own_lowest = stablehlo.constant dense<0xFF800000> : tensor<f32>
     %own_raw = stablehlo.dot_general %q_lanes, %k_new,
         batching_dims = [0] x [0], contracting_dims = [2] x [2]
-        : (!queries, !new) -> !own_scores
+        : (!queries, !new) -> !own_lane_scores
     %own_seen = stablehlo.broadcast_in_dim %causal, dims = [1, 2] : (!causal_mask) -> tensor<8x256x64xi1>
-    %own_hidden = stablehlo.broadcast_in_dim %own_lowest, dims = [] : (tensor<f32>) -> !own_scores
-    %own = stablehlo.select %own_seen, %own_raw, %own_hidden : tensor<8x256x64xi1>, !own_scores
+    %own_hidden = stablehlo.broadcast_in_dim %own_lowest, dims = [] : (tensor<f32>) -> !own_lane_scores
+    %own = stablehlo.select %own_seen, %own_raw, %own_hidden : tensor<8x256x64xi1>, !own_lane_scores
     %own_max = stablehlo.reduce(%own init: %own_lowest) applies stablehlo.maximum across dimensions = [2]
-        : (!own_scores, tensor<f32>) -> !each_query
+        : (!own_lane_scores, tensor<f32>) -> !each_lane
 
     %max = linalg.generic {
         indexing_maps = [
@@ -425,7 +428,7 @@ module @prefill {
             affine_map<(b, g, n, j) -> (b)>,
             affine_map<(b, g, n, j) -> (b, g)>],
         iterator_types = ["parallel", "parallel", "reduction", "reduction"]}
-        ins(%scores, %past : !scores, !pasts) outs(%own_max : !each_query) {
+        ins(%scores, %past : !scores, !pasts) outs(%own_max : !each_lane) {
     ^bb0(%score: f32, %cached_end: i32, %highest: f32):
       %n = linalg.index 2 : index
       %j = linalg.index 3 : index
@@ -436,7 +439,7 @@ module @prefill {
       %counted = arith.select %is_cached, %score, %minus_inf : f32
       %next = arith.maximumf %highest, %counted : f32
       linalg.yield %next : f32
-    } -> !each_query
+    } -> !each_lane
 
     %weights = linalg.generic {
         indexing_maps = [
@@ -445,7 +448,7 @@ module @prefill {
             affine_map<(b, g, n, j) -> (b, g)>,
             affine_map<(b, g, n, j) -> (b, g, n, j)>],
         iterator_types = ["parallel", "parallel", "parallel", "parallel"]}
-        ins(%scores, %past, %max : !scores, !pasts, !each_query) outs(%scores_room : !scores) {
+        ins(%scores, %past, %max : !scores, !pasts, !each_lane) outs(%scores_room : !scores) {
     ^bb0(%score: f32, %cached_end: i32, %highest: f32, %unused: f32):
       %n = linalg.index 2 : index
       %j = linalg.index 3 : index
@@ -458,24 +461,24 @@ module @prefill {
       %weight = arith.select %is_cached, %exp, %none : f32
       linalg.yield %weight : f32
     } -> !scores
-    %maxes = stablehlo.broadcast_in_dim %max, dims = [0, 1] : (!each_query) -> !own_scores
-    %own_below = stablehlo.subtract %own, %maxes : !own_scores
-    %own_weights = stablehlo.exponential %own_below : !own_scores
+    %maxes = stablehlo.broadcast_in_dim %max, dims = [0, 1] : (!each_lane) -> !own_lane_scores
+    %own_below = stablehlo.subtract %own, %maxes : !own_lane_scores
+    %own_weights = stablehlo.exponential %own_below : !own_lane_scores
     %own_sum = stablehlo.reduce(%own_weights init: %own_none) applies stablehlo.add across dimensions = [2]
-        : (!own_scores, tensor<f32>) -> !each_query
+        : (!own_lane_scores, tensor<f32>) -> !each_lane
     %own_out = stablehlo.dot_general %own_weights, %v_new,
         batching_dims = [0] x [0], contracting_dims = [2] x [1]
-        : (!own_scores, !new) -> !queries
+        : (!own_lane_scores, !new) -> !queries
     %sum = linalg.generic {
         indexing_maps = [
             affine_map<(b, g, n, j) -> (b, g, n, j)>,
             affine_map<(b, g, n, j) -> (b, g)>],
         iterator_types = ["parallel", "parallel", "reduction", "reduction"]}
-        ins(%weights : !scores) outs(%own_sum : !each_query) {
+        ins(%weights : !scores) outs(%own_sum : !each_lane) {
     ^bb0(%weight: f32, %total: f32):
       %next = arith.addf %total, %weight : f32
       linalg.yield %next : f32
-    } -> !each_query
+    } -> !each_lane
 
     // weighted values block by block, then all blocks and the own together
     %partial_room = tensor.empty(%blocks) : !partial
@@ -506,7 +509,7 @@ module @prefill {
       linalg.yield %next : f32
     } -> !queries
     %weighted = stablehlo.add %past_out, %own_out : !queries
-    %sums = stablehlo.broadcast_in_dim %sum, dims = [0, 1] : (!each_query) -> !queries
+    %sums = stablehlo.broadcast_in_dim %sum, dims = [0, 1] : (!each_lane) -> !queries
     %lanes_out = stablehlo.divide %weighted, %sums : !queries
     %heads_out = stablehlo.reshape %lanes_out : (!queries) -> !q_heads
 
@@ -693,7 +696,7 @@ module @prefill {
     return %lowest : !next
   }
 
-  // Positions start..start+length-1 of one slot and no others.
+  // The new keys and values of `slot`, at start..start+length-1 and nowhere else.
   func.func private @cache_write(
       %k: !k_cache, %v: !v_cache, %new_k0: !new_k, %new_k1: !new_k, %new_k2: !new_k, %new_k3: !new_k,
       %new_k4: !new_k, %new_k5: !new_k, %new_k6: !new_k, %new_k7: !new_k, %new_k8: !new_k, %new_k9: !new_k,

@@ -33,7 +33,7 @@
 !v_lanes = tensor<16x64x32x64x64xbf16>
 !v_past = tensor<64x?x64x64xbf16>
 !scores = tensor<64x4x?x64xf32>
-!each_query = tensor<64x4xf32>
+!each_lane = tensor<64x4xf32>
 !partial = tensor<64x?x4x64xf32>
 !o_x_tiles = tensor<1x1024x8x2xbf16>
 !o_y_tiles = tensor<1x128x8x16xf32>
@@ -57,6 +57,7 @@
 !values_at = tensor<16x1x8x1x1x64xbf16>
 
 module @ragged {
+  // One token of each of slots 0..7, every row at its own position.
   func.func public @ragged(
       %embed: !embed,
       %final_norm: !norm,
@@ -120,6 +121,7 @@ module @ragged {
     %farthest5 = arith.maxsi %farthest4, %position5 : i32
     %farthest6 = arith.maxsi %farthest5, %position6 : i32
     %farthest7 = arith.maxsi %farthest6, %position7 : i32
+    // how many blocks the step reads: those of the positions before its farthest row's, one at least
     %cached_positions = arith.index_cast %farthest7 : i32 to index
     %block_size = arith.constant 64 : index
     %one_block = arith.constant 1 : index
@@ -315,8 +317,8 @@ module @ragged {
     return %y : !hidden
   }
 
-  // Softmax over two parts: the cached keys and the step's own, joined by a common maximum.
-  // Returns the new keys and values too; the step writes all layers' at once.
+  // Attention: softmax over two parts, the cached keys and the step's own, by a common maximum.
+  // Returns the new keys and values, too, which the step writes, those of all layers at once.
   func.func private @attention(
       %x: !hidden, %qkv: !qkv, %o: !o, %layer: index, %first_slot: index, %cos: !angle, %sin: !angle,
       %past: !pasts, %blocks: index, %k_cache: !k_cache, %v_cache: !v_cache)
@@ -353,7 +355,8 @@ module @ragged {
     %q_turned = call @rotary_q(%q_flat, %cos, %sin) : (!q_row, !angle, !angle) -> !q_row
     %k_turned = call @rotary_k(%k_flat, %cos, %sin) : (!k_row, !angle, !angle) -> !k_row
 
-    // queries [slots, kv_heads, group · new, head_dim], keys and values [slots, kv_heads, new, head_dim]
+    // queries [slots, kv_heads, group · new, head_dim], keys and values [slots, kv_heads, new, head_dim];
+    // group: the query heads of a kv head, new: the step's tokens of a slot
     %q_heads = stablehlo.reshape %q_turned : (!q_row) -> !q_heads
     %k_heads = stablehlo.reshape %k_turned : (!k_row) -> !new_heads
     %v_heads = stablehlo.reshape %v_flat : (!k_row) -> !new_heads
@@ -399,7 +402,7 @@ module @ragged {
     %k_each = stablehlo.broadcast_in_dim %k_new, dims = [0, 1, 2] : (!new) -> !queries
     %own_products = stablehlo.multiply %q_lanes, %k_each : !queries
     %own_max = stablehlo.reduce(%own_products init: %own_none) applies stablehlo.add across dimensions = [2]
-        : (!queries, tensor<f32>) -> !each_query
+        : (!queries, tensor<f32>) -> !each_lane
 
     %max = linalg.generic {
         indexing_maps = [
@@ -407,7 +410,7 @@ module @ragged {
             affine_map<(b, g, n, j) -> (b)>,
             affine_map<(b, g, n, j) -> (b, g)>],
         iterator_types = ["parallel", "parallel", "reduction", "reduction"]}
-        ins(%scores, %past : !scores, !pasts) outs(%own_max : !each_query) {
+        ins(%scores, %past : !scores, !pasts) outs(%own_max : !each_lane) {
     ^bb0(%score: f32, %cached_end: i32, %highest: f32):
       %n = linalg.index 2 : index
       %j = linalg.index 3 : index
@@ -418,7 +421,7 @@ module @ragged {
       %counted = arith.select %is_cached, %score, %minus_inf : f32
       %next = arith.maximumf %highest, %counted : f32
       linalg.yield %next : f32
-    } -> !each_query
+    } -> !each_lane
 
     %weights = linalg.generic {
         indexing_maps = [
@@ -427,7 +430,7 @@ module @ragged {
             affine_map<(b, g, n, j) -> (b, g)>,
             affine_map<(b, g, n, j) -> (b, g, n, j)>],
         iterator_types = ["parallel", "parallel", "parallel", "parallel"]}
-        ins(%scores, %past, %max : !scores, !pasts, !each_query) outs(%scores_room : !scores) {
+        ins(%scores, %past, %max : !scores, !pasts, !each_lane) outs(%scores_room : !scores) {
     ^bb0(%score: f32, %cached_end: i32, %highest: f32, %unused: f32):
       %n = linalg.index 2 : index
       %j = linalg.index 3 : index
@@ -440,9 +443,9 @@ module @ragged {
       %weight = arith.select %is_cached, %exp, %none : f32
       linalg.yield %weight : f32
     } -> !scores
-    %own_below = stablehlo.subtract %own_max, %max : !each_query
-    %own_sum = stablehlo.exponential %own_below : !each_query
-    %own_sums = stablehlo.reshape %own_sum : (!each_query) -> tensor<8x8x4xf32>
+    %own_below = stablehlo.subtract %own_max, %max : !each_lane
+    %own_sum = stablehlo.exponential %own_below : !each_lane
+    %own_sums = stablehlo.reshape %own_sum : (!each_lane) -> tensor<8x8x4xf32>
     %own_weights = stablehlo.broadcast_in_dim %own_sums, dims = [0, 1, 2] : (tensor<8x8x4xf32>) -> !q_heads
     %v_each = stablehlo.broadcast_in_dim %v_heads, dims = [0, 1, 2, 3] : (!new_heads) -> !q_heads
     %own_parts = stablehlo.multiply %own_weights, %v_each : !q_heads
@@ -452,11 +455,11 @@ module @ragged {
             affine_map<(b, g, n, j) -> (b, g, n, j)>,
             affine_map<(b, g, n, j) -> (b, g)>],
         iterator_types = ["parallel", "parallel", "reduction", "reduction"]}
-        ins(%weights : !scores) outs(%own_sum : !each_query) {
+        ins(%weights : !scores) outs(%own_sum : !each_lane) {
     ^bb0(%weight: f32, %total: f32):
       %next = arith.addf %total, %weight : f32
       linalg.yield %next : f32
-    } -> !each_query
+    } -> !each_lane
 
     // weighted values block by block, then all blocks and the own together
     %partial_room = tensor.empty(%blocks) : !partial
@@ -484,7 +487,7 @@ module @ragged {
       %next = arith.addf %total, %part : f32
       linalg.yield %next : f32
     } -> !queries
-    %sums = stablehlo.broadcast_in_dim %sum, dims = [0, 1] : (!each_query) -> !queries
+    %sums = stablehlo.broadcast_in_dim %sum, dims = [0, 1] : (!each_lane) -> !queries
     %lanes_out = stablehlo.divide %weighted, %sums : !queries
     %heads_out = stablehlo.reshape %lanes_out : (!queries) -> !q_heads
 

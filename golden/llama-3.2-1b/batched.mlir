@@ -32,8 +32,8 @@
 !v_past = tensor<8x8x2048x64xbf16>
 !scores = tensor<8x8x4x2048xf32>
 !seen = tensor<8x8x4x2048xi1>
-!own_scores_2 = tensor<8x8x4x1xf32>
-!each_query_2 = tensor<8x8x4xf32>
+!own_scores = tensor<8x8x4x1xf32>
+!each_query = tensor<8x8x4xf32>
 !angles = tensor<8x32xf32>
 !q_pairs = tensor<8x32x2x32xf32>
 !k_pairs = tensor<8x8x2x32xf32>
@@ -44,6 +44,7 @@
 !new_values = tensor<16x8x8x1x64xbf16>
 
 module @batched {
+  // One token of each of slots 0..7, all at `position`.
   func.func public @batched(
       %embed: !embed,
       %final_norm: !norm,
@@ -272,8 +273,8 @@ module @batched {
     return %y : !hidden
   }
 
-  // Softmax over two parts: the cached keys and the step's own, joined by a common maximum.
-  // Returns the new keys and values too; the step writes all layers' at once.
+  // Attention: softmax over two parts, the cached keys and the step's own, by a common maximum.
+  // Returns the new keys and values, too, which the step writes, those of all layers at once.
   func.func private @attention(
       %x: !hidden, %q: !q, %k: !k, %v: !v, %o: !o, %layer: index, %first_slot: index, %cos: !angle, %sin: !angle,
       %cached: !cached_mask, %k_cache: !k_cache, %v_cache: !v_cache)
@@ -294,7 +295,8 @@ module @batched {
     %q_turned = call @rotary_q(%q_flat, %cos, %sin) : (!q_row, !angle, !angle) -> !q_row
     %k_turned = call @rotary_k(%k_flat, %cos, %sin) : (!k_row, !angle, !angle) -> !k_row
 
-    // queries [slots, kv_heads, group · new, head_dim], keys and values [slots, kv_heads, new, head_dim]
+    // queries [slots, kv_heads, group · new, head_dim], keys and values [slots, kv_heads, new, head_dim];
+    // group: the query heads of a kv head, new: the step's tokens of a slot
     %q_heads = stablehlo.reshape %q_turned : (!q_row) -> !q_heads
     %k_heads = stablehlo.reshape %k_turned : (!k_row) -> !new_heads
     %v_heads = stablehlo.reshape %v_flat : (!k_row) -> !new_heads
@@ -329,24 +331,24 @@ module @batched {
 
     %own = stablehlo.dot_general %q_scaled_bf16, %k_heads_bf16,
         batching_dims = [0, 1] x [0, 1], contracting_dims = [3] x [3]
-        : (tensor<8x8x4x64xbf16>, tensor<8x8x1x64xbf16>) -> !own_scores_2
+        : (tensor<8x8x4x64xbf16>, tensor<8x8x1x64xbf16>) -> !own_scores
 
     %past_max = stablehlo.reduce(%past init: %minus_inf) applies stablehlo.maximum across dimensions = [3]
-        : (!scores, tensor<f32>) -> !each_query_2
+        : (!scores, tensor<f32>) -> !each_query
     %own_max = stablehlo.reduce(%own init: %minus_inf) applies stablehlo.maximum across dimensions = [3]
-        : (!own_scores_2, tensor<f32>) -> !each_query_2
-    %max = stablehlo.maximum %past_max, %own_max : !each_query_2
-    %past_maxes = stablehlo.broadcast_in_dim %max, dims = [0, 1, 2] : (!each_query_2) -> !scores
+        : (!own_scores, tensor<f32>) -> !each_query
+    %max = stablehlo.maximum %past_max, %own_max : !each_query
+    %past_maxes = stablehlo.broadcast_in_dim %max, dims = [0, 1, 2] : (!each_query) -> !scores
     %past_below = stablehlo.subtract %past, %past_maxes : !scores
     %past_exp = stablehlo.exponential %past_below : !scores
     %past_sum = stablehlo.reduce(%past_exp init: %none) applies stablehlo.add across dimensions = [3]
-        : (!scores, tensor<f32>) -> !each_query_2
+        : (!scores, tensor<f32>) -> !each_query
     %past_exp_bf16 = stablehlo.convert %past_exp : (tensor<8x8x4x2048xf32>) -> tensor<8x8x4x2048xbf16>
-    %own_maxes = stablehlo.broadcast_in_dim %max, dims = [0, 1, 2] : (!each_query_2) -> !own_scores_2
-    %own_below = stablehlo.subtract %own, %own_maxes : !own_scores_2
-    %own_exp = stablehlo.exponential %own_below : !own_scores_2
+    %own_maxes = stablehlo.broadcast_in_dim %max, dims = [0, 1, 2] : (!each_query) -> !own_scores
+    %own_below = stablehlo.subtract %own, %own_maxes : !own_scores
+    %own_exp = stablehlo.exponential %own_below : !own_scores
     %own_sum = stablehlo.reduce(%own_exp init: %none) applies stablehlo.add across dimensions = [3]
-        : (!own_scores_2, tensor<f32>) -> !each_query_2
+        : (!own_scores, tensor<f32>) -> !each_query
     %own_exp_bf16 = stablehlo.convert %own_exp : (tensor<8x8x4x1xf32>) -> tensor<8x8x4x1xbf16>
 
     %past_out = stablehlo.dot_general %past_exp_bf16, %v_past,
@@ -355,8 +357,8 @@ module @batched {
     %own_out = stablehlo.dot_general %own_exp_bf16, %v_heads_bf16,
         batching_dims = [0, 1] x [0, 1], contracting_dims = [3] x [2]
         : (tensor<8x8x4x1xbf16>, tensor<8x8x1x64xbf16>) -> !q_heads
-    %sum = stablehlo.add %past_sum, %own_sum : !each_query_2
-    %sums = stablehlo.broadcast_in_dim %sum, dims = [0, 1, 2] : (!each_query_2) -> !q_heads
+    %sum = stablehlo.add %past_sum, %own_sum : !each_query
+    %sums = stablehlo.broadcast_in_dim %sum, dims = [0, 1, 2] : (!each_query) -> !q_heads
     %weighted = stablehlo.add %past_out, %own_out : !q_heads
     %heads_out = stablehlo.divide %weighted, %sums : !q_heads
 
@@ -485,7 +487,7 @@ module @batched {
     return %lowest : !next
   }
 
-  // The new keys and values of all slots, at one position.
+  // The new keys and values of slots 0..7, all at `position`.
   func.func private @cache_write(
       %k: !k_cache, %v: !v_cache, %new_k0: !new_k, %new_k1: !new_k, %new_k2: !new_k, %new_k3: !new_k,
       %new_k4: !new_k, %new_k5: !new_k, %new_k6: !new_k, %new_k7: !new_k, %new_k8: !new_k, %new_k9: !new_k,

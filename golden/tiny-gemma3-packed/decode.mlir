@@ -43,7 +43,7 @@
 !v_lanes = tensor<3x8x2x64x24xf32>
 !v_past = tensor<2x?x64x24xf32>
 !scores = tensor<2x2x?x64xf32>
-!each_query = tensor<2x2xf32>
+!each_lane = tensor<2x2xf32>
 !partial = tensor<2x?x2x24xf32>
 !o_x_tiles = tensor<1x96x1x1xf32>
 !o_y_tiles = tensor<1x4x1x16xf32>
@@ -65,6 +65,7 @@
 !values_at = tensor<3x1x2x1x1x24xf32>
 
 module @decode {
+  // One token of slot 0, at `position`.
   func.func public @decode(
       %embed: !embed,
       %final_norm: !norm,
@@ -85,6 +86,7 @@ module @decode {
     %first_slot = arith.constant 0 : index
     %tokens = stablehlo.reshape %token : (tensor<i32>) -> tensor<1xi32>
     %position_value = tensor.extract %position[] : tensor<i32>
+    // how many blocks the step reads: those of the positions before its farthest row's, one at least
     %cached_positions = arith.index_cast %position_value : i32 to index
     %block_size = arith.constant 64 : index
     %one_block = arith.constant 1 : index
@@ -259,8 +261,8 @@ module @decode {
     return %y : !k_each_head
   }
 
-  // Softmax over two parts: the cached keys and the step's own, joined by a common maximum.
-  // Returns the new keys and values too; the step writes all layers' at once.
+  // Attention: softmax over two parts, the cached keys and the step's own, by a common maximum, in a window of 7.
+  // Returns the new keys and values, too, which the step writes, those of all layers at once.
   func.func private @attention_window7(
       %x: !hidden, %qkv: !qkv, %q_norm: !head_norm, %k_norm: !head_norm, %o: !o, %layer: index, %first_slot: index,
       %cos: !angle, %sin: !angle, %past: !pasts, %blocks: index, %first_block: index, %k_cache: !k_cache,
@@ -303,7 +305,8 @@ module @decode {
     %q_turned = call @rotary_q(%q_normed, %cos, %sin) : (!q_row, !angle, !angle) -> !q_row
     %k_turned = call @rotary_k(%k_normed, %cos, %sin) : (!k_row, !angle, !angle) -> !k_row
 
-    // queries [slots, kv_heads, group · new, head_dim], keys and values [slots, kv_heads, new, head_dim]
+    // queries [slots, kv_heads, group · new, head_dim], keys and values [slots, kv_heads, new, head_dim];
+    // group: the query heads of a kv head, new: the step's tokens of a slot
     %q_heads = stablehlo.reshape %q_turned : (!q_row) -> !q_heads
     %k_heads = stablehlo.reshape %k_turned : (!k_row) -> !new_heads
     %v_heads = stablehlo.reshape %v_flat : (!k_row) -> !new_heads
@@ -348,7 +351,7 @@ module @decode {
     %k_each = stablehlo.broadcast_in_dim %k_new, dims = [0, 1, 2] : (!new) -> !queries
     %own_products = stablehlo.multiply %q_lanes, %k_each : !queries
     %own_max = stablehlo.reduce(%own_products init: %own_none) applies stablehlo.add across dimensions = [2]
-        : (!queries, tensor<f32>) -> !each_query
+        : (!queries, tensor<f32>) -> !each_lane
 
     %max = linalg.generic {
         indexing_maps = [
@@ -356,7 +359,7 @@ module @decode {
             affine_map<(b, g, n, j) -> (b)>,
             affine_map<(b, g, n, j) -> (b, g)>],
         iterator_types = ["parallel", "parallel", "reduction", "reduction"]}
-        ins(%scores, %past : !scores, !pasts) outs(%own_max : !each_query) {
+        ins(%scores, %past : !scores, !pasts) outs(%own_max : !each_lane) {
     ^bb0(%score: f32, %cached_end: i32, %highest: f32):
       %n = linalg.index 2 : index
       %j = linalg.index 3 : index
@@ -375,7 +378,7 @@ module @decode {
       %counted = arith.select %is_cached, %score, %minus_inf : f32
       %next = arith.maximumf %highest, %counted : f32
       linalg.yield %next : f32
-    } -> !each_query
+    } -> !each_lane
 
     %weights = linalg.generic {
         indexing_maps = [
@@ -384,7 +387,7 @@ module @decode {
             affine_map<(b, g, n, j) -> (b, g)>,
             affine_map<(b, g, n, j) -> (b, g, n, j)>],
         iterator_types = ["parallel", "parallel", "parallel", "parallel"]}
-        ins(%scores, %past, %max : !scores, !pasts, !each_query) outs(%scores_room : !scores) {
+        ins(%scores, %past, %max : !scores, !pasts, !each_lane) outs(%scores_room : !scores) {
     ^bb0(%score: f32, %cached_end: i32, %highest: f32, %unused: f32):
       %n = linalg.index 2 : index
       %j = linalg.index 3 : index
@@ -405,9 +408,9 @@ module @decode {
       %weight = arith.select %is_cached, %exp, %none : f32
       linalg.yield %weight : f32
     } -> !scores
-    %own_below = stablehlo.subtract %own_max, %max : !each_query
-    %own_sum = stablehlo.exponential %own_below : !each_query
-    %own_sums = stablehlo.reshape %own_sum : (!each_query) -> tensor<1x2x2xf32>
+    %own_below = stablehlo.subtract %own_max, %max : !each_lane
+    %own_sum = stablehlo.exponential %own_below : !each_lane
+    %own_sums = stablehlo.reshape %own_sum : (!each_lane) -> tensor<1x2x2xf32>
     %own_weights = stablehlo.broadcast_in_dim %own_sums, dims = [0, 1, 2] : (tensor<1x2x2xf32>) -> !q_heads
     %v_each = stablehlo.broadcast_in_dim %v_heads, dims = [0, 1, 2, 3] : (!new_heads) -> !q_heads
     %own_parts = stablehlo.multiply %own_weights, %v_each : !q_heads
@@ -417,11 +420,11 @@ module @decode {
             affine_map<(b, g, n, j) -> (b, g, n, j)>,
             affine_map<(b, g, n, j) -> (b, g)>],
         iterator_types = ["parallel", "parallel", "reduction", "reduction"]}
-        ins(%weights : !scores) outs(%own_sum : !each_query) {
+        ins(%weights : !scores) outs(%own_sum : !each_lane) {
     ^bb0(%weight: f32, %total: f32):
       %next = arith.addf %total, %weight : f32
       linalg.yield %next : f32
-    } -> !each_query
+    } -> !each_lane
 
     // weighted values block by block, then all blocks and the own together
     %partial_room = tensor.empty(%blocks) : !partial
@@ -448,7 +451,7 @@ module @decode {
       %next = arith.addf %total, %part : f32
       linalg.yield %next : f32
     } -> !queries
-    %sums = stablehlo.broadcast_in_dim %sum, dims = [0, 1] : (!each_query) -> !queries
+    %sums = stablehlo.broadcast_in_dim %sum, dims = [0, 1] : (!each_lane) -> !queries
     %lanes_out = stablehlo.divide %weighted, %sums : !queries
     %heads_out = stablehlo.reshape %lanes_out : (!queries) -> !q_heads
 
@@ -473,8 +476,8 @@ module @decode {
     return %y, %new_k, %new_v : !hidden, !new_k, !new_v
   }
 
-  // Softmax over two parts: the cached keys and the step's own, joined by a common maximum.
-  // Returns the new keys and values too; the step writes all layers' at once.
+  // Attention: softmax over two parts, the cached keys and the step's own, by a common maximum.
+  // Returns the new keys and values, too, which the step writes, those of all layers at once.
   func.func private @attention_full(
       %x: !hidden, %qkv: !qkv, %q_norm: !head_norm, %k_norm: !head_norm, %o: !o, %layer: index, %first_slot: index,
       %cos: !angle, %sin: !angle, %past: !pasts, %blocks: index, %k_cache: !k_cache, %v_cache: !v_cache)
@@ -516,7 +519,8 @@ module @decode {
     %q_turned = call @rotary_q(%q_normed, %cos, %sin) : (!q_row, !angle, !angle) -> !q_row
     %k_turned = call @rotary_k(%k_normed, %cos, %sin) : (!k_row, !angle, !angle) -> !k_row
 
-    // queries [slots, kv_heads, group · new, head_dim], keys and values [slots, kv_heads, new, head_dim]
+    // queries [slots, kv_heads, group · new, head_dim], keys and values [slots, kv_heads, new, head_dim];
+    // group: the query heads of a kv head, new: the step's tokens of a slot
     %q_heads = stablehlo.reshape %q_turned : (!q_row) -> !q_heads
     %k_heads = stablehlo.reshape %k_turned : (!k_row) -> !new_heads
     %v_heads = stablehlo.reshape %v_flat : (!k_row) -> !new_heads
@@ -559,7 +563,7 @@ module @decode {
     %k_each = stablehlo.broadcast_in_dim %k_new, dims = [0, 1, 2] : (!new) -> !queries
     %own_products = stablehlo.multiply %q_lanes, %k_each : !queries
     %own_max = stablehlo.reduce(%own_products init: %own_none) applies stablehlo.add across dimensions = [2]
-        : (!queries, tensor<f32>) -> !each_query
+        : (!queries, tensor<f32>) -> !each_lane
 
     %max = linalg.generic {
         indexing_maps = [
@@ -567,7 +571,7 @@ module @decode {
             affine_map<(b, g, n, j) -> (b)>,
             affine_map<(b, g, n, j) -> (b, g)>],
         iterator_types = ["parallel", "parallel", "reduction", "reduction"]}
-        ins(%scores, %past : !scores, !pasts) outs(%own_max : !each_query) {
+        ins(%scores, %past : !scores, !pasts) outs(%own_max : !each_lane) {
     ^bb0(%score: f32, %cached_end: i32, %highest: f32):
       %n = linalg.index 2 : index
       %j = linalg.index 3 : index
@@ -578,7 +582,7 @@ module @decode {
       %counted = arith.select %is_cached, %score, %minus_inf : f32
       %next = arith.maximumf %highest, %counted : f32
       linalg.yield %next : f32
-    } -> !each_query
+    } -> !each_lane
 
     %weights = linalg.generic {
         indexing_maps = [
@@ -587,7 +591,7 @@ module @decode {
             affine_map<(b, g, n, j) -> (b, g)>,
             affine_map<(b, g, n, j) -> (b, g, n, j)>],
         iterator_types = ["parallel", "parallel", "parallel", "parallel"]}
-        ins(%scores, %past, %max : !scores, !pasts, !each_query) outs(%scores_room : !scores) {
+        ins(%scores, %past, %max : !scores, !pasts, !each_lane) outs(%scores_room : !scores) {
     ^bb0(%score: f32, %cached_end: i32, %highest: f32, %unused: f32):
       %n = linalg.index 2 : index
       %j = linalg.index 3 : index
@@ -600,9 +604,9 @@ module @decode {
       %weight = arith.select %is_cached, %exp, %none : f32
       linalg.yield %weight : f32
     } -> !scores
-    %own_below = stablehlo.subtract %own_max, %max : !each_query
-    %own_sum = stablehlo.exponential %own_below : !each_query
-    %own_sums = stablehlo.reshape %own_sum : (!each_query) -> tensor<1x2x2xf32>
+    %own_below = stablehlo.subtract %own_max, %max : !each_lane
+    %own_sum = stablehlo.exponential %own_below : !each_lane
+    %own_sums = stablehlo.reshape %own_sum : (!each_lane) -> tensor<1x2x2xf32>
     %own_weights = stablehlo.broadcast_in_dim %own_sums, dims = [0, 1, 2] : (tensor<1x2x2xf32>) -> !q_heads
     %v_each = stablehlo.broadcast_in_dim %v_heads, dims = [0, 1, 2, 3] : (!new_heads) -> !q_heads
     %own_parts = stablehlo.multiply %own_weights, %v_each : !q_heads
@@ -612,11 +616,11 @@ module @decode {
             affine_map<(b, g, n, j) -> (b, g, n, j)>,
             affine_map<(b, g, n, j) -> (b, g)>],
         iterator_types = ["parallel", "parallel", "reduction", "reduction"]}
-        ins(%weights : !scores) outs(%own_sum : !each_query) {
+        ins(%weights : !scores) outs(%own_sum : !each_lane) {
     ^bb0(%weight: f32, %total: f32):
       %next = arith.addf %total, %weight : f32
       linalg.yield %next : f32
-    } -> !each_query
+    } -> !each_lane
 
     // weighted values block by block, then all blocks and the own together
     %partial_room = tensor.empty(%blocks) : !partial
@@ -643,7 +647,7 @@ module @decode {
       %next = arith.addf %total, %part : f32
       linalg.yield %next : f32
     } -> !queries
-    %sums = stablehlo.broadcast_in_dim %sum, dims = [0, 1] : (!each_query) -> !queries
+    %sums = stablehlo.broadcast_in_dim %sum, dims = [0, 1] : (!each_lane) -> !queries
     %lanes_out = stablehlo.divide %weighted, %sums : !queries
     %heads_out = stablehlo.reshape %lanes_out : (!queries) -> !q_heads
 
@@ -843,7 +847,7 @@ module @decode {
     return %lowest : !next
   }
 
-  // The new keys and values of all slots, at one position.
+  // The new keys and values of slot 0 at `position`.
   func.func private @cache_write(
       %k: !k_cache, %v: !v_cache, %new_k0: !new_k, %new_k1: !new_k, %new_k2: !new_k, %new_v0: !new_v,
       %new_v1: !new_v, %new_v2: !new_v, %position: tensor<i32>)

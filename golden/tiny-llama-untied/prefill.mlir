@@ -36,9 +36,9 @@
 !v_past = tensor<1x2x64x16xf32>
 !scores = tensor<1x2x32x64xf32>
 !seen = tensor<1x2x32x64xi1>
-!own_scores_2 = tensor<1x2x32x16xf32>
+!own_scores = tensor<1x2x32x16xf32>
 !own_seen = tensor<1x2x32x16xi1>
-!each_query_2 = tensor<1x2x32xf32>
+!each_query = tensor<1x2x32xf32>
 !new_columns = tensor<1x2x16x16xf32>
 !angles = tensor<16x8xf32>
 !q_pairs = tensor<16x4x2x8xf32>
@@ -57,6 +57,7 @@
 !value_flag = tensor<2x1x2x16x16xi1>
 
 module @prefill {
+  // `length` tokens of `slot` from position `start`; the logits are the last one's.
   func.func public @prefill(
       %embed: !embed,
       %final_norm: !norm,
@@ -153,8 +154,8 @@ module @prefill {
     return %y : !hidden
   }
 
-  // Softmax over two parts: the cached keys and the step's own, joined by a common maximum.
-  // Returns the new keys and values too; the step writes all layers' at once.
+  // Attention: softmax over two parts, the cached keys and the step's own, by a common maximum.
+  // Returns the new keys and values, too, which the step writes, those of all layers at once.
   func.func private @attention(
       %x: !hidden, %q: !q, %k: !k, %v: !v, %o: !o, %layer: index, %first_slot: index, %cos: !angle, %sin: !angle,
       %cached: !cached_mask, %causal: !causal_mask, %k_cache: !k_cache, %v_cache: !v_cache)
@@ -172,7 +173,8 @@ module @prefill {
     %q_turned = call @rotary_q(%q_flat, %cos, %sin) : (!q_row, !angle, !angle) -> !q_row
     %k_turned = call @rotary_k(%k_flat, %cos, %sin) : (!k_row, !angle, !angle) -> !k_row
 
-    // queries [slots, kv_heads, group · new, head_dim], keys and values [slots, kv_heads, new, head_dim]
+    // queries [slots, kv_heads, group · new, head_dim], keys and values [slots, kv_heads, new, head_dim];
+    // group: the query heads of a kv head, new: the step's tokens of a slot
     %q_rows = stablehlo.reshape %q_turned : (!q_row) -> tensor<16x4x16xf32>
     %q_by_head = stablehlo.transpose %q_rows, dims = [1, 0, 2] : (tensor<16x4x16xf32>) -> tensor<4x16x16xf32>
     %q_heads = stablehlo.reshape %q_by_head : (tensor<4x16x16xf32>) -> !q_heads
@@ -210,26 +212,26 @@ module @prefill {
 
     %own_raw = stablehlo.dot_general %q_scaled, %k_heads,
         batching_dims = [0, 1] x [0, 1], contracting_dims = [3] x [3]
-        : (tensor<1x2x32x16xf32>, tensor<1x2x16x16xf32>) -> !own_scores_2
+        : (tensor<1x2x32x16xf32>, tensor<1x2x16x16xf32>) -> !own_scores
     %own_seen = stablehlo.broadcast_in_dim %causal, dims = [2, 3] : (!causal_mask) -> !own_seen
-    %own_hidden = stablehlo.broadcast_in_dim %minus_inf, dims = [] : (tensor<f32>) -> !own_scores_2
-    %own = stablehlo.select %own_seen, %own_raw, %own_hidden : !own_seen, !own_scores_2
+    %own_hidden = stablehlo.broadcast_in_dim %minus_inf, dims = [] : (tensor<f32>) -> !own_scores
+    %own = stablehlo.select %own_seen, %own_raw, %own_hidden : !own_seen, !own_scores
 
     %past_max = stablehlo.reduce(%past init: %minus_inf) applies stablehlo.maximum across dimensions = [3]
-        : (!scores, tensor<f32>) -> !each_query_2
+        : (!scores, tensor<f32>) -> !each_query
     %own_max = stablehlo.reduce(%own init: %minus_inf) applies stablehlo.maximum across dimensions = [3]
-        : (!own_scores_2, tensor<f32>) -> !each_query_2
-    %max = stablehlo.maximum %past_max, %own_max : !each_query_2
-    %past_maxes = stablehlo.broadcast_in_dim %max, dims = [0, 1, 2] : (!each_query_2) -> !scores
+        : (!own_scores, tensor<f32>) -> !each_query
+    %max = stablehlo.maximum %past_max, %own_max : !each_query
+    %past_maxes = stablehlo.broadcast_in_dim %max, dims = [0, 1, 2] : (!each_query) -> !scores
     %past_below = stablehlo.subtract %past, %past_maxes : !scores
     %past_exp = stablehlo.exponential %past_below : !scores
     %past_sum = stablehlo.reduce(%past_exp init: %none) applies stablehlo.add across dimensions = [3]
-        : (!scores, tensor<f32>) -> !each_query_2
-    %own_maxes = stablehlo.broadcast_in_dim %max, dims = [0, 1, 2] : (!each_query_2) -> !own_scores_2
-    %own_below = stablehlo.subtract %own, %own_maxes : !own_scores_2
-    %own_exp = stablehlo.exponential %own_below : !own_scores_2
+        : (!scores, tensor<f32>) -> !each_query
+    %own_maxes = stablehlo.broadcast_in_dim %max, dims = [0, 1, 2] : (!each_query) -> !own_scores
+    %own_below = stablehlo.subtract %own, %own_maxes : !own_scores
+    %own_exp = stablehlo.exponential %own_below : !own_scores
     %own_sum = stablehlo.reduce(%own_exp init: %none) applies stablehlo.add across dimensions = [3]
-        : (!own_scores_2, tensor<f32>) -> !each_query_2
+        : (!own_scores, tensor<f32>) -> !each_query
 
     %past_out = stablehlo.dot_general %past_exp, %v_past,
         batching_dims = [0, 1] x [0, 1], contracting_dims = [3] x [2]
@@ -237,8 +239,8 @@ module @prefill {
     %own_out = stablehlo.dot_general %own_exp, %v_heads,
         batching_dims = [0, 1] x [0, 1], contracting_dims = [3] x [2]
         : (tensor<1x2x32x16xf32>, tensor<1x2x16x16xf32>) -> !q_heads
-    %sum = stablehlo.add %past_sum, %own_sum : !each_query_2
-    %sums = stablehlo.broadcast_in_dim %sum, dims = [0, 1, 2] : (!each_query_2) -> !q_heads
+    %sum = stablehlo.add %past_sum, %own_sum : !each_query
+    %sums = stablehlo.broadcast_in_dim %sum, dims = [0, 1, 2] : (!each_query) -> !q_heads
     %weighted = stablehlo.add %past_out, %own_out : !q_heads
     %heads_out = stablehlo.divide %weighted, %sums : !q_heads
 
@@ -369,7 +371,7 @@ module @prefill {
     return %lowest : !next
   }
 
-  // Positions start..start+length-1 of one slot and no others.
+  // The new keys and values of `slot`, at start..start+length-1 and nowhere else.
   func.func private @cache_write(
       %k: !k_cache, %v: !v_cache, %new_k0: !new_k, %new_k1: !new_k, %new_v0: !new_v, %new_v1: !new_v,
       %slot: tensor<i32>, %start: tensor<i32>, %length: tensor<i32>)

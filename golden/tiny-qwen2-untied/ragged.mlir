@@ -36,8 +36,8 @@
 !v_past = tensor<4x2x64x16xf32>
 !scores = tensor<4x2x2x64xf32>
 !seen = tensor<4x2x2x64xi1>
-!own_scores_2 = tensor<4x2x2x1xf32>
-!each_query_2 = tensor<4x2x2xf32>
+!own_scores = tensor<4x2x2x1xf32>
+!each_query = tensor<4x2x2xf32>
 !angles = tensor<4x8xf32>
 !q_pairs = tensor<4x4x2x8xf32>
 !k_pairs = tensor<4x2x2x8xf32>
@@ -50,6 +50,7 @@
 !value_row = tensor<2x1x2x1x16xf32>
 
 module @ragged {
+  // One token of each of slots 0..3, every row at its own position.
   func.func public @ragged(
       %embed: !embed,
       %final_norm: !norm,
@@ -138,8 +139,8 @@ module @ragged {
     return %y : !hidden
   }
 
-  // Softmax over two parts: the cached keys and the step's own, joined by a common maximum.
-  // Returns the new keys and values too; the step writes all layers' at once.
+  // Attention: softmax over two parts, the cached keys and the step's own, by a common maximum.
+  // Returns the new keys and values, too, which the step writes, those of all layers at once.
   func.func private @attention(
       %x: !hidden, %q: !q, %q_bias: !q_bias, %k: !k, %k_bias: !k_bias, %v: !v, %v_bias: !v_bias, %o: !o,
       %layer: index, %first_slot: index, %cos: !angle, %sin: !angle, %cached: !cached_mask, %k_cache: !k_cache,
@@ -164,7 +165,8 @@ module @ragged {
     %q_turned = call @rotary_q(%q_flat, %cos, %sin) : (!q_row, !angle, !angle) -> !q_row
     %k_turned = call @rotary_k(%k_flat, %cos, %sin) : (!k_row, !angle, !angle) -> !k_row
 
-    // queries [slots, kv_heads, group · new, head_dim], keys and values [slots, kv_heads, new, head_dim]
+    // queries [slots, kv_heads, group · new, head_dim], keys and values [slots, kv_heads, new, head_dim];
+    // group: the query heads of a kv head, new: the step's tokens of a slot
     %q_heads = stablehlo.reshape %q_turned : (!q_row) -> !q_heads
     %k_heads = stablehlo.reshape %k_turned : (!k_row) -> !new_heads
     %v_heads = stablehlo.reshape %v_flat : (!k_row) -> !new_heads
@@ -196,23 +198,23 @@ module @ragged {
 
     %own = stablehlo.dot_general %q_scaled, %k_heads,
         batching_dims = [0, 1] x [0, 1], contracting_dims = [3] x [3]
-        : (tensor<4x2x2x16xf32>, tensor<4x2x1x16xf32>) -> !own_scores_2
+        : (tensor<4x2x2x16xf32>, tensor<4x2x1x16xf32>) -> !own_scores
 
     %past_max = stablehlo.reduce(%past init: %minus_inf) applies stablehlo.maximum across dimensions = [3]
-        : (!scores, tensor<f32>) -> !each_query_2
+        : (!scores, tensor<f32>) -> !each_query
     %own_max = stablehlo.reduce(%own init: %minus_inf) applies stablehlo.maximum across dimensions = [3]
-        : (!own_scores_2, tensor<f32>) -> !each_query_2
-    %max = stablehlo.maximum %past_max, %own_max : !each_query_2
-    %past_maxes = stablehlo.broadcast_in_dim %max, dims = [0, 1, 2] : (!each_query_2) -> !scores
+        : (!own_scores, tensor<f32>) -> !each_query
+    %max = stablehlo.maximum %past_max, %own_max : !each_query
+    %past_maxes = stablehlo.broadcast_in_dim %max, dims = [0, 1, 2] : (!each_query) -> !scores
     %past_below = stablehlo.subtract %past, %past_maxes : !scores
     %past_exp = stablehlo.exponential %past_below : !scores
     %past_sum = stablehlo.reduce(%past_exp init: %none) applies stablehlo.add across dimensions = [3]
-        : (!scores, tensor<f32>) -> !each_query_2
-    %own_maxes = stablehlo.broadcast_in_dim %max, dims = [0, 1, 2] : (!each_query_2) -> !own_scores_2
-    %own_below = stablehlo.subtract %own, %own_maxes : !own_scores_2
-    %own_exp = stablehlo.exponential %own_below : !own_scores_2
+        : (!scores, tensor<f32>) -> !each_query
+    %own_maxes = stablehlo.broadcast_in_dim %max, dims = [0, 1, 2] : (!each_query) -> !own_scores
+    %own_below = stablehlo.subtract %own, %own_maxes : !own_scores
+    %own_exp = stablehlo.exponential %own_below : !own_scores
     %own_sum = stablehlo.reduce(%own_exp init: %none) applies stablehlo.add across dimensions = [3]
-        : (!own_scores_2, tensor<f32>) -> !each_query_2
+        : (!own_scores, tensor<f32>) -> !each_query
 
     %past_out = stablehlo.dot_general %past_exp, %v_past,
         batching_dims = [0, 1] x [0, 1], contracting_dims = [3] x [2]
@@ -220,8 +222,8 @@ module @ragged {
     %own_out = stablehlo.dot_general %own_exp, %v_heads,
         batching_dims = [0, 1] x [0, 1], contracting_dims = [3] x [2]
         : (tensor<4x2x2x1xf32>, tensor<4x2x1x16xf32>) -> !q_heads
-    %sum = stablehlo.add %past_sum, %own_sum : !each_query_2
-    %sums = stablehlo.broadcast_in_dim %sum, dims = [0, 1, 2] : (!each_query_2) -> !q_heads
+    %sum = stablehlo.add %past_sum, %own_sum : !each_query
+    %sums = stablehlo.broadcast_in_dim %sum, dims = [0, 1, 2] : (!each_query) -> !q_heads
     %weighted = stablehlo.add %past_out, %own_out : !q_heads
     %heads_out = stablehlo.divide %weighted, %sums : !q_heads
 

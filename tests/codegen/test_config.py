@@ -119,12 +119,15 @@ QWEN2_WINDOW = {"sliding_window": 32, "use_sliding_window": True}
     [
         ("mistral", {"sliding_window": 32}, [32, 32]),
         ("mistral", {"sliding_window": None}, [None, None]),
-        ("mistral", {}, [None, None]),
+        # left out, the class's own
+        ("mistral", {}, [4096, 4096]),
         ("mistral", {"sliding_window": 32, "layer_types": [SLIDING, FULL]}, [32, None]),
         ("qwen2", {"sliding_window": 32}, [None, None]),
         ("qwen2", {"sliding_window": 32, "use_sliding_window": True}, [None, None]),
         ("qwen2", {**QWEN2_WINDOW, "max_window_layers": 1}, [None, 32]),
         ("qwen2", {**QWEN2_WINDOW, "max_window_layers": 0}, [32, 32]),
+        ("qwen2", {"use_sliding_window": True, "max_window_layers": 0}, [4096, 4096]),
+        ("qwen2", {**QWEN2_WINDOW, "sliding_window": None, "max_window_layers": 0}, [None, None]),
         ("qwen2", {**QWEN2_WINDOW, "layer_types": [SLIDING, FULL]}, [32, None]),
         ("qwen2", {"sliding_window": 32, "layer_types": [SLIDING, FULL]}, [None, None]),
         ("llama", {"sliding_window": 32, "layer_types": [FULL] * 2}, [None, None]),

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import click
@@ -21,6 +21,7 @@ from workshop import Workshop
 
 from intaglio import __version__
 from intaglio.cli import main
+from intaglio.runtime.bundle import manifest
 
 pytestmark = pytest.mark.slow
 FILES = (
@@ -34,16 +35,19 @@ NOT_RUN = {
     "make ": "installs, or takes long: make -n finds the target",
     "pip install": "changes the environment: the extras are looked up",
     "python benchmarks/": "takes minutes: its --help has the options",
-    "intaglio bench": "takes minutes: tests/test_bench.py runs it with sizes of its own",
+    "intaglio bench": "takes minutes: tests/cli/test_bench.py runs it with sizes of its own",
     "iree-benchmark-module": "wants each weight as an argument: the tool is there",
     "iree-profile": "wants what the line before it would write: the tool is there",
 }
 # Python that another test runs
-ELSEWHERE = {"from openai import OpenAI": "test_serve_api.py::test_the_readme_example"}
+ELSEWHERE = {"from openai import OpenAI": "server/test_serve_api.py::test_the_readme_example"}
+# Python that stands in a file, by how it begins
+QUOTED = {"class Qwen3(Qwen2):": "codegen/models/qwen3.py"}
 # indented text that is no command, by how it begins
 DRAWINGS = {
     "The answer to this question": "what the demo prints",
     "config.json ──►": "a drawing",
+    "ModelSpec   vocabulary": "the nouns",
     "Engine.generate, chat ──►": "a drawing",
     "event loop:": "a drawing",
     "manifest.json ": "the files of a bundle",
@@ -74,7 +78,8 @@ LINES = [
     if not block.language and block not in DRAWN
     for line in block.text.replace("\\\n", " ").splitlines()
 ]
-PYTHON = [block.text for block in BLOCKS if block.language == "python"]
+CODE = [block.text for block in BLOCKS if block.language == "python"]
+PYTHON = [code for code in CODE if not code.startswith(tuple(QUOTED))]
 # `intaglio …` and `make …` within sentences
 SPANS = sorted(
     {s for f in FILES for s in re.findall(r"`((?:intaglio|make) [^`]+)`", (ROOT / f).read_text())}
@@ -216,6 +221,81 @@ def test_a_command_in_a_sentence(span: str) -> None:
 
 
 # what is no command
+
+# folders of the repository that a path in the docs can begin with
+ROOMS = {
+    "benchmarks",
+    "cli",
+    "codegen",
+    "docs",
+    "golden",
+    "intaglio",
+    "runtime",
+    "templates",
+    "tests",
+}
+WRITTEN = [*FILES, "CHANGELOG.md"]
+
+
+def paths_in(file: str) -> set[str]:
+    """Files and folders of the repository that a text names, in backticks or as a link."""
+    text = (ROOT / file).read_text()
+    spans = set(re.findall(r"`([\w./-]+)`", text))
+    links = {link for link in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in link}
+    beside = ((ROOT / file).parent / link for link in links)
+    return {span for span in spans if span.split("/")[0] in ROOMS and "/" in span} | {
+        os.path.relpath(path, ROOT) for path in beside
+    }
+
+
+@pytest.mark.parametrize("file", WRITTEN)
+def test_every_path_that_is_named_is_there(file: str) -> None:
+    assert [path for path in sorted(paths_in(file)) if not (ROOT / path).exists()] == []
+
+
+@pytest.mark.parametrize("file", WRITTEN)
+def test_every_file_named_without_its_folder_is_there(file: str) -> None:
+    known = {path.name for room in ROOMS for path in (ROOT / room).glob("**/*.*")}
+    named = set(re.findall(r"`(\w[\w.-]*\.(?:py|j2|md|mlir))`", (ROOT / file).read_text()))
+    assert named - known - {path.name for path in ROOT.iterdir()} == set()
+
+
+def test_paths_are_found() -> None:
+    assert sum(len(paths_in(file)) for file in WRITTEN) > 60
+
+
+@pytest.mark.parametrize(
+    ("row", "held"),
+    {
+        "the manifest": manifest.Manifest,
+        "`target`": manifest.TargetFacts,
+        "`model`": manifest.ModelFacts,
+        "`cache`": manifest.CacheFacts,
+        "a graph": manifest.GraphFacts,
+        "`takes`": manifest.StepSpec,
+        "a weight": manifest.WeightSpec,
+        "a part": manifest.Part,
+        "`tiling`, or null": manifest.Tiling,
+        "`quant`, or null": manifest.Quant,
+        "a tensor": manifest.TensorSpec,
+    }.items(),
+)
+def test_the_contract_has_every_field_of_the_manifest(row: str, held: type) -> None:
+    text = (ROOT / "docs" / "contract.md").read_text()
+    (line,) = re.findall(rf"^\| {row} \|(.*)$", text, re.M)
+    words = set(re.findall(r"`(\w+)`", line))
+    wanted = {field.name for field in fields(held)}
+    if held is manifest.CacheFacts:
+        wanted |= {field.name for field in fields(manifest.CachePart)}
+    assert wanted <= words
+    if held not in (manifest.CacheFacts, manifest.StepSpec):  # whose values are named, too
+        assert words == wanted
+
+
+@pytest.mark.parametrize("first", QUOTED)
+def test_code_that_is_quoted_is_the_files(first: str) -> None:
+    (code,) = (code for code in CODE if code.startswith(first))
+    assert code in (ROOT / QUOTED[first]).read_text()
 
 
 def test_the_layer_is_the_goldens() -> None:

@@ -79,6 +79,9 @@ _TARGETS = (
     *(f"--arch {arch} --layout rowmajor" for arch in ("znver4", "neoverse-v2")),
     "--target cuda --arch sm_80 --layout rowmajor",
 )
+_CODED = tuple(
+    f"--arch znver4 --layout {layout} --quantize q8" for layout in ("packed", "rowmajor")
+)
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,8 @@ def write_models(folder: Path) -> None:
 
 
 def every_combination() -> list[Combination]:
-    """All that a replay emits, about 2000 calls."""
+    """All that a replay emits, about 2600 calls."""
+    coded = [f"tiny_{name}" for name, case in CASES.items() if case.fits_q8]
     models = [
         *((f"tiny_{name}", _TINY_SIZES) for name in CASES),
         *((f"odd_{number}", _ODD_SIZES) for number in range(len(ODD_SIZES))),
@@ -116,7 +120,8 @@ def every_combination() -> list[Combination]:
     return [
         Combination(model, f"--kind {kind} {size} --precision {precision} {target}")
         for model, sizes in models
-        for size, kind, precision, target in product(sizes, _KINDS, _PRECISIONS, _TARGETS)
+        for target in (*_TARGETS, *(_CODED if model in coded else ()))
+        for size, kind, precision in product(sizes, _KINDS, _PRECISIONS)
     ]
 
 

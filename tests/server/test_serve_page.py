@@ -24,6 +24,20 @@ WORDS = (
 )
 
 
+class Pace:
+    """How long the model takes for a token, in seconds: as a test wants it."""
+
+    seconds = 0.002
+
+
+@pytest.fixture
+def slowly() -> Iterator[type[Pace]]:
+    """A model that is not done before a busy machine's browser has typed a line."""
+    Pace.seconds = 0.02
+    yield Pace
+    Pace.seconds = 0.002
+
+
 @pytest.fixture(scope="module")
 def served(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     bundle = served_bundle(workshop, tmp_path_factory.mktemp("served"), LONG)
@@ -32,7 +46,7 @@ def served(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
         def push(stream: DetokenizerStream, token: int) -> str:
             nonlocal words
-            time.sleep(0.002)
+            time.sleep(Pace.seconds)
             word = next(words, None)
             if word is None:
                 words = iter(WORDS)
@@ -117,13 +131,15 @@ def test_stopping_reloading_and_a_new_chat(page: Page, served: Served) -> None:
     expect(page.locator("article")).to_have_count(0)
 
 
-def test_typing_while_it_streams_stops_nothing(page: Page) -> None:
+def test_typing_while_it_streams_stops_nothing(page: Page, slowly: type[Pace]) -> None:
     ask(page, "say it", len(WORDS) + 40)
     answer = page.locator("article.assistant")
-    expect(answer).to_contain_text("Look:")
+    expect(answer).to_contain_text("Look:")  # of what is said over and over, 40 words are to come
+    slowly.seconds = 0.2
     page.keyboard.type("and a word more")
     expect(page.get_by_role("button", name="Stop")).to_be_visible()
     page.keyboard.press("Enter")  # is not sent before the answer is there
+    slowly.seconds = 0
     page.get_by_role("button", name="Send").wait_for()
     expect(page.get_by_label("Your message")).to_have_value("and a word more")
     expect(page.get_by_label("Your message")).to_be_focused()
