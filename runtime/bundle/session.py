@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from ..errors import UserError
 from .checkpoint import Checkpoint
+from .compatibility import check_machine
 from .device import Device
 from .manifest import GraphFacts, Manifest, TensorSpec
 from .weights import bind_weights
@@ -68,8 +69,10 @@ class Session:
         """Load `graphs` (steps' names, each for all its sizes; default all), map the weights
         and clear the cache.
 
-        Raises `UserError` if a weight does not match, a graph is missing or IREE refuses one.
+        Raises `UserError` if this machine cannot run the bundle, a weight does not match, a graph
+        is missing or IREE refuses one.
         """
+        check_machine(bundle, manifest)
         arrays = bind_weights(manifest, checkpoint)
         self.manifest = manifest
         # how often the cache was changed: who remembers what it holds sees that others were here

@@ -8,13 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from iree.runtime.version import VERSION
-
 from ..bundle.manifest import Manifest
 from ..bundle.session import Session
 from ..bundle.weights import find_weights
 from ..errors import UserError
-from ..host import cpu_features
 from ..text.codec import TextCodec
 from .completion import Completion, CompletionParams
 from .generation import Generation, Lane
@@ -54,8 +51,6 @@ class Engine:
         if threads is not None and threads < 1:
             raise UserError(f"threads is {threads}: must be 1 or more")
         manifest = Manifest.load(folder)
-        _check_cpu(folder, manifest)
-        _check_version(folder, manifest)
         checkpoint = find_weights(folder, manifest, Path(weights) if weights else None)
         session = Session(folder, manifest, checkpoint, graphs=graphs, threads=threads)
         codec = _find_codec(folder, manifest)
@@ -166,23 +161,3 @@ def _find_codec(bundle: Path, manifest: Manifest) -> TextCodec | None:
         if (folder / "tokenizer.json").is_file():
             return TextCodec.load(folder, manifest.model.vocab_size)
     return None
-
-
-def _check_version(bundle: Path, manifest: Manifest) -> None:
-    # modules are only promised to load in the minor version that made them
-    if manifest.compiler.split(".")[:2] != VERSION.split(".")[:2]:
-        raise UserError(
-            f"{bundle}: compiled by IREE {manifest.compiler}, the runtime here is {VERSION}: "
-            "compile again, or install that version of iree-base-runtime"
-        )
-
-
-def _check_cpu(bundle: Path, manifest: Manifest) -> None:
-    if manifest.target.name != "cpu" or not cpu_features():
-        return
-    lacking = sorted(set(manifest.target.cpu_features) - set(cpu_features()))
-    if lacking:
-        raise UserError(
-            f"{bundle}: compiled for --arch {manifest.target.arch}, but this CPU lacks "
-            f"{', '.join(lacking[:4])}: compile again for this machine"
-        )
