@@ -129,6 +129,9 @@ def cached_bundle(
     prepared = _prepare(model.spec, options)
     parts = [str(model.folder.resolve()), __version__, f"schema {SCHEMA}"]
     parts += [job.key for _, job in prepared]
+    # what the manifest would say, which a bundle made by another table does not
+    arch = TARGETS[options.target].check_arch(options.arch)
+    parts += required_features(options.target, arch)
     parts += [str(model.spec.eos_token_ids), *_tokenizer_versions(model.folder)]
     specs = prepared[0][0].weights(model.spec)
     checkpoint = model.checkpoint if _needs_own(specs) else None

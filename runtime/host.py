@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
 import os
+import platform
 import re
+import sys
 from collections.abc import Collection
 from functools import cache
 from pathlib import Path
@@ -13,7 +16,23 @@ from .cgroups import cpu_quota
 
 _CPUINFO = Path("/proc/cpuinfo")
 # of /proc/cpuinfo's flags, those that compiled code depends on (the rest are the kernel's)
-_X86_FEATURE = re.compile(r"ss?se\w*|avx\w*|fma|bmi[12]|f16c|movbe|abm|popcnt|amx\w*|gfni|v?aes\w*")
+_X86_FEATURE = re.compile(
+    r"ss?se\w*|avx\w*|fma4?|bmi[12]|f16c|movbe|abm|popcnt|amx\w*|gfni|v?aes\w*|apx|tbm|xop"
+)
+# The same of aarch64: the bits of getauxval's two words, as Linux's hwcap.h numbers them and
+# /proc/cpuinfo names them. Not read from there: under qemu that file is the emulating machine's.
+_AT_HWCAP, _AT_HWCAP2 = 16, 26
+_HWCAP = {
+    1: "asimd",
+    9: "fphp",
+    10: "asimdhp",
+    14: "fcma",
+    17: "sha3",
+    20: "asimddp",
+    22: "sve",
+    23: "asimdfhm",
+}
+_HWCAP2 = {1: "sve2", 13: "i8mm", 14: "bf16", 34: "cssc", 36: "sve2p1", 43: "mops"}
 
 
 def usable_cores() -> int:
@@ -66,12 +85,18 @@ def _within_quota(cpus: int) -> int:
 @cache
 def cpu_features() -> tuple[str, ...]:
     """Instruction set flags of this CPU, sorted; empty where the system does not tell them."""
+    if sys.platform == "linux" and platform.machine() == "aarch64":
+        getauxval = ctypes.CDLL(None).getauxval
+        getauxval.restype, getauxval.argtypes = ctypes.c_ulong, [ctypes.c_ulong]
+        return arm_features(getauxval(_AT_HWCAP), getauxval(_AT_HWCAP2))
     if not _CPUINFO.exists():
         return ()
-    found = re.search(r"^(flags|Features)\s*:(.*)$", _CPUINFO.read_text(), re.MULTILINE)
-    if found is None:
-        return ()
-    flags = set(found.group(2).split())
-    if found.group(1) == "flags":
-        flags = {flag for flag in flags if _X86_FEATURE.fullmatch(flag)}
-    return tuple(sorted(flags))
+    found = re.search(r"^flags\s*:(.*)$", _CPUINFO.read_text(), re.MULTILINE)
+    flags = found.group(1).split() if found else ()
+    return tuple(sorted({flag for flag in flags if _X86_FEATURE.fullmatch(flag)}))
+
+
+def arm_features(hwcap: int, hwcap2: int) -> tuple[str, ...]:
+    """Those of aarch64's flags that compiled code depends on, sorted, of getauxval's two words."""
+    words = ((hwcap, _HWCAP), (hwcap2, _HWCAP2))
+    return tuple(sorted(name for word, bits in words for i, name in bits.items() if word >> i & 1))

@@ -172,7 +172,7 @@ def check_slots_move(session: Session, inputs: Sequence[int], expected: Stream) 
 # -- what is cached is made anew where it is read otherwise
 
 
-def test_cached_bundles_are_of_a_schema(
+def test_cached_bundles_are_of_a_schema_and_a_cpu(
     workshop: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bundling, "use", lambda folder: True)
@@ -180,7 +180,10 @@ def test_cached_bundles_are_of_a_schema(
     model, options = load_model(workshop.model("llama_tied")), BUILDS["rowmajor"]
     before = cached_bundle(model, options)
     assert cached_bundle(model, options) == before
-    monkeypatch.setattr(bundling, "SCHEMA", 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(bundling, "SCHEMA", 1)
+        assert cached_bundle(model, options) != before
+    monkeypatch.setattr(bundling, "required_features", lambda target, arch: ("avx4096",))
     assert cached_bundle(model, options) != before
 
 
