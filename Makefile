@@ -24,9 +24,10 @@ quick: $(VENV)/installed-test
 bench: $(VENV)/installed
 	$(BIN)/intaglio bench smollm2-135m-instruct
 
-# llama.cpp and transformers beside it; needs cmake and a C++ compiler, ROWS=decode for less
+# llama.cpp (with cmake and a C++ compiler) and others beside it; ROWS=decode PEERS=ik for less
 peers: $(VENV)/installed-plot
-	$(BIN)/python benchmarks/peers.py $(if $(ROWS),--rows $(ROWS)) --plot build/peers/peers.png
+	$(BIN)/python benchmarks/peers.py $(if $(ROWS),--rows $(ROWS)) $(if $(PEERS),--peers $(PEERS)) \
+	    --plot build/peers/peers.png
 
 oracle: $(ORACLE)/installed
 	$(ORACLE)/bin/python -m pytest -m oracle

@@ -17,6 +17,7 @@ from processes import Run, call, stage
 
 # of the sdist, whose version names what was measured; its vendored tree is all that is built
 _SDIST = "llama-cpp-python"
+_TREE = "llama_cpp_python-*/vendor/llama.cpp"
 _TOOLS = ("llama-bench", "llama-batched-bench")
 _SETTINGS = (
     *("-DCMAKE_BUILD_TYPE=Release", "-DGGML_NATIVE=ON", "-DLLAMA_CURL=OFF"),
@@ -34,29 +35,27 @@ class LlamaCpp:
     threads: int
 
     def prepare(self) -> None:
-        """Fetch and build what is not there yet. Raises `CalledProcessError`."""
-        if not any(self.work.glob("llama_cpp_python-*/vendor")):
-            stage(f"fetching {_SDIST}")
-            fetch = ["download", "-q", "--no-deps", "--no-binary", ":all:", _SDIST]
-            call([sys.executable, "-m", "pip", *fetch, "-d", str(self.work)])
-            for sdist in self.work.glob("llama_cpp_python-*.tar.gz"):
-                with tarfile.open(sdist) as archive:
-                    archive.extractall(self.work, filter="data")
+        """Fetch and build what is not there yet. Raises `Failed`."""
+        tree = self._tree()
         if not all((self._bin() / tool).is_file() for tool in _TOOLS):
             stage("building llama.cpp")
             build = str(self.work / "build")
-            call(["cmake", "-B", build, *_SETTINGS, str(self._tree())])
+            call(["cmake", "-B", build, *_SETTINGS, str(tree)])
             call(["cmake", "--build", build, "-j", str(self.threads), "--target", *_TOOLS])
 
     def convert(self, model: Path, precision: str) -> Path:
-        """A GGUF of a Hugging Face folder, by its own converter, as `bf16` or `f32`."""
+        """A GGUF of a Hugging Face folder, by its own converter, as `bf16` or `f32`.
+
+        Raises `Failed`.
+        """
         out = self.work / f"{model.name}-{precision}.gguf"
         if not out.is_file():
             stage(f"converting {model.name} to {precision}")
-            script = str(self._tree() / "convert_hf_to_gguf.py")
+            tree = self._tree()
+            script = str(tree / "convert_hf_to_gguf.py")
             unfinished = out.with_suffix(".unfinished")
             options = ["--outtype", precision, "--outfile", str(unfinished)]
-            its_gguf = str(self._tree() / "gguf-py")
+            its_gguf = str(tree / "gguf-py")
             call([str(self.python), script, str(model), *options], PYTHONPATH=its_gguf)
             unfinished.rename(out)
         return out
@@ -77,7 +76,15 @@ class LlamaCpp:
         return self.work / "build" / "bin"
 
     def _tree(self) -> Path:
-        return next(self.work.glob("llama_cpp_python-*/vendor/llama.cpp"))
+        """llama.cpp's sources, fetched if they are not there yet."""
+        if not any(self.work.glob(_TREE)):
+            stage(f"fetching {_SDIST}")
+            fetch = ["download", "-q", "--no-deps", "--no-binary", ":all:", _SDIST]
+            call([sys.executable, "-m", "pip", *fetch, "-d", str(self.work)])
+            for sdist in self.work.glob("llama_cpp_python-*.tar.gz"):
+                with tarfile.open(sdist) as archive:
+                    archive.extractall(self.work, filter="data")
+        return next(self.work.glob(_TREE))
 
 
 def version_in(work: Path) -> str:

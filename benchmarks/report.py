@@ -7,21 +7,24 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from llama_cpp import version_in
 from table import Row
 
 
-def markdown(rows: Sequence[Row], work: Path, threads: int, rounds: int) -> str:
-    """The table, and a line that names what was measured."""
+def markdown(
+    rows: Sequence[Row], versions: Sequence[str], notes: Sequence[str], threads: int, rounds: int
+) -> str:
+    """The table, before it a line that names what was measured, after it the notes."""
+    named = "; ".join(
+        [f"intaglio {version('intaglio')}, IREE {version('iree-base-runtime')}", *versions]
+    )
     lines = [
-        f"{_cpu_name()}, {threads} threads; intaglio {version('intaglio')}, "
-        f"IREE {version('iree-base-runtime')}; llama.cpp of {version_in(work)}; "
-        f"median of {rounds} rounds (least – most).",
+        f"{_cpu_name()}, {threads} threads; {named}; median of {rounds} rounds (least – most).",
         "",
         "| what | intaglio | peer | ratio | at least |",
         "| --- | ---: | ---: | ---: | --- |",
+        *map(_line, rows),
     ]
-    return "\n".join([*lines, *map(_line, rows)])
+    return "\n".join([*lines, *([""] if notes else []), *(f"- {note}" for note in notes)])
 
 
 def _line(row: Row) -> str:
@@ -34,10 +37,12 @@ def _line(row: Row) -> str:
         digits = 0 if unit in (" %", " MB") else 2
         shown = f"{scale * row.value:.{digits}f}{unit}"
         shown += f" ({scale * low:.{digits}f} – {scale * high:.{digits}f})"
-        return f"| {goal.what} | {shown} | | | {bound}{scale * goal.target:g}{unit}, {verdict} |"
+        target = "" if goal.target is None else f"{bound}{scale * goal.target:g}{unit}, {verdict}"
+        return f"| {goal.what} | {shown} | | | {target} |"
+    target = "" if goal.target is None else f"{goal.target:g} ×, {verdict}"
     return (
-        f"| {goal.what} | {row.ours:.1f} | {goal.peer} {row.peer:.1f} | "
-        f"{row.value:.2f} ({low:.2f} – {high:.2f}) | {goal.target:g} ×, {verdict} |"
+        f"| {goal.what} | {row.ours:.1f} | {row.peer_name} {row.peer:.1f} | "
+        f"{row.value:.2f} ({low:.2f} – {high:.2f}) | {target} |"
     )
 
 
@@ -53,9 +58,11 @@ def plot(rows: Sequence[Row], path: Path) -> None:
     low = [row.value - row.spread[0] for row in ratios]
     high = [row.spread[1] - row.value for row in ratios]
     axes.barh(places, values, xerr=[low, high], color="tab:blue", capsize=3, height=0.6)
-    targets = [row.goal.target for row in ratios]
-    axes.scatter(targets, places, marker="|", s=250, color="tab:red", zorder=3, label="to reach")
-    axes.set_yticks(places, [f"{row.goal.what} / {row.goal.peer}" for row in ratios])
+    aims = [(row.goal.target, place) for row, place in zip(ratios, places, strict=True)]
+    aims = [aim for aim in aims if aim[0] is not None]
+    targets, aimed = [target for target, _ in aims], [place for _, place in aims]
+    axes.scatter(targets, aimed, marker="|", s=250, color="tab:red", zorder=3, label="to reach")
+    axes.set_yticks(places, [f"{row.goal.what} / {row.peer_name}" for row in ratios])
     axes.invert_yaxis()
     axes.axvline(1, color="gray", linewidth=0.8)
     axes.set_xlabel("times the peer's tokens/s (median; least to most)")

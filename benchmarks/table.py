@@ -2,94 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import statistics
-import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 
-from footprint import INTAGLIO
-from llama_cpp import LlamaCpp, write_random
-from processes import Figures, Run, call, stage
+from llama_cpp import write_random
+from processes import Figures, Measure
+from setting import Setting
 
-_HERE = Path(__file__).resolve().parent
-_MODEL = "smollm2-135m-instruct"
-_1B = _HERE.parent / "golden" / "llama-3.2-1b"
+_1B = Path(__file__).resolve().parent.parent / "golden" / "llama-3.2-1b"
 _DEPTH = 1900
-OURS, LLAMA, TORCH = "intaglio", "llama.cpp", "transformers"
-
-
-@dataclass(frozen=True)
-class Setting:
-    """Where the peers are and how many threads everybody has."""
-
-    work: Path
-    threads: int
-    peer_python: Path | None = None
-
-    @cached_property
-    def python(self) -> Path:
-        """The Python that has the peers' requirements: a venv made in `work` if none was given."""
-        if self.peer_python is not None:
-            return self.peer_python
-        python, done = (self.work / "venv" / name for name in ("bin/python", "installed"))
-        if not done.is_file():
-            stage("installing torch and transformers")
-            call([sys.executable, "-m", "venv", str(self.work / "venv")])
-            requirements = ["-q", "-r", str(_HERE / "requirements.txt")]
-            call([str(python), "-m", "pip", "install", *requirements])
-            done.touch()
-        return python
-
-    @cached_property
-    def llama(self) -> LlamaCpp:
-        """llama.cpp, fetched and built."""
-        llama = LlamaCpp(self.work, self.python, self.threads)
-        llama.prepare()
-        return llama
-
-    @cached_property
-    def model(self) -> Path:
-        """The folder of the model that all sides run."""
-        return Path(call([*INTAGLIO, "pull", _MODEL]).strip())
-
-    def gguf(self, precision: str) -> Path:
-        """The model as a GGUF, `bf16` or `f32`."""
-        return self.llama.convert(self.model, precision)
-
-    @cached_property
-    def bundle(self) -> Path:
-        """A bundle as README makes one, anew: compiled graphs come from intaglio's cache."""
-        stage("compiling a bundle")
-        out = self.work / "bundle"
-        call([*INTAGLIO, "compile", str(self.model), "-o", str(out), "--with-weights"])
-        return out
-
-    def ours(self, model: Path, *options: str) -> Run:
-        """`intaglio bench`: tokens/s by test name, and `…: bandwidth`, a fraction."""
-        shared = ["-r", "1", "-o", "json", "--threads", str(self.threads), "--slots", "8"]
-        return Run([*INTAGLIO, "bench", str(model), *shared, *options], _bench_figures)
-
-    def footprint(self, what: str, model: Path) -> Run:
-        return Run([sys.executable, str(_HERE / "footprint.py"), what, str(model)], json.loads)
-
-    def torch(self, dtype: str) -> Run:
-        script = [str(self.python), str(_HERE / "torch_peer.py"), str(self.model)]
-        return Run([*script, "--dtype", dtype, "-t", str(self.threads)], json.loads)
-
-
-def _bench_figures(output: str) -> Figures:
-    figures = {}
-    for row in json.loads(output):
-        figures[row["test"]] = row["tokens_per_s"]
-        figures[f"{row['test']}: bandwidth"] = row["bandwidth_fraction"]
-    return figures
-
-
-Sides = list[tuple[str, Run]]
+OURS, LLAMA, IK = "intaglio", "llama.cpp", "ik_llama.cpp"
+OPENVINO, TORCH = "OpenVINO", "transformers"
+# not a side: whichever peer was fastest in a round
+BEST = "the best"
+Sides = Mapping[str, Callable[[Setting], Measure]]
 
 
 @dataclass(frozen=True)
@@ -98,7 +27,7 @@ class Goal:
 
     what: str
     figure: str
-    target: float
+    target: float | None
     peer: str | None = None
     peer_figure: str | None = None
     unit: str = "tokens/s"
@@ -110,7 +39,7 @@ class Group:
     """Sides that take turns, and the rows that come of it."""
 
     name: str
-    sides: Callable[[Setting], Sides]
+    sides: Sides
     goals: Sequence[Goal]
 
 
@@ -125,8 +54,16 @@ class Measured:
     def add(self, group: str, side: str, figures: Figures) -> None:
         self._figures[group, side].append(figures)
 
+    def drop(self, side: str) -> None:
+        """Forget all of a side: it was not measured in every round."""
+        self._figures = defaultdict(
+            list, {key: figures for key, figures in self._figures.items() if key[1] != side}
+        )
+
     def of(self, group: str, side: str, figure: str) -> list[float]:
-        return [figures[figure] for figures in self._figures[group, side]]
+        """A figure's rounds; empty if this side was not measured or has no such figure."""
+        rounds = self._figures.get((group, side), [])
+        return [figures[figure] for figures in rounds if figure in figures]
 
 
 @dataclass(frozen=True)
@@ -135,81 +72,71 @@ class Row:
 
     goal: Goal
     ours: float
+    peer_name: str | None
     peer: float | None
     value: float
     spread: tuple[float, float]
 
     @property
     def is_met(self) -> bool:
+        """Whether the target is reached; true of a row without one."""
         goal, shown = self.goal, round(self.value, 2)
+        if goal.target is None:
+            return True
         return shown <= goal.target if goal.most else shown >= goal.target
 
 
 def rows_of(group: Group, measured: Measured) -> Iterator[Row]:
-    """A group's rows. A ratio's value is the median of the rounds' ratios."""
+    """A group's rows, without those of peers that were not measured.
+
+    A ratio's value is the median of the rounds' ratios.
+    """
     for goal in group.goals:
-        ours = measured.of(group.name, OURS, goal.figure)
-        values, peer = ours, None
+        values = ours = measured.of(group.name, OURS, goal.figure)
+        name, peer = goal.peer, None
         if goal.peer is not None:
-            peers = measured.of(group.name, goal.peer, goal.peer_figure or goal.figure)
+            name, peers = _peer(group, goal, measured)
+            if not peers:
+                continue
             values = [own / other for own, other in zip(ours, peers, strict=True)]
             peer = statistics.median(peers)
         value = statistics.median(values)
-        yield Row(goal, statistics.median(ours), peer, value, (min(values), max(values)))
+        spread = (min(values), max(values))
+        yield Row(goal, statistics.median(ours), name, peer, value, spread)
 
 
-def _decode(s: Setting) -> Sides:
-    return [
-        (OURS, s.ours(s.model, "-p", "0", "-b", "1")),
-        (LLAMA, s.llama.bench(s.gguf("bf16"), "-p", "0", "-n", "128")),
-        (TORCH, s.torch("bfloat16")),
-    ]
+def _peer(group: Group, goal: Goal, measured: Measured) -> tuple[str | None, list[float]]:
+    """What a goal is measured against, by rounds: nothing if that was not measured.
+
+    The best of one peer would be that peer's row again.
+    """
+    figure = goal.peer_figure or goal.figure
+    if goal.peer != BEST:
+        return goal.peer, measured.of(group.name, goal.peer or OURS, figure)
+    found = {side: measured.of(group.name, side, figure) for side in group.sides if side != OURS}
+    found = {side: rates for side, rates in found.items() if rates}
+    if len(found) < 2:
+        return BEST, []
+    fastest = max(found, key=lambda side: statistics.median(found[side]))
+    return f"{BEST}, {fastest}", [max(rates) for rates in zip(*found.values(), strict=True)]
 
 
-def _deep(s: Setting) -> Sides:
-    depth = str(_DEPTH)
-    return [
-        (OURS, s.ours(s.model, "-p", "0", "-b", "1", "-d", depth)),
-        (LLAMA, s.llama.bench(s.gguf("bf16"), "-p", "0", "-n", "128", "-d", depth)),
-    ]
+def _write_1b(s: Setting) -> Path:
+    return write_random(_1B / "config.json", s.work / "llama-3.2-1b-random.gguf")
 
 
-def _rows(s: Setting) -> Sides:
-    return [
-        (OURS, s.ours(s.model, "-p", "0", "-b", "4,8", "--kind", "all")),
-        (LLAMA, s.llama.batched_bench(s.gguf("bf16"), 128, (4, 8))),
-    ]
-
-
-def _prefill(s: Setting) -> Sides:
-    return [
-        (OURS, s.ours(s.model, "-n", "0", "-b", "1")),
-        (LLAMA, s.llama.bench(s.gguf("bf16"), "-p", "512", "-n", "0")),
-    ]
-
-
-def _exact(s: Setting) -> Sides:
-    return [
-        (OURS, s.ours(s.model, "-p", "0", "-b", "1", "--precision", "exact")),
-        (LLAMA, s.llama.bench(s.gguf("f32"), "-p", "0", "-n", "128")),
-        (TORCH, s.torch("float32")),
-    ]
-
-
-def _1b(s: Setting) -> Sides:
-    theirs = write_random(_1B / "config.json", s.work / "llama-3.2-1b-random.gguf")
-    return [
-        (OURS, s.ours(_1B, "-p", "0", "-n", "32", "-b", "1", "--dummy-weights")),
-        (LLAMA, s.llama.bench(theirs, "-p", "0", "-n", "32")),
-    ]
-
-
-def _beside(what: str) -> Callable[[Setting], Sides]:
-    return lambda s: [(OURS, s.footprint(what, s.model if what == "compile" else s.bundle))]
+def _beside(what: str) -> Sides:
+    return {OURS: lambda s: s.footprint(what, s.model if what == "compile" else s.bundle)}
 
 
 def _at_most(what: str, figure: str, target: float, unit: str) -> Goal:
     return Goal(what, figure, target, unit=unit, most=True)
+
+
+def _against(what: str, figure: str, targets: Mapping[str, float | None]) -> list[Goal]:
+    """A figure against each of these peers, and against the best of them."""
+    goals = [Goal(what, figure, target, peer) for peer, target in targets.items()]
+    return [*goals, Goal(what, figure, None, BEST)]
 
 
 GROUPS = {
@@ -217,39 +144,83 @@ GROUPS = {
     for group in (
         Group(
             "decode",
-            _decode,
+            {
+                OURS: lambda s: s.ours(s.model, "-p", "0", "-b", "1"),
+                LLAMA: lambda s: s.llama.bench(s.gguf("bf16"), "-p", "0", "-n", "128"),
+                IK: lambda s: s.ik.bench(s.gguf("bf16"), "-n", "128"),
+                OPENVINO: lambda s: s.openvino("fp16", "-n", "128"),
+                TORCH: lambda s: s.torch("bfloat16"),
+            },
             [
-                Goal("decode, one row, bf16, positions 0–128", "tg128", 1.1, LLAMA),
+                *_against(
+                    "decode, one row, bf16, positions 0–128",
+                    "tg128",
+                    {LLAMA: 1.1, IK: None, OPENVINO: None, TORCH: 3.0},
+                ),
                 Goal("the same, share of read bandwidth", "tg128: bandwidth", 0.8, unit="%"),
-                Goal("decode, one row, bf16, positions 0–128", "tg128", 3.0, TORCH),
             ],
         ),
         Group(
             "deep",
-            _deep,
-            [Goal("decode, one row, bf16, positions 1900–2028", f"tg128@d{_DEPTH}", 1.0, LLAMA)],
+            {
+                OURS: lambda s: s.ours(s.model, "-p", "0", "-b", "1", "-d", str(_DEPTH)),
+                LLAMA: lambda s: s.llama.bench(
+                    s.gguf("bf16"), "-p", "0", "-n", "128", "-d", str(_DEPTH)
+                ),
+                IK: lambda s: s.ik.bench(s.gguf("bf16"), "-n", "128", "-d", str(_DEPTH)),
+                OPENVINO: lambda s: s.openvino("fp16", "-n", "128", "-d", str(_DEPTH)),
+            },
+            _against(
+                "decode, one row, bf16, positions 1900–2028",
+                f"tg128@d{_DEPTH}",
+                {LLAMA: 1.0, IK: None, OPENVINO: None},
+            ),
         ),
         Group(
             "rows",
-            _rows,
+            {
+                OURS: lambda s: s.ours(s.model, "-p", "0", "-b", "4,8", "--kind", "all"),
+                LLAMA: lambda s: s.llama.batched_bench(s.gguf("bf16"), 128, (4, 8)),
+                IK: lambda s: s.ik.bench(s.gguf("bf16"), "-n", "128", "-b", "4", "8"),
+                OPENVINO: lambda s: s.openvino("fp16", "-n", "128", "-b", "4", "8"),
+            },
             [
-                Goal("ragged, 8 rows", "tg128@b8", 2.0, LLAMA),
-                Goal("ragged, 4 rows", "tg128@b4", 2.0, LLAMA),
+                *_against("ragged, 8 rows", "tg128@b8", {LLAMA: 2.0, IK: None, OPENVINO: None}),
+                *_against("ragged, 4 rows", "tg128@b4", {LLAMA: 2.0, IK: None, OPENVINO: None}),
                 Goal("batched, 8 rows, against ragged", "tg128@b8 batched", 1.0, OURS, "tg128@b8"),
             ],
         ),
-        Group("prefill", _prefill, [Goal("prefill of 512", "pp512", 1.3, LLAMA)]),
+        Group(
+            "prefill",
+            {
+                OURS: lambda s: s.ours(s.model, "-n", "0", "-b", "1"),
+                LLAMA: lambda s: s.llama.bench(s.gguf("bf16"), "-p", "512", "-n", "0"),
+                IK: lambda s: s.ik.bench(s.gguf("bf16"), "-p", "512"),
+                OPENVINO: lambda s: s.openvino("fp16", "-p", "512"),
+            },
+            _against("prefill of 512", "pp512", {LLAMA: 1.3, IK: None, OPENVINO: None}),
+        ),
         Group(
             "exact",
-            _exact,
-            [
-                Goal("decode, one row, exact against f32", "tg128", 1.0, LLAMA),
-                Goal("decode, one row, exact against f32", "tg128", 3.0, TORCH),
-            ],
+            {
+                OURS: lambda s: s.ours(s.model, "-p", "0", "-b", "1", "--precision", "exact"),
+                LLAMA: lambda s: s.llama.bench(s.gguf("f32"), "-p", "0", "-n", "128"),
+                IK: lambda s: s.ik.bench(s.gguf("f32"), "-n", "128"),
+                OPENVINO: lambda s: s.openvino("fp32", "-n", "128"),
+                TORCH: lambda s: s.torch("float32"),
+            },
+            _against(
+                "decode, one row, exact against f32",
+                "tg128",
+                {LLAMA: 1.0, IK: None, OPENVINO: None, TORCH: 3.0},
+            ),
         ),
         Group(
             "1b",
-            _1b,
+            {
+                OURS: lambda s: s.ours(_1B, "-p", "0", "-n", "32", "-b", "1", "--dummy-weights"),
+                LLAMA: lambda s: s.llama.bench(_write_1b(s), "-p", "0", "-n", "32"),
+            },
             [
                 Goal("decode, one row, Llama-3.2-1B shape, bf16", "tg32", 1.0, LLAMA),
                 Goal("the same, share of read bandwidth", "tg32: bandwidth", 0.9, unit="%"),
