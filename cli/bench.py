@@ -150,6 +150,7 @@ def _steps(
 
 def _header(model: str, manifest: Manifest, threads: int, bandwidth: float) -> str:
     coding = f"{manifest.coding}, " if manifest.coding else ""
+    kernels = f"{manifest.kernels} kernels, " if manifest.kernels else ""
     versions = (
         f"IREE {version('iree-base-runtime')}, Python {platform.python_version()}, "
         f"intaglio {_own_version()}"
@@ -157,7 +158,8 @@ def _header(model: str, manifest: Manifest, threads: int, bandwidth: float) -> s
     return (
         f"{_cpu_name()}, {threads} threads, {bandwidth / 1e9:.1f} GB/s · "
         f"{versions} · {model}, {manifest.weight_bytes / 1e6:.0f} MB, "
-        f"{manifest.cache.precision}, {coding}{manifest.layout}, context {manifest.cache.context}"
+        f"{manifest.cache.precision}, {coding}{manifest.layout}, {kernels}"
+        f"context {manifest.cache.context}"
     )
 
 

@@ -28,7 +28,7 @@ from intaglio.runtime.errors import UserError
 from .bound_weights import bound_weights_folder, place_bound_weights, write_bound_weights
 from .cache_home import cache_home
 from .compile import Job, Progress, compile_all, make_job
-from .emit import emit
+from .emit import emit, step_kernels
 from .graphs import CachePlan, GraphPlan, GraphSpec, Precision
 from .holding import use
 from .kernels import Kernels
@@ -222,6 +222,7 @@ def _describe(
                 arguments=tuple(graph.arguments()),
                 results=tuple(graph.results(spec)),
                 command=job.command,
+                kernels=step_kernels(spec, graph),
             )
             for (graph, job), binary in zip(prepared, binaries, strict=True)
         ),

@@ -10,6 +10,8 @@ from .graphs import GraphSpec
 from .parse import render
 from .spec import ModelSpec
 from .views.graph import GraphView
+from .views.portable import PortableView
+from .views.step import StepView, has_step_kernels
 
 
 def emit(model: ModelSpec, graph: GraphSpec, env: jinja2.Environment | None = None) -> str:
@@ -18,4 +20,18 @@ def emit(model: ModelSpec, graph: GraphSpec, env: jinja2.Environment | None = No
     Raises `TemplateError` with the rendered lines around it if the text does not parse.
     """
     template = f"steps/{graph.kind}.mlir.j2"
-    return render(env or environment(), template, {"g": GraphView(model, graph)})
+    return render(env or environment(), template, {"g": view_of(model, graph)})
+
+
+def view_of(model: ModelSpec, graph: GraphSpec) -> GraphView:
+    """What the templates see: of a step by kernels where there are some, else the portable form."""
+    kernels = graph.formats.kernels
+    if kernels is not None and has_step_kernels(model, graph):
+        return StepView(model, graph, kernels)
+    return PortableView(model, graph)
+
+
+def step_kernels(model: ModelSpec, graph: GraphSpec) -> str | None:
+    """The name of the kernels that compute a step whole, if any do."""
+    kernels = graph.formats.kernels
+    return kernels.name if kernels is not None and has_step_kernels(model, graph) else None

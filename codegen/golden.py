@@ -67,6 +67,7 @@ def _options(case: Path) -> BuildOptions:
     fields = Fields(str(path), read_json_object(path, "golden.json"))
     exact = fields.text("precision", ["exact", "fast"]) == "exact"
     packed = fields.text("layout", ["rowmajor", "packed"]) == "packed"
+    portable = fields.has("kernels") and fields.text("kernels", ["auto", "none"]) == "none"
     return BuildOptions(
         context=fields.integer("context", 2, 1 << 24),
         slots=fields.integer("slots", 1, 256),
@@ -75,4 +76,5 @@ def _options(case: Path) -> BuildOptions:
         arch=fields.text("arch", TARGETS["cpu"].archs),
         layout="packed" if packed else "rowmajor",
         quantize=fields.text("quantize", list(CODINGS)) if fields.has("quantize") else None,
+        kernels="none" if portable else "auto",
     )

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from jinja2 import Environment
 from jinja2.ext import Extension
 
-# what follows it was written by this file's line
-_MARK = re.compile("\x01(.*?)\x02")
+from intaglio.templates import MARK
 
 
 class _Marking(Extension):
@@ -42,7 +40,7 @@ def origin(
     found = template
     for number, text in enumerate(marked.splitlines()[:line], 1):
         shift = 0
-        for mark in _MARK.finditer(text):
+        for mark in MARK.finditer(text):
             if number == line and mark.start() - shift >= column:
                 break
             found = mark[1]

@@ -10,7 +10,7 @@ from intaglio.runtime.bundle.manifest import Quant, Tiling
 from intaglio.runtime.errors import UserError
 from intaglio.runtime.host import cpu_features
 
-from .kernels import Kernels, RowsKernel
+from .kernels import AttentionKernel, Kernels, KernelSet, RowsKernel
 from .spec import Linear, ModelSpec
 from .weights import Formats
 
@@ -81,25 +81,40 @@ MICROKERNELS = (
     Microkernel(("bf16", "bf16"), (*_AVX2, *_AVX512, "avx512_bf16"), (16, 2), 16),
     Microkernel(("bf16", "bf16"), ("asimd", "bf16"), (8, 4), 8),
 )
-# Where our kernel is faster than its twin, the compiler's product, as measured on a Zen 5. A row's
-# sums of a tile are one register of AVX-512, two of AVX2.
-_FLOATS = ("f32", "bf16", "f16")
-_AVX512_FMA = (*_AVX2, *_AVX512)
-ROWS_KERNELS = (
-    RowsKernel(
-        _AVX512_FMA, _FLOATS, (3, 4), rows_at_once=4, tiles_at_once=4, tiles_of_group=4, prefetch=64
+# The kernels of each instruction set. 16 sums are one register of AVX-512's 32, two of AVX2's 16,
+# four of NEON's 32: what is at once leaves room for weights and what they are multiplied with.
+# Measured on a Zen 5; NEON's are AVX2's, as far as registers go, and are not measured.
+KERNEL_SETS = (
+    KernelSet(
+        "avx512",
+        (*_AVX2, *_AVX512),
+        (
+            RowsKernel(4, rows_at_once=4, tiles_at_once=4, tiles_of_group=4, prefetch=32),
+            RowsKernel(16, rows_at_once=8, tiles_at_once=2, tiles_of_group=6, prefetch=64),
+            RowsKernel(256, rows_at_once=8, tiles_at_once=2, tiles_of_group=8, prefetch=64),
+        ),
+        AttentionKernel(sums_at_once=16, blocks_of_run=4, prefetch=32),
     ),
-    RowsKernel(
-        _AVX512_FMA,
-        _FLOATS,
-        (5, 16),
-        rows_at_once=8,
-        tiles_at_once=2,
-        tiles_of_group=2,
-        prefetch=128,
+    KernelSet(
+        "avx2",
+        _AVX2,
+        (
+            RowsKernel(1, rows_at_once=1, tiles_at_once=4, tiles_of_group=4, prefetch=32),
+            RowsKernel(2, rows_at_once=2, tiles_at_once=2, tiles_of_group=2, prefetch=48),
+            RowsKernel(16, rows_at_once=4, tiles_at_once=1, tiles_of_group=6, prefetch=64),
+            RowsKernel(256, rows_at_once=6, tiles_at_once=1, tiles_of_group=2, prefetch=64),
+        ),
+        AttentionKernel(sums_at_once=4, blocks_of_run=4, prefetch=32),
     ),
-    RowsKernel(
-        _AVX2, _FLOATS, (5, 16), rows_at_once=4, tiles_at_once=1, tiles_of_group=2, prefetch=128
+    KernelSet(
+        "neon",
+        ("asimd",),
+        (
+            RowsKernel(1, rows_at_once=1, tiles_at_once=2, tiles_of_group=2, prefetch=48),
+            RowsKernel(2, rows_at_once=2, tiles_at_once=2, tiles_of_group=2, prefetch=48),
+            RowsKernel(256, rows_at_once=4, tiles_at_once=1, tiles_of_group=2, prefetch=64),
+        ),
+        AttentionKernel(sums_at_once=6, blocks_of_run=4, prefetch=32),
     ),
 )
 # How many rows of activations a product takes at once, at most. Products are 16 × 16 on every CPU:
@@ -242,18 +257,15 @@ def formats_of(
     is_bf16 = precision == "fast" and model.dtype == "bf16" and _is_faster_in_bf16(arch)
     # bf16 tiles are two columns wide, and IREE cannot distribute the packing of an odd one
     operands = "bf16" if is_bf16 and not _has_odd_columns(model) else "f32"
-    return Formats(
-        joined=True,
-        tiling=Tiling(*weight_tile(operands)),
-        operands=operands,
-        kernels=rows_kernels(arch) if kernels == "auto" else (),
-    )
+    chosen = kernel_set(arch) if kernels == "auto" else None
+    tile = weight_tile("bf16" if chosen and model.dtype != "f32" else operands)
+    return Formats(joined=True, tiling=Tiling(*tile), operands=operands, kernels=chosen)
 
 
-def rows_kernels(arch: str) -> tuple[RowsKernel, ...]:
-    """Those of the table that a CPU has the instructions for."""
+def kernel_set(arch: str) -> KernelSet | None:
+    """The first of the table that a CPU has the instructions for."""
     features = set(_features(arch))
-    return tuple(kernel for kernel in ROWS_KERNELS if set(kernel.needs) <= features)
+    return next((each for each in KERNEL_SETS if set(each.needs) <= features), None)
 
 
 def _has_odd_columns(model: ModelSpec) -> bool:

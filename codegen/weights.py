@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from intaglio.runtime.bundle.manifest import Part, Quant, Tiling, WeightSpec
 
-from .kernels import RowsKernel
+from .kernels import KernelSet
 from .spec import LayerSpec, Linear, ModelSpec, Vector
 
 # products of one input, which may be one product
@@ -20,14 +20,14 @@ class Formats:
 
     `joined`: products of one input are one. `tiling`: of matrices, None as in the checkpoint.
     `operands`: the type of activations in products. `quant`: how matrices are coded, None as in the
-    checkpoint. `kernels`: what may multiply a few rows, the first that fits.
+    checkpoint. `kernels`: what steps run, and products of f32 rows, if anything.
     """
 
     joined: bool = False
     tiling: Tiling | None = None
     operands: str = "f32"
     quant: Quant | None = None
-    kernels: tuple[RowsKernel, ...] = ()
+    kernels: KernelSet | None = None
 
 
 # as in the checkpoint
@@ -102,7 +102,10 @@ def weight_list(model: ModelSpec, formats: Formats = ROWMAJOR) -> list[WeightSpe
                 Part(names.of_layer(index, each.role), (each.out, each.inputs), dtype)
                 for each in weight.members
             )
-            weights.append(matrix(name, parts, (weight.out, weight.inputs)))
+            spec = matrix(name, parts, (weight.out, weight.inputs))
+            # a kernel multiplies a tile of gate with the tile of up that is beside it
+            alternates = formats.kernels is not None and weight.role == "gate_up"
+            weights.append(replace(spec, alternates=alternates))
             if weight.bias:
                 parts = tuple(
                     Part(names.of_layer(index, each.role, "bias"), (each.out,), dtype)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
@@ -10,6 +11,8 @@ from jinja2 import BaseLoader, ChoiceLoader, Environment, PackageLoader, StrictU
 
 # no line of the emitted text is longer
 _LINE = 120
+# where a text is rendered to find out who wrote it, the writer of what follows: it is no text
+MARK = re.compile("\x01(.*?)\x02")
 
 
 @cache
@@ -32,9 +35,9 @@ def _environment(loader: BaseLoader) -> Environment:
         keep_trailing_newline=True,
         autoescape=False,
     )
-    env.globals |= {"t": tensor_type, "call": call, "function": function}
-    env.globals |= {"cast": cast, "casted": casted, "widen": widen}
-    env.filters["wrapped"] = wrapped
+    env.globals |= {"t": tensor_type, "call": call, "function": function, "dispatch": dispatch}
+    env.globals |= {"each": each, "cast": cast, "casted": casted, "widen": widen}
+    env.filters |= {"wrapped": wrapped, "dense": dense}
     return env
 
 
@@ -71,6 +74,22 @@ def call(results: str, name: str, arguments: Sequence[Typed], returned: Sequence
     return f"{head}\n        : ({wrapped(kinds, 11)})\n        -> {gives}"
 
 
+def dispatch(results: str, kernel: Any, arguments: Sequence[str], count: str = "") -> str:
+    """`%results = flow.dispatch @kernel[…](…) : (…) -> …`, of the types that the kernel says."""
+    name, given = f"@{kernel.name}::@{kernel.name}", f"[{count}]" if count else ""
+    names, gives = wrapped(arguments, 8), kernel.gives
+    returned = gives[0] if len(gives) == 1 else f"({wrapped(gives, 12)})"
+    head = f"    {results} = flow.dispatch {name}{given}({names})"
+    if "\n" in names or len(head) > _LINE:
+        head = f"    {results} = flow.dispatch {name}{given}(\n        {names})"
+    return f"{head}\n        : ({wrapped(kernel.takes, 11)})\n        -> {returned}"
+
+
+def each(pattern: str, numbers: Iterable[int]) -> list[str]:
+    """`each("%x{}", [0, 1])` is `["%x0", "%x1"]`."""
+    return [pattern.format(number) for number in numbers]
+
+
 def wrapped(items: Iterable[str], indent: int) -> str:
     """The items with commas between, on lines that begin with `indent` spaces after the first."""
     lines, line = [], ""
@@ -80,6 +99,11 @@ def wrapped(items: Iterable[str], indent: int) -> str:
             line = ""
         line += f"{item}, "
     return ("\n" + " " * indent).join([*lines, line.removesuffix(", ")])
+
+
+def dense(text: str) -> str:
+    """Without empty lines, which macros leave where they write nothing."""
+    return "\n".join(line for line in text.splitlines() if MARK.sub("", line).strip())
 
 
 def cast(name: str, shape: Sequence[Any], given: str, wanted: str, to: str = "") -> str:

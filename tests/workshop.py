@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -31,11 +31,12 @@ TINY = BuildOptions(
     kinds=ALL_KINDS, context=CONTEXT, slots=4, chunk=32, block=16, precision="exact"
 )
 
-# how a tiny model is built: weights in tiles, as the CPU likes them best and gets by default; so
-# for CPUs without AVX-512, too; as the checkpoint has them; and each step compiled for parts of
-# the context, too
+# how a tiny model is built: weights in tiles and steps by kernels, as the CPU likes them best and
+# gets by default; without kernels; so for CPUs without AVX-512, too; as the checkpoint has them;
+# and each step compiled for parts of the context, too
 BUILDS = {
     "packed": TINY,
+    "portable": replace(TINY, kernels="none"),
     "x86-64-v3": replace(TINY, arch="x86-64-v3"),
     "rowmajor": replace(TINY, layout="rowmajor"),
     "reaches": replace(TINY, layout="rowmajor", reaches=(16,)),
@@ -87,7 +88,7 @@ class Workshop:
             what = ((model / "config.json").read_text(), options, mutations)
             with self._compiling(what), pytest.MonkeyPatch.context() as patch:
                 if mutations:
-                    patch.setattr(bundling, "emit", partial(emit, env=_mutated(mutations)))
+                    patch.setattr(bundling, "emit", partial(emit, env=mutated(mutations)))
                 loaded = load_model(model)
                 weights = loaded.checkpoint if with_weights else None
                 build_bundle(replace(loaded, checkpoint=weights), out, options)
@@ -124,10 +125,11 @@ def open_session(bundle: Path, weights: Path | None = None) -> Session:
     return Session(bundle, manifest, checkpoint)
 
 
-def _mutated(mutations: tuple[Mutation, ...]) -> Any:
+def mutated(mutations: tuple[Mutation, ...], more: Mapping[str, str] | None = None) -> Any:
+    """The templates with `mutations`, and `more` files, whose text is given."""
     loader = environment().loader
     assert loader is not None
-    sources: dict[str, str] = {}
+    sources = dict(more or {})
     for file, old, new in mutations:
         source = sources.get(file) or loader.get_source(environment(), file)[0]
         assert source.count(old) == 1, f"{file}: {old!r} occurs {source.count(old)} times"

@@ -1,39 +1,17 @@
-"""Types by name, and products with weights."""
+"""Products with weights."""
 
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass
 
-import numpy as np
-
 from intaglio.runtime.bundle.manifest import WeightSpec
-from intaglio.templates import Typed, tensor_type
+from intaglio.templates import Typed
 
-from ..kernels import rows_kernel
 from ..targets import MOST_ROWS
 from ..weights import Formats
-
-
-class Types:
-    """The module's type aliases, by name."""
-
-    def __init__(self) -> None:
-        self._aliases: dict[str, str] = {}
-
-    def name(self, name: str, *parts: object) -> str:
-        """`!name`, an alias of the tensor type of `parts`; numbered where the name is another's."""
-        kind, free, number = tensor_type(*parts), name, 1
-        while self._aliases.setdefault(free, kind) != kind:
-            number += 1
-            free = f"{name}_{number}"
-        return f"!{free}"
-
-    def used_in(self, body: str) -> list[tuple[str, str]]:
-        """The aliases that a module's text uses, and what each stands for, in that order."""
-        used = dict.fromkeys(re.findall(r"!(\w+)\b", body))
-        return [(name, self._aliases[name]) for name in used if name in self._aliases]
+from .kernels import RowsView
+from .types import Types, ceil
 
 
 class Op:
@@ -58,11 +36,15 @@ class Op:
     ) -> None:
         self.role, self.rows = role, rows
         self.outputs, self.inputs = weight.shape
+        if weight.alternates:
+            # whole tiles of each part
+            tiles, _, tile, _ = weight.arguments[0].shape
+            self.outputs = tiles * tile
         self.dtype, self.operands = weight.dtype, formats.operands
         coding = f"q{weight.quant.bits}_" if weight.quant else ""
         self.template = f"linear/{coding}{'tiles' if weight.tiling else 'rowmajor'}.mlir.j2"
-        self.kernel = rows_kernel(formats.kernels, weight, formats.operands, rows)
-        self.multiplier = "kernels/rows.mlir.j2" if self.kernel else self.template
+        self.kernel = self._kernel(types, weight, formats)
+        self.multiplier = "kernels/product.mlir.j2" if self.kernel else self.template
         self.x = types.name(x, rows, self.inputs, "f32")
         self.y = types.name(y, rows, self.outputs, "f32")
         # the weight and, if it is quantized, its scales
@@ -76,20 +58,30 @@ class Op:
             self.columns, self.groups = weight.columns, weight.groups
             self.scale_dtype = weight.quant.scale
         self.has_bias = has_bias
-        self.bias = types.name(f"{role}_bias", self.outputs, self.dtype) if has_bias else ""
+        size = weight.shape[0]
+        self.bias = types.name(f"{role}_bias", size, self.dtype) if has_bias else ""
         if weight.tiling:
             self.tile = (weight.tiling.rows, weight.tiling.columns)
             self.row_tile = min(MOST_ROWS, 1 << (rows - 1).bit_length())
             n, k = self.tile
-            self.k_tiles = _ceil(self.inputs, k)
-            self.n_tiles = _ceil(self.outputs, n)
-            m_tiles = _ceil(rows, self.row_tile)
+            self.k_tiles = ceil(self.inputs, k)
+            self.n_tiles = ceil(self.outputs, n)
+            m_tiles = ceil(rows, self.row_tile)
             self.x_tiles = types.name(
                 f"{role}_x_tiles", m_tiles, self.k_tiles, self.row_tile, k, self.operands
             )
             self.y_tiles = types.name(
                 f"{role}_y_tiles", m_tiles, self.n_tiles, self.row_tile, n, "f32"
             )
+
+    def _kernel(self, types: Types, weight: WeightSpec, formats: Formats) -> RowsView | None:
+        if formats.kernels is None or formats.operands != "f32":
+            return None
+        sizes, tiles = formats.kernels.for_rows(self.rows), weight.arguments[0].shape[0]
+        name = f"rows{self.rows}_{tiles}x{self.inputs}_{self.dtype}"
+        kernel = RowsView(types, weight, self.rows, sizes, x="rows", y="product_rows")
+        kernel.name = name
+        return kernel
 
     @property
     def parameters(self) -> list[Typed]:
@@ -104,7 +96,7 @@ class Slice:
     """A result of a joined product, called `y`: `size` units from unit `begin`.
 
     `unit`: the shape of a unit of columns in what reads them, so that nothing is copied; [] for
-    single columns.
+    single columns. `turn`: of parts whose tiles alternate, which this is; its bias is at `begin`.
     """
 
     y: str
@@ -112,6 +104,7 @@ class Slice:
     size: int
     unit: list[int]
     type: str
+    turn: int | None = None
 
     @property
     def unit_size(self) -> int:
@@ -127,17 +120,10 @@ class Products:
     slices: list[Slice]
 
     @property
+    def alternate(self) -> bool:
+        """Whether tiles of two joined products alternate."""
+        return any(part.turn is not None for part in self.slices)
+
+    @property
     def parameters(self) -> list[Typed]:
         return [parameter for op in self.ops for parameter in op.parameters]
-
-
-def f32(value: float) -> str:
-    """The shortest decimal that rounds to this f32, as MLIR writes floats."""
-    text = str(np.float32(value))
-    digits, exponent = text.split("e") if "e" in text else (text, "")
-    digits = digits if "." in digits else f"{digits}.0"
-    return f"{digits}e{exponent}" if exponent else digits
-
-
-def _ceil(size: int, tile: int) -> int:
-    return -(-size // tile)

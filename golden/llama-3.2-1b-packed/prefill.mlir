@@ -121,10 +121,10 @@ module @prefill {
     %last = arith.subi %length_index, %one : index
     %start_value = tensor.extract %start[] : tensor<i32>
     // how many blocks the step reads: those of the positions before its farthest row's, one at least
-    %cached_positions = arith.index_cast %start_value : i32 to index
+    %farthest = arith.index_cast %start_value : i32 to index
     %block_size = arith.constant 64 : index
     %one_block = arith.constant 1 : index
-    %blocks_held = arith.ceildivsi %cached_positions, %block_size : index
+    %blocks_held = arith.ceildivsi %farthest, %block_size : index
     %blocks_read = arith.maxsi %blocks_held, %one_block : index
     %blocks = util.assume.int %blocks_read<umin = 1, umax = 32> : index
 
@@ -614,8 +614,16 @@ module @prefill {
     %both_flat = tensor.empty() : !gate_up_row
     %both = linalg.unpack %both_sums inner_dims_pos = [0, 1] inner_tiles = [16, 16]
         into %both_flat : !gate_up_y_tiles -> !gate_up_row
-    %gated = stablehlo.slice %both [0:64, 0:8192] : (!gate_up_row) -> !inner
-    %raised = stablehlo.slice %both [0:64, 8192:16384] : (!gate_up_row) -> !inner
+    %gated_pairs = stablehlo.reshape %both : (!gate_up_row) -> tensor<64x512x2x16xf32>
+    %gated_each = stablehlo.slice %gated_pairs [0:64, 0:512, 0:1, 0:16]
+        : (tensor<64x512x2x16xf32>) -> tensor<64x512x1x16xf32>
+    %gated = stablehlo.reshape %gated_each : (tensor<64x512x1x16xf32>) -> tensor<64x8192xf32>
+
+    %raised_pairs = stablehlo.reshape %both : (!gate_up_row) -> tensor<64x512x2x16xf32>
+    %raised_each = stablehlo.slice %raised_pairs [0:64, 0:512, 1:2, 0:16]
+        : (tensor<64x512x2x16xf32>) -> tensor<64x512x1x16xf32>
+    %raised = stablehlo.reshape %raised_each : (tensor<64x512x1x16xf32>) -> tensor<64x8192xf32>
+
 
     %sigmoid = stablehlo.logistic %gated : !inner
     %activated = stablehlo.multiply %gated, %sigmoid : !inner

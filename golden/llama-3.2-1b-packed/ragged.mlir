@@ -12,49 +12,16 @@
 !next = tensor<8xi32>
 !logits = tensor<8x128256xf32>
 !angle = tensor<8x2x32xf32>
-!pasts = tensor<64xi32>
 !hidden = tensor<8x2048xf32>
-!new_k = tensor<1x8x8x64x1xbf16>
-!new_v = tensor<1x8x8x1x64xbf16>
-!column = tensor<8x1xf32>
-!each_row = tensor<8xf32>
-!norm_f32 = tensor<2048xf32>
-!qkv_x_tiles = tensor<1x1024x8x2xbf16>
-!qkv_y_tiles = tensor<1x192x8x16xf32>
-!qkv_row = tensor<8x3072xf32>
-!q_row = tensor<8x2048xf32>
-!k_row = tensor<8x512xf32>
-!q_heads = tensor<8x8x4x64xf32>
-!new_heads = tensor<8x8x1x64xf32>
-!queries = tensor<64x4x64xf32>
-!new = tensor<64x1x64xf32>
-!k_lanes = tensor<16x64x32x64x64xbf16>
-!k_past = tensor<64x?x64x64xbf16>
-!v_lanes = tensor<16x64x32x64x64xbf16>
-!v_past = tensor<64x?x64x64xbf16>
-!scores = tensor<64x4x?x64xf32>
-!each_lane = tensor<64x4xf32>
-!partial = tensor<64x?x4x64xf32>
-!o_x_tiles = tensor<1x1024x8x2xbf16>
-!o_y_tiles = tensor<1x128x8x16xf32>
+!rows = tensor<8x2048xf32>
+!squares = tensor<8x128xf32>
+!largests = tensor<8x8016xf32>
+!qkv_rows = tensor<8x3072xf32>
+!partials = tensor<8x8x8x4x64xf32>
+!of_runs = tensor<8x8x8x4xf32>
+!q_rows = tensor<8x2048xf32>
+!inner_rows = tensor<8x8192xf32>
 !angles = tensor<8x32xf32>
-!q_pairs = tensor<8x32x2x32xf32>
-!k_pairs = tensor<8x8x2x32xf32>
-!gate_up_x_tiles = tensor<1x1024x8x2xbf16>
-!gate_up_y_tiles = tensor<1x1024x8x16xf32>
-!gate_up_row = tensor<8x16384xf32>
-!inner = tensor<8x8192xf32>
-!down_x_tiles = tensor<1x4096x8x2xbf16>
-!down_y_tiles = tensor<1x128x8x16xf32>
-!embed_x_tiles = tensor<1x1024x8x2xbf16>
-!embed_y_tiles = tensor<1x8016x8x16xf32>
-!vocab_index = tensor<8x128256xi32>
-!new_keys = tensor<16x8x8x64x1xbf16>
-!new_values = tensor<16x8x8x1x64xbf16>
-!key_row = tensor<16x1x8x64x1xbf16>
-!value_row = tensor<16x1x8x1x64xbf16>
-!keys_at = tensor<16x1x8x1x64x1xbf16>
-!values_at = tensor<16x1x8x1x1x64xbf16>
 
 module @ragged {
   // One token of each of slots 0..7, every row at its own position.
@@ -97,7 +64,7 @@ module @ragged {
       %k: !k_cache {tf.aliasing_output = 2 : i32},
       %v: !v_cache {tf.aliasing_output = 3 : i32})
       -> (!next, !logits, !k_cache, !v_cache) {
-    %first_slot = arith.constant 0 : index
+
     %row0 = arith.constant 0 : index
     %position0 = tensor.extract %positions[%row0] : !tokens
     %row1 = arith.constant 1 : index
@@ -121,396 +88,168 @@ module @ragged {
     %farthest5 = arith.maxsi %farthest4, %position5 : i32
     %farthest6 = arith.maxsi %farthest5, %position6 : i32
     %farthest7 = arith.maxsi %farthest6, %position7 : i32
-    // how many blocks the step reads: those of the positions before its farthest row's, one at least
-    %cached_positions = arith.index_cast %farthest7 : i32 to index
-    %block_size = arith.constant 64 : index
-    %one_block = arith.constant 1 : index
-    %blocks_held = arith.ceildivsi %cached_positions, %block_size : index
-    %blocks_read = arith.maxsi %blocks_held, %one_block : index
-    %blocks = util.assume.int %blocks_read<umin = 1, umax = 32> : index
-
-    // a layer's index is opaque to the compiler, so that one compiled attention serves all
-    %layer0_index = arith.constant 0 : index
-    %layer0 = util.optimization_barrier %layer0_index : index
-    %layer1_index = arith.constant 1 : index
-    %layer1 = util.optimization_barrier %layer1_index : index
-    %layer2_index = arith.constant 2 : index
-    %layer2 = util.optimization_barrier %layer2_index : index
-    %layer3_index = arith.constant 3 : index
-    %layer3 = util.optimization_barrier %layer3_index : index
-    %layer4_index = arith.constant 4 : index
-    %layer4 = util.optimization_barrier %layer4_index : index
-    %layer5_index = arith.constant 5 : index
-    %layer5 = util.optimization_barrier %layer5_index : index
-    %layer6_index = arith.constant 6 : index
-    %layer6 = util.optimization_barrier %layer6_index : index
-    %layer7_index = arith.constant 7 : index
-    %layer7 = util.optimization_barrier %layer7_index : index
-    %layer8_index = arith.constant 8 : index
-    %layer8 = util.optimization_barrier %layer8_index : index
-    %layer9_index = arith.constant 9 : index
-    %layer9 = util.optimization_barrier %layer9_index : index
-    %layer10_index = arith.constant 10 : index
-    %layer10 = util.optimization_barrier %layer10_index : index
-    %layer11_index = arith.constant 11 : index
-    %layer11 = util.optimization_barrier %layer11_index : index
-    %layer12_index = arith.constant 12 : index
-    %layer12 = util.optimization_barrier %layer12_index : index
-    %layer13_index = arith.constant 13 : index
-    %layer13 = util.optimization_barrier %layer13_index : index
-    %layer14_index = arith.constant 14 : index
-    %layer14 = util.optimization_barrier %layer14_index : index
-    %layer15_index = arith.constant 15 : index
-    %layer15 = util.optimization_barrier %layer15_index : index
+    %farthest = arith.index_cast %farthest7 : i32 to index
+    %one_run = arith.constant 1 : index
+    // how many runs of 256 positions hold those that a row sees
+    %runs_length = arith.constant 256 : index
+    %runs_last = arith.divui %farthest, %runs_length : index
+    %runs = arith.addi %runs_last, %one_run : index
 
     %cos, %sin = call @rotary_angles(%positions) : (!tokens) -> (!angle, !angle)
-    %past_each = stablehlo.broadcast_in_dim %positions, dims = [0] : (tensor<8xi32>) -> tensor<8x8xi32>
-    %past = stablehlo.reshape %past_each : (tensor<8x8xi32>) -> !pasts
-    %x0 = call @embedding(%embed, %tokens) : (!embed, !tokens) -> !hidden
+    %embedded = call @embedding(%embed, %tokens) : (!embed, !tokens) -> !hidden
+    %x0, %x0_weighted, %x0_squares = flow.dispatch @first_norm::@first_norm(%embedded, %layer0_attn_norm)
+        : (!hidden, !norm)
+        -> (!rows, !rows, !squares)
 
-    %x1, %new_k0, %new_v0 = call @layer(
-        %x0, %layer0_attn_norm, %layer0_qkv, %layer0_o, %layer0_mlp_norm, %layer0_gate_up, %layer0_down, %layer0,
-        %first_slot, %cos, %sin, %past, %blocks, %k, %v)
-        : (!hidden, !norm, !qkv, !o, !norm, !gate_up, !down, index, index, !angle, !angle, !pasts, index, !k_cache,
-           !v_cache)
-        -> (!hidden, !new_k, !new_v)
-    %x2, %new_k1, %new_v1 = call @layer(
-        %x1, %layer1_attn_norm, %layer1_qkv, %layer1_o, %layer1_mlp_norm, %layer1_gate_up, %layer1_down, %layer1,
-        %first_slot, %cos, %sin, %past, %blocks, %k, %v)
-        : (!hidden, !norm, !qkv, !o, !norm, !gate_up, !down, index, index, !angle, !angle, !pasts, index, !k_cache,
-           !v_cache)
-        -> (!hidden, !new_k, !new_v)
-    %x3, %new_k2, %new_v2 = call @layer(
-        %x2, %layer2_attn_norm, %layer2_qkv, %layer2_o, %layer2_mlp_norm, %layer2_gate_up, %layer2_down, %layer2,
-        %first_slot, %cos, %sin, %past, %blocks, %k, %v)
-        : (!hidden, !norm, !qkv, !o, !norm, !gate_up, !down, index, index, !angle, !angle, !pasts, index, !k_cache,
-           !v_cache)
-        -> (!hidden, !new_k, !new_v)
-    %x4, %new_k3, %new_v3 = call @layer(
-        %x3, %layer3_attn_norm, %layer3_qkv, %layer3_o, %layer3_mlp_norm, %layer3_gate_up, %layer3_down, %layer3,
-        %first_slot, %cos, %sin, %past, %blocks, %k, %v)
-        : (!hidden, !norm, !qkv, !o, !norm, !gate_up, !down, index, index, !angle, !angle, !pasts, index, !k_cache,
-           !v_cache)
-        -> (!hidden, !new_k, !new_v)
-    %x5, %new_k4, %new_v4 = call @layer(
-        %x4, %layer4_attn_norm, %layer4_qkv, %layer4_o, %layer4_mlp_norm, %layer4_gate_up, %layer4_down, %layer4,
-        %first_slot, %cos, %sin, %past, %blocks, %k, %v)
-        : (!hidden, !norm, !qkv, !o, !norm, !gate_up, !down, index, index, !angle, !angle, !pasts, index, !k_cache,
-           !v_cache)
-        -> (!hidden, !new_k, !new_v)
-    %x6, %new_k5, %new_v5 = call @layer(
-        %x5, %layer5_attn_norm, %layer5_qkv, %layer5_o, %layer5_mlp_norm, %layer5_gate_up, %layer5_down, %layer5,
-        %first_slot, %cos, %sin, %past, %blocks, %k, %v)
-        : (!hidden, !norm, !qkv, !o, !norm, !gate_up, !down, index, index, !angle, !angle, !pasts, index, !k_cache,
-           !v_cache)
-        -> (!hidden, !new_k, !new_v)
-    %x7, %new_k6, %new_v6 = call @layer(
-        %x6, %layer6_attn_norm, %layer6_qkv, %layer6_o, %layer6_mlp_norm, %layer6_gate_up, %layer6_down, %layer6,
-        %first_slot, %cos, %sin, %past, %blocks, %k, %v)
-        : (!hidden, !norm, !qkv, !o, !norm, !gate_up, !down, index, index, !angle, !angle, !pasts, index, !k_cache,
-           !v_cache)
-        -> (!hidden, !new_k, !new_v)
-    %x8, %new_k7, %new_v7 = call @layer(
-        %x7, %layer7_attn_norm, %layer7_qkv, %layer7_o, %layer7_mlp_norm, %layer7_gate_up, %layer7_down, %layer7,
-        %first_slot, %cos, %sin, %past, %blocks, %k, %v)
-        : (!hidden, !norm, !qkv, !o, !norm, !gate_up, !down, index, index, !angle, !angle, !pasts, index, !k_cache,
-           !v_cache)
-        -> (!hidden, !new_k, !new_v)
-    %x9, %new_k8, %new_v8 = call @layer(
-        %x8, %layer8_attn_norm, %layer8_qkv, %layer8_o, %layer8_mlp_norm, %layer8_gate_up, %layer8_down, %layer8,
-        %first_slot, %cos, %sin, %past, %blocks, %k, %v)
-        : (!hidden, !norm, !qkv, !o, !norm, !gate_up, !down, index, index, !angle, !angle, !pasts, index, !k_cache,
-           !v_cache)
-        -> (!hidden, !new_k, !new_v)
-    %x10, %new_k9, %new_v9 = call @layer(
-        %x9, %layer9_attn_norm, %layer9_qkv, %layer9_o, %layer9_mlp_norm, %layer9_gate_up, %layer9_down, %layer9,
-        %first_slot, %cos, %sin, %past, %blocks, %k, %v)
-        : (!hidden, !norm, !qkv, !o, !norm, !gate_up, !down, index, index, !angle, !angle, !pasts, index, !k_cache,
-           !v_cache)
-        -> (!hidden, !new_k, !new_v)
-    %x11, %new_k10, %new_v10 = call @layer(
-        %x10, %layer10_attn_norm, %layer10_qkv, %layer10_o, %layer10_mlp_norm, %layer10_gate_up, %layer10_down,
-        %layer10, %first_slot, %cos, %sin, %past, %blocks, %k, %v)
-        : (!hidden, !norm, !qkv, !o, !norm, !gate_up, !down, index, index, !angle, !angle, !pasts, index, !k_cache,
-           !v_cache)
-        -> (!hidden, !new_k, !new_v)
-    %x12, %new_k11, %new_v11 = call @layer(
-        %x11, %layer11_attn_norm, %layer11_qkv, %layer11_o, %layer11_mlp_norm, %layer11_gate_up, %layer11_down,
-        %layer11, %first_slot, %cos, %sin, %past, %blocks, %k, %v)
-        : (!hidden, !norm, !qkv, !o, !norm, !gate_up, !down, index, index, !angle, !angle, !pasts, index, !k_cache,
-           !v_cache)
-        -> (!hidden, !new_k, !new_v)
-    %x13, %new_k12, %new_v12 = call @layer(
-        %x12, %layer12_attn_norm, %layer12_qkv, %layer12_o, %layer12_mlp_norm, %layer12_gate_up, %layer12_down,
-        %layer12, %first_slot, %cos, %sin, %past, %blocks, %k, %v)
-        : (!hidden, !norm, !qkv, !o, !norm, !gate_up, !down, index, index, !angle, !angle, !pasts, index, !k_cache,
-           !v_cache)
-        -> (!hidden, !new_k, !new_v)
-    %x14, %new_k13, %new_v13 = call @layer(
-        %x13, %layer13_attn_norm, %layer13_qkv, %layer13_o, %layer13_mlp_norm, %layer13_gate_up, %layer13_down,
-        %layer13, %first_slot, %cos, %sin, %past, %blocks, %k, %v)
-        : (!hidden, !norm, !qkv, !o, !norm, !gate_up, !down, index, index, !angle, !angle, !pasts, index, !k_cache,
-           !v_cache)
-        -> (!hidden, !new_k, !new_v)
-    %x15, %new_k14, %new_v14 = call @layer(
-        %x14, %layer14_attn_norm, %layer14_qkv, %layer14_o, %layer14_mlp_norm, %layer14_gate_up, %layer14_down,
-        %layer14, %first_slot, %cos, %sin, %past, %blocks, %k, %v)
-        : (!hidden, !norm, !qkv, !o, !norm, !gate_up, !down, index, index, !angle, !angle, !pasts, index, !k_cache,
-           !v_cache)
-        -> (!hidden, !new_k, !new_v)
-    %x16, %new_k15, %new_v15 = call @layer(
-        %x15, %layer15_attn_norm, %layer15_qkv, %layer15_o, %layer15_mlp_norm, %layer15_gate_up, %layer15_down,
-        %layer15, %first_slot, %cos, %sin, %past, %blocks, %k, %v)
-        : (!hidden, !norm, !qkv, !o, !norm, !gate_up, !down, index, index, !angle, !angle, !pasts, index, !k_cache,
-           !v_cache)
-        -> (!hidden, !new_k, !new_v)
+    %layer0 = arith.constant 0 : index
+    %x1, %x1_weighted, %x1_squares, %k_after0, %v_after0 = call @layer(
+        %x0, %x0_weighted, %x0_squares, %layer0_qkv, %layer0_o, %layer0_mlp_norm, %layer0_gate_up, %layer0_down,
+        %layer1_attn_norm, %layer0, %positions, %cos, %sin, %runs, %k, %v)
+        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !tokens, !angle, !angle, index,
+           !k_cache, !v_cache)
+        -> (!rows, !rows, !squares, !k_cache, !v_cache)
+    %layer1 = arith.constant 1 : index
+    %x2, %x2_weighted, %x2_squares, %k_after1, %v_after1 = call @layer(
+        %x1, %x1_weighted, %x1_squares, %layer1_qkv, %layer1_o, %layer1_mlp_norm, %layer1_gate_up, %layer1_down,
+        %layer2_attn_norm, %layer1, %positions, %cos, %sin, %runs, %k_after0, %v_after0)
+        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !tokens, !angle, !angle, index,
+           !k_cache, !v_cache)
+        -> (!rows, !rows, !squares, !k_cache, !v_cache)
+    %layer2 = arith.constant 2 : index
+    %x3, %x3_weighted, %x3_squares, %k_after2, %v_after2 = call @layer(
+        %x2, %x2_weighted, %x2_squares, %layer2_qkv, %layer2_o, %layer2_mlp_norm, %layer2_gate_up, %layer2_down,
+        %layer3_attn_norm, %layer2, %positions, %cos, %sin, %runs, %k_after1, %v_after1)
+        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !tokens, !angle, !angle, index,
+           !k_cache, !v_cache)
+        -> (!rows, !rows, !squares, !k_cache, !v_cache)
+    %layer3 = arith.constant 3 : index
+    %x4, %x4_weighted, %x4_squares, %k_after3, %v_after3 = call @layer(
+        %x3, %x3_weighted, %x3_squares, %layer3_qkv, %layer3_o, %layer3_mlp_norm, %layer3_gate_up, %layer3_down,
+        %layer4_attn_norm, %layer3, %positions, %cos, %sin, %runs, %k_after2, %v_after2)
+        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !tokens, !angle, !angle, index,
+           !k_cache, !v_cache)
+        -> (!rows, !rows, !squares, !k_cache, !v_cache)
+    %layer4 = arith.constant 4 : index
+    %x5, %x5_weighted, %x5_squares, %k_after4, %v_after4 = call @layer(
+        %x4, %x4_weighted, %x4_squares, %layer4_qkv, %layer4_o, %layer4_mlp_norm, %layer4_gate_up, %layer4_down,
+        %layer5_attn_norm, %layer4, %positions, %cos, %sin, %runs, %k_after3, %v_after3)
+        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !tokens, !angle, !angle, index,
+           !k_cache, !v_cache)
+        -> (!rows, !rows, !squares, !k_cache, !v_cache)
+    %layer5 = arith.constant 5 : index
+    %x6, %x6_weighted, %x6_squares, %k_after5, %v_after5 = call @layer(
+        %x5, %x5_weighted, %x5_squares, %layer5_qkv, %layer5_o, %layer5_mlp_norm, %layer5_gate_up, %layer5_down,
+        %layer6_attn_norm, %layer5, %positions, %cos, %sin, %runs, %k_after4, %v_after4)
+        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !tokens, !angle, !angle, index,
+           !k_cache, !v_cache)
+        -> (!rows, !rows, !squares, !k_cache, !v_cache)
+    %layer6 = arith.constant 6 : index
+    %x7, %x7_weighted, %x7_squares, %k_after6, %v_after6 = call @layer(
+        %x6, %x6_weighted, %x6_squares, %layer6_qkv, %layer6_o, %layer6_mlp_norm, %layer6_gate_up, %layer6_down,
+        %layer7_attn_norm, %layer6, %positions, %cos, %sin, %runs, %k_after5, %v_after5)
+        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !tokens, !angle, !angle, index,
+           !k_cache, !v_cache)
+        -> (!rows, !rows, !squares, !k_cache, !v_cache)
+    %layer7 = arith.constant 7 : index
+    %x8, %x8_weighted, %x8_squares, %k_after7, %v_after7 = call @layer(
+        %x7, %x7_weighted, %x7_squares, %layer7_qkv, %layer7_o, %layer7_mlp_norm, %layer7_gate_up, %layer7_down,
+        %layer8_attn_norm, %layer7, %positions, %cos, %sin, %runs, %k_after6, %v_after6)
+        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !tokens, !angle, !angle, index,
+           !k_cache, !v_cache)
+        -> (!rows, !rows, !squares, !k_cache, !v_cache)
+    %layer8 = arith.constant 8 : index
+    %x9, %x9_weighted, %x9_squares, %k_after8, %v_after8 = call @layer(
+        %x8, %x8_weighted, %x8_squares, %layer8_qkv, %layer8_o, %layer8_mlp_norm, %layer8_gate_up, %layer8_down,
+        %layer9_attn_norm, %layer8, %positions, %cos, %sin, %runs, %k_after7, %v_after7)
+        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !tokens, !angle, !angle, index,
+           !k_cache, !v_cache)
+        -> (!rows, !rows, !squares, !k_cache, !v_cache)
+    %layer9 = arith.constant 9 : index
+    %x10, %x10_weighted, %x10_squares, %k_after9, %v_after9 = call @layer(
+        %x9, %x9_weighted, %x9_squares, %layer9_qkv, %layer9_o, %layer9_mlp_norm, %layer9_gate_up, %layer9_down,
+        %layer10_attn_norm, %layer9, %positions, %cos, %sin, %runs, %k_after8, %v_after8)
+        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !tokens, !angle, !angle, index,
+           !k_cache, !v_cache)
+        -> (!rows, !rows, !squares, !k_cache, !v_cache)
+    %layer10 = arith.constant 10 : index
+    %x11, %x11_weighted, %x11_squares, %k_after10, %v_after10 = call @layer(
+        %x10, %x10_weighted, %x10_squares, %layer10_qkv, %layer10_o, %layer10_mlp_norm, %layer10_gate_up,
+        %layer10_down, %layer11_attn_norm, %layer10, %positions, %cos, %sin, %runs, %k_after9, %v_after9)
+        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !tokens, !angle, !angle, index,
+           !k_cache, !v_cache)
+        -> (!rows, !rows, !squares, !k_cache, !v_cache)
+    %layer11 = arith.constant 11 : index
+    %x12, %x12_weighted, %x12_squares, %k_after11, %v_after11 = call @layer(
+        %x11, %x11_weighted, %x11_squares, %layer11_qkv, %layer11_o, %layer11_mlp_norm, %layer11_gate_up,
+        %layer11_down, %layer12_attn_norm, %layer11, %positions, %cos, %sin, %runs, %k_after10, %v_after10)
+        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !tokens, !angle, !angle, index,
+           !k_cache, !v_cache)
+        -> (!rows, !rows, !squares, !k_cache, !v_cache)
+    %layer12 = arith.constant 12 : index
+    %x13, %x13_weighted, %x13_squares, %k_after12, %v_after12 = call @layer(
+        %x12, %x12_weighted, %x12_squares, %layer12_qkv, %layer12_o, %layer12_mlp_norm, %layer12_gate_up,
+        %layer12_down, %layer13_attn_norm, %layer12, %positions, %cos, %sin, %runs, %k_after11, %v_after11)
+        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !tokens, !angle, !angle, index,
+           !k_cache, !v_cache)
+        -> (!rows, !rows, !squares, !k_cache, !v_cache)
+    %layer13 = arith.constant 13 : index
+    %x14, %x14_weighted, %x14_squares, %k_after13, %v_after13 = call @layer(
+        %x13, %x13_weighted, %x13_squares, %layer13_qkv, %layer13_o, %layer13_mlp_norm, %layer13_gate_up,
+        %layer13_down, %layer14_attn_norm, %layer13, %positions, %cos, %sin, %runs, %k_after12, %v_after12)
+        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !tokens, !angle, !angle, index,
+           !k_cache, !v_cache)
+        -> (!rows, !rows, !squares, !k_cache, !v_cache)
+    %layer14 = arith.constant 14 : index
+    %x15, %x15_weighted, %x15_squares, %k_after14, %v_after14 = call @layer(
+        %x14, %x14_weighted, %x14_squares, %layer14_qkv, %layer14_o, %layer14_mlp_norm, %layer14_gate_up,
+        %layer14_down, %layer15_attn_norm, %layer14, %positions, %cos, %sin, %runs, %k_after13, %v_after13)
+        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !tokens, !angle, !angle, index,
+           !k_cache, !v_cache)
+        -> (!rows, !rows, !squares, !k_cache, !v_cache)
+    %layer15 = arith.constant 15 : index
+    %x16, %normed, %normed_squares, %k_after15, %v_after15 = call @layer(
+        %x15, %x15_weighted, %x15_squares, %layer15_qkv, %layer15_o, %layer15_mlp_norm, %layer15_gate_up,
+        %layer15_down, %final_norm, %layer15, %positions, %cos, %sin, %runs, %k_after14, %v_after14)
+        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !tokens, !angle, !angle, index,
+           !k_cache, !v_cache)
+        -> (!rows, !rows, !squares, !k_cache, !v_cache)
 
-    %normed = call @rms_norm(%x16, %final_norm) : (!hidden, !norm) -> !hidden
-    %logits = call @head(%normed, %embed) : (!hidden, !embed) -> !logits
-    %next = call @argmax(%logits) : (!logits) -> !next
-    %k_out, %v_out = call @cache_write(
-        %k, %v, %new_k0, %new_k1, %new_k2, %new_k3, %new_k4, %new_k5, %new_k6, %new_k7, %new_k8, %new_k9, %new_k10,
-        %new_k11, %new_k12, %new_k13, %new_k14, %new_k15, %new_v0, %new_v1, %new_v2, %new_v3, %new_v4, %new_v5,
-        %new_v6, %new_v7, %new_v8, %new_v9, %new_v10, %new_v11, %new_v12, %new_v13, %new_v14, %new_v15, %positions)
-        : (!k_cache, !v_cache, !new_k, !new_k, !new_k, !new_k, !new_k, !new_k, !new_k, !new_k, !new_k, !new_k,
-           !new_k, !new_k, !new_k, !new_k, !new_k, !new_k, !new_v, !new_v, !new_v, !new_v, !new_v, !new_v, !new_v,
-           !new_v, !new_v, !new_v, !new_v, !new_v, !new_v, !new_v, !new_v, !new_v, !tokens)
-        -> (!k_cache, !v_cache)
-    return %next, %logits, %k_out, %v_out : !next, !logits, !k_cache, !v_cache
+    %logits, %largests = flow.dispatch @head::@head(%normed, %embed, %normed_squares)
+        : (!rows, !embed, !squares)
+        -> (!logits, !largests)
+    %next = flow.dispatch @argmax::@argmax(%largests, %logits)
+        : (!largests, !logits)
+        -> !next
+
+    return %next, %logits, %k_after15, %v_after15 : !next, !logits, !k_cache, !v_cache
   }
 
-  // x + attention(norm(x)), then x + mlp(norm(x)).
+  // x + attention(norm(x)), then x + mlp(norm(x)); and what the next norm needs of that.
   func.func private @layer(
-      %x: !hidden, %attn_norm: !norm, %qkv: !qkv, %o: !o, %mlp_norm: !norm, %gate_up: !gate_up, %down: !down,
-      %layer: index, %first_slot: index, %cos: !angle, %sin: !angle, %past: !pasts, %blocks: index,
-      %k_cache: !k_cache, %v_cache: !v_cache)
-      -> (!hidden, !new_k, !new_v) {
-    %x_normed = call @rms_norm(%x, %attn_norm) : (!hidden, !norm) -> !hidden
-    %attended, %new_k, %new_v = call @attention(
-        %x_normed, %qkv, %o, %layer, %first_slot, %cos, %sin, %past, %blocks, %k_cache, %v_cache)
-        : (!hidden, !qkv, !o, index, index, !angle, !angle, !pasts, index, !k_cache, !v_cache)
-        -> (!hidden, !new_k, !new_v)
-    %x_mid = stablehlo.add %x, %attended : !hidden
-    %mid_normed = call @rms_norm(%x_mid, %mlp_norm) : (!hidden, !norm) -> !hidden
-    %fed = call @mlp(%mid_normed, %gate_up, %down) : (!hidden, !gate_up, !down) -> !hidden
-    %y = stablehlo.add %x_mid, %fed : !hidden
-    return %y, %new_k, %new_v : !hidden, !new_k, !new_v
-  }
-
-  // x / sqrt(mean(x²) + eps) · weight, in f32.
-  func.func private @rms_norm(%x: !hidden, %weight: !norm) -> !hidden {
-    %zero = stablehlo.constant dense<0.0> : tensor<f32>
-    %size = stablehlo.constant dense<2048.0> : !column
-    %eps = stablehlo.constant dense<1.0e-05> : !column
-    %square = stablehlo.multiply %x, %x : !hidden
-    %sum = stablehlo.reduce(%square init: %zero) applies stablehlo.add across dimensions = [1]
-        : (!hidden, tensor<f32>) -> !each_row
-    %sums = stablehlo.reshape %sum : (!each_row) -> !column
-    %mean = stablehlo.divide %sums, %size : !column
-    %shifted = stablehlo.add %mean, %eps : !column
-    %scale = stablehlo.rsqrt %shifted : !column
-    %scales = stablehlo.broadcast_in_dim %scale, dims = [0, 1] : (!column) -> !hidden
-    %normed = stablehlo.multiply %x, %scales : !hidden
-    %weight_f32 = stablehlo.convert %weight : (tensor<2048xbf16>) -> tensor<2048xf32>
-    %weights = stablehlo.broadcast_in_dim %weight_f32, dims = [1] : (!norm_f32) -> !hidden
-    %y = stablehlo.multiply %normed, %weights : !hidden
-    return %y : !hidden
-  }
-
-  // Attention: softmax over two parts, the cached keys and the step's own, by a common maximum.
-  // Returns the new keys and values, too, which the step writes, those of all layers at once.
-  func.func private @attention(
-      %x: !hidden, %qkv: !qkv, %o: !o, %layer: index, %first_slot: index, %cos: !angle, %sin: !angle,
-      %past: !pasts, %blocks: index, %k_cache: !k_cache, %v_cache: !v_cache)
-      -> (!hidden, !new_k, !new_v) {
-
-    %qkv_flat_in = stablehlo.convert %x : (tensor<8x2048xf32>) -> tensor<8x2048xbf16>
-    %qkv_flat_pad = arith.constant 0.0 : bf16
-    %qkv_flat_room = tensor.empty() : !qkv_x_tiles
-    %qkv_flat_tiles = linalg.pack %qkv_flat_in padding_value(%qkv_flat_pad : bf16)
-        inner_dims_pos = [0, 1] inner_tiles = [8, 2] into %qkv_flat_room : tensor<8x2048xbf16> -> !qkv_x_tiles
-    %qkv_flat_zero = arith.constant 0.0 : f32
-    %qkv_flat_empty = tensor.empty() : !qkv_y_tiles
-    %qkv_flat_zeros = linalg.fill ins(%qkv_flat_zero : f32)
-        outs(%qkv_flat_empty : !qkv_y_tiles) -> !qkv_y_tiles
-    %qkv_flat_sums = linalg.mmt4d
-        ins(%qkv_flat_tiles, %qkv : !qkv_x_tiles, !qkv)
-        outs(%qkv_flat_zeros : !qkv_y_tiles) -> !qkv_y_tiles
-    %qkv_flat_flat = tensor.empty() : !qkv_row
-    %qkv_flat = linalg.unpack %qkv_flat_sums inner_dims_pos = [0, 1] inner_tiles = [8, 16]
-        into %qkv_flat_flat : !qkv_y_tiles -> !qkv_row
-    %q_flat_of_all = stablehlo.reshape %qkv_flat : (!qkv_row) -> tensor<8x48x2x32xf32>
-    %q_flat_part = stablehlo.slice %q_flat_of_all [0:8, 0:32, 0:2, 0:32]
-        : (tensor<8x48x2x32xf32>) -> tensor<8x32x2x32xf32>
-    %q_flat = stablehlo.reshape %q_flat_part : (tensor<8x32x2x32xf32>) -> !q_row
-    %k_flat_of_all = stablehlo.reshape %qkv_flat : (!qkv_row) -> tensor<8x48x2x32xf32>
-    %k_flat_part = stablehlo.slice %k_flat_of_all [0:8, 32:40, 0:2, 0:32]
-        : (tensor<8x48x2x32xf32>) -> tensor<8x8x2x32xf32>
-    %k_flat = stablehlo.reshape %k_flat_part : (tensor<8x8x2x32xf32>) -> !k_row
-    %v_flat_of_all = stablehlo.reshape %qkv_flat : (!qkv_row) -> tensor<8x48x64xf32>
-    %v_flat_part = stablehlo.slice %v_flat_of_all [0:8, 40:48, 0:64]
-        : (tensor<8x48x64xf32>) -> tensor<8x8x64xf32>
-    %v_flat = stablehlo.reshape %v_flat_part : (tensor<8x8x64xf32>) -> !k_row
-
-    %q_turned = call @rotary_q(%q_flat, %cos, %sin) : (!q_row, !angle, !angle) -> !q_row
-    %k_turned = call @rotary_k(%k_flat, %cos, %sin) : (!k_row, !angle, !angle) -> !k_row
-
-    // queries [slots, kv_heads, group · new, head_dim], keys and values [slots, kv_heads, new, head_dim];
-    // group: the query heads of a kv head, new: the step's tokens of a slot
-    %q_heads = stablehlo.reshape %q_turned : (!q_row) -> !q_heads
-    %k_heads = stablehlo.reshape %k_turned : (!k_row) -> !new_heads
-    %v_heads = stablehlo.reshape %v_flat : (!k_row) -> !new_heads
-    %scale = stablehlo.constant dense<0.125> : !q_heads
-    %q_scaled = stablehlo.multiply %q_heads, %scale : !q_heads
-    %k_heads_bf16 = stablehlo.convert %k_heads : (tensor<8x8x1x64xf32>) -> tensor<8x8x1x64xbf16>
-    %v_heads_bf16 = stablehlo.convert %v_heads : (tensor<8x8x1x64xf32>) -> tensor<8x8x1x64xbf16>
-
-    // slots and kv_heads as one dimension b; g: query, n: block, j: position in a block, d: head_dim
-    %q_lanes = stablehlo.reshape %q_scaled : (!q_heads) -> !queries
-    %k_new = stablehlo.reshape %k_heads : (!new_heads) -> !new
-    %kv_heads = arith.constant 8 : index
-    %first = arith.muli %first_slot, %kv_heads : index
-    %k_all = stablehlo.reshape %k_cache : (!k_cache) -> !k_lanes
-    %k_past = tensor.extract_slice %k_all[%layer, %first, 0, 0, 0]
-        [1, 64, %blocks, 64, 64] [1, 1, 1, 1, 1] : !k_lanes to !k_past
-    %v_all = stablehlo.reshape %v_cache : (!v_cache) -> !v_lanes
-    %v_past = tensor.extract_slice %v_all[%layer, %first, 0, 0, 0]
-        [1, 64, %blocks, 64, 64] [1, 1, 1, 1, 1] : !v_lanes to !v_past
-
-    %none = arith.constant 0.0 : f32
-    %minus_inf = arith.constant 0xFF800000 : f32
-    %block_size = arith.constant 64 : index
-    %scores_room = tensor.empty(%blocks) : !scores
-    %scores_none = linalg.fill ins(%none : f32) outs(%scores_room : !scores) -> !scores
-    %scores = linalg.generic {
-        indexing_maps = [
-            affine_map<(b, n, g, j, d) -> (b, g, d)>,
-            affine_map<(b, n, g, j, d) -> (b, n, d, j)>,
-            affine_map<(b, n, g, j, d) -> (b, g, n, j)>],
-        iterator_types = ["parallel", "parallel", "parallel", "parallel", "reduction"]}
-        ins(%q_lanes, %k_past : !queries, !k_past) outs(%scores_none : !scores) {
-    ^bb0(%query: f32, %key: bf16, %sum: f32):
-      %key_f32 = arith.extf %key : bf16 to f32
-      %product = arith.mulf %query, %key_f32 : f32
-      %next = arith.addf %sum, %product : f32
-      linalg.yield %next : f32
-    } -> !scores
-
-    // the step's own tokens, and a common maximum
-    %own_none = stablehlo.constant dense<0.0> : tensor<f32>
-    %own_lowest = stablehlo.constant dense<0xFF800000> : tensor<f32>
-    %k_each = stablehlo.broadcast_in_dim %k_new, dims = [0, 1, 2] : (!new) -> !queries
-    %own_products = stablehlo.multiply %q_lanes, %k_each : !queries
-    %own_max = stablehlo.reduce(%own_products init: %own_none) applies stablehlo.add across dimensions = [2]
-        : (!queries, tensor<f32>) -> !each_lane
-
-    %max = linalg.generic {
-        indexing_maps = [
-            affine_map<(b, g, n, j) -> (b, g, n, j)>,
-            affine_map<(b, g, n, j) -> (b)>,
-            affine_map<(b, g, n, j) -> (b, g)>],
-        iterator_types = ["parallel", "parallel", "reduction", "reduction"]}
-        ins(%scores, %past : !scores, !pasts) outs(%own_max : !each_lane) {
-    ^bb0(%score: f32, %cached_end: i32, %highest: f32):
-      %n = linalg.index 2 : index
-      %j = linalg.index 3 : index
-      %before = arith.muli %n, %block_size : index
-      %position = arith.addi %before, %j : index
-      %position_i32 = arith.index_cast %position : index to i32
-      %is_cached = arith.cmpi slt, %position_i32, %cached_end : i32
-      %counted = arith.select %is_cached, %score, %minus_inf : f32
-      %next = arith.maximumf %highest, %counted : f32
-      linalg.yield %next : f32
-    } -> !each_lane
-
-    %weights = linalg.generic {
-        indexing_maps = [
-            affine_map<(b, g, n, j) -> (b, g, n, j)>,
-            affine_map<(b, g, n, j) -> (b)>,
-            affine_map<(b, g, n, j) -> (b, g)>,
-            affine_map<(b, g, n, j) -> (b, g, n, j)>],
-        iterator_types = ["parallel", "parallel", "parallel", "parallel"]}
-        ins(%scores, %past, %max : !scores, !pasts, !each_lane) outs(%scores_room : !scores) {
-    ^bb0(%score: f32, %cached_end: i32, %highest: f32, %unused: f32):
-      %n = linalg.index 2 : index
-      %j = linalg.index 3 : index
-      %before = arith.muli %n, %block_size : index
-      %position = arith.addi %before, %j : index
-      %position_i32 = arith.index_cast %position : index to i32
-      %is_cached = arith.cmpi slt, %position_i32, %cached_end : i32
-      %below = arith.subf %score, %highest : f32
-      %exp = math.exp %below : f32
-      %weight = arith.select %is_cached, %exp, %none : f32
-      linalg.yield %weight : f32
-    } -> !scores
-    %own_below = stablehlo.subtract %own_max, %max : !each_lane
-    %own_sum = stablehlo.exponential %own_below : !each_lane
-    %own_sums = stablehlo.reshape %own_sum : (!each_lane) -> tensor<8x8x4xf32>
-    %own_weights = stablehlo.broadcast_in_dim %own_sums, dims = [0, 1, 2] : (tensor<8x8x4xf32>) -> !q_heads
-    %v_each = stablehlo.broadcast_in_dim %v_heads, dims = [0, 1, 2, 3] : (!new_heads) -> !q_heads
-    %own_parts = stablehlo.multiply %own_weights, %v_each : !q_heads
-    %own_out = stablehlo.reshape %own_parts : (!q_heads) -> !queries
-    %sum = linalg.generic {
-        indexing_maps = [
-            affine_map<(b, g, n, j) -> (b, g, n, j)>,
-            affine_map<(b, g, n, j) -> (b, g)>],
-        iterator_types = ["parallel", "parallel", "reduction", "reduction"]}
-        ins(%weights : !scores) outs(%own_sum : !each_lane) {
-    ^bb0(%weight: f32, %total: f32):
-      %next = arith.addf %total, %weight : f32
-      linalg.yield %next : f32
-    } -> !each_lane
-
-    // weighted values block by block, then all blocks and the own together
-    %partial_room = tensor.empty(%blocks) : !partial
-    %partial_none = linalg.fill ins(%none : f32) outs(%partial_room : !partial) -> !partial
-    %partial = linalg.generic {
-        indexing_maps = [
-            affine_map<(b, n, g, d, j) -> (b, g, n, j)>,
-            affine_map<(b, n, g, d, j) -> (b, n, j, d)>,
-            affine_map<(b, n, g, d, j) -> (b, n, g, d)>],
-        iterator_types = ["parallel", "parallel", "parallel", "parallel", "reduction"]}
-        ins(%weights, %v_past : !scores, !v_past) outs(%partial_none : !partial) {
-    ^bb0(%weight: f32, %value: bf16, %sum_in: f32):
-      %value_f32 = arith.extf %value : bf16 to f32
-      %product = arith.mulf %weight, %value_f32 : f32
-      %next = arith.addf %sum_in, %product : f32
-      linalg.yield %next : f32
-    } -> !partial
-    %weighted = linalg.generic {
-        indexing_maps = [
-            affine_map<(b, g, d, n) -> (b, n, g, d)>,
-            affine_map<(b, g, d, n) -> (b, g, d)>],
-        iterator_types = ["parallel", "parallel", "parallel", "reduction"]}
-        ins(%partial : !partial) outs(%own_out : !queries) {
-    ^bb0(%part: f32, %total: f32):
-      %next = arith.addf %total, %part : f32
-      linalg.yield %next : f32
-    } -> !queries
-    %sums = stablehlo.broadcast_in_dim %sum, dims = [0, 1] : (!each_lane) -> !queries
-    %lanes_out = stablehlo.divide %weighted, %sums : !queries
-    %heads_out = stablehlo.reshape %lanes_out : (!queries) -> !q_heads
-
-    %flat_out = stablehlo.reshape %heads_out : (!q_heads) -> !q_row
-    %new_k = stablehlo.reshape %k_heads_bf16 : (tensor<8x8x1x64xbf16>) -> !new_k
-    %new_v = stablehlo.reshape %v_heads_bf16 : (tensor<8x8x1x64xbf16>) -> !new_v
-
-    %y_in = stablehlo.convert %flat_out : (tensor<8x2048xf32>) -> tensor<8x2048xbf16>
-    %y_pad = arith.constant 0.0 : bf16
-    %y_room = tensor.empty() : !o_x_tiles
-    %y_tiles = linalg.pack %y_in padding_value(%y_pad : bf16)
-        inner_dims_pos = [0, 1] inner_tiles = [8, 2] into %y_room : tensor<8x2048xbf16> -> !o_x_tiles
-    %y_zero = arith.constant 0.0 : f32
-    %y_empty = tensor.empty() : !o_y_tiles
-    %y_zeros = linalg.fill ins(%y_zero : f32)
-        outs(%y_empty : !o_y_tiles) -> !o_y_tiles
-    %y_sums = linalg.mmt4d
-        ins(%y_tiles, %o : !o_x_tiles, !o)
-        outs(%y_zeros : !o_y_tiles) -> !o_y_tiles
-    %y_flat = tensor.empty() : !hidden
-    %y = linalg.unpack %y_sums inner_dims_pos = [0, 1] inner_tiles = [8, 16]
-        into %y_flat : !o_y_tiles -> !hidden
-    return %y, %new_k, %new_v : !hidden, !new_k, !new_v
+      %x: !rows, %x_weighted: !rows, %x_squares: !squares, %qkv: !qkv, %o: !o, %mlp_norm: !norm,
+      %gate_up: !gate_up, %down: !down, %next_norm: !norm, %layer: index, %positions: !tokens, %cos: !angle,
+      %sin: !angle, %runs: index, %k_cache: !k_cache, %v_cache: !v_cache)
+      -> (!rows, !rows, !squares, !k_cache, !v_cache) {
+    %projected = flow.dispatch @qkv::@qkv(%x_weighted, %qkv, %x_squares)
+        : (!rows, !qkv, !squares)
+        -> !qkv_rows
+    %k, %v, %partials, %maxima, %sums = flow.dispatch @attention::@attention[%runs](
+        %positions, %cos, %sin, %projected, %k_cache, %v_cache, %layer)
+        : (!tokens, !angle, !angle, !qkv_rows, !k_cache, !v_cache, index)
+        -> (%k_cache, %v_cache, !partials, !of_runs, !of_runs)
+    %attended = flow.dispatch @merge::@merge(%positions, %partials, %maxima, %sums)
+        : (!tokens, !partials, !of_runs, !of_runs)
+        -> !q_rows
+    %mid, %mid_weighted, %mid_squares = flow.dispatch @o::@o(%attended, %o, %x, %mlp_norm)
+        : (!q_rows, !o, !rows, !norm)
+        -> (!rows, !rows, !squares)
+    %inner = flow.dispatch @gate_up::@gate_up(%mid_weighted, %gate_up, %mid_squares)
+        : (!rows, !gate_up, !squares)
+        -> !inner_rows
+    %y, %y_weighted, %y_squares = flow.dispatch @down::@down(%inner, %down, %mid, %next_norm)
+        : (!inner_rows, !down, !rows, !norm)
+        -> (!rows, !rows, !squares)
+    return %y, %y_weighted, %y_squares, %k, %v : !rows, !rows, !squares, !k_cache, !v_cache
   }
 
   // cos and ∓sin of position · frequency, laid over a head's two halves: [rows, 2, head_dim / 2].
@@ -536,75 +275,6 @@ module @ragged {
     return %cos, %sin : !angle, !angle
   }
 
-  // Each head's halves (a, b) turned by the angle: (a·cos - b·sin, b·cos + a·sin).
-  func.func private @rotary_q(%x: !q_row, %cos: !angle, %sin: !angle) -> !q_row {
-    %halves = stablehlo.reshape %x : (!q_row) -> !q_pairs
-    %swapped = stablehlo.reverse %halves, dims = [2] : !q_pairs
-    %cos_all = stablehlo.broadcast_in_dim %cos, dims = [0, 2, 3] : (!angle) -> !q_pairs
-    %sin_all = stablehlo.broadcast_in_dim %sin, dims = [0, 2, 3] : (!angle) -> !q_pairs
-    %kept = stablehlo.multiply %halves, %cos_all : !q_pairs
-    %crossed = stablehlo.multiply %swapped, %sin_all : !q_pairs
-    %turned = stablehlo.add %kept, %crossed : !q_pairs
-    %y = stablehlo.reshape %turned : (!q_pairs) -> !q_row
-    return %y : !q_row
-  }
-
-  // Each head's halves (a, b) turned by the angle: (a·cos - b·sin, b·cos + a·sin).
-  func.func private @rotary_k(%x: !k_row, %cos: !angle, %sin: !angle) -> !k_row {
-    %halves = stablehlo.reshape %x : (!k_row) -> !k_pairs
-    %swapped = stablehlo.reverse %halves, dims = [2] : !k_pairs
-    %cos_all = stablehlo.broadcast_in_dim %cos, dims = [0, 2, 3] : (!angle) -> !k_pairs
-    %sin_all = stablehlo.broadcast_in_dim %sin, dims = [0, 2, 3] : (!angle) -> !k_pairs
-    %kept = stablehlo.multiply %halves, %cos_all : !k_pairs
-    %crossed = stablehlo.multiply %swapped, %sin_all : !k_pairs
-    %turned = stablehlo.add %kept, %crossed : !k_pairs
-    %y = stablehlo.reshape %turned : (!k_pairs) -> !k_row
-    return %y : !k_row
-  }
-
-  // down(silu(gate(x)) · up(x))
-  func.func private @mlp(%x: !hidden, %gate_up: !gate_up, %down: !down) -> !hidden {
-
-    %both_in = stablehlo.convert %x : (tensor<8x2048xf32>) -> tensor<8x2048xbf16>
-    %both_pad = arith.constant 0.0 : bf16
-    %both_room = tensor.empty() : !gate_up_x_tiles
-    %both_tiles = linalg.pack %both_in padding_value(%both_pad : bf16)
-        inner_dims_pos = [0, 1] inner_tiles = [8, 2] into %both_room : tensor<8x2048xbf16> -> !gate_up_x_tiles
-    %both_zero = arith.constant 0.0 : f32
-    %both_empty = tensor.empty() : !gate_up_y_tiles
-    %both_zeros = linalg.fill ins(%both_zero : f32)
-        outs(%both_empty : !gate_up_y_tiles) -> !gate_up_y_tiles
-    %both_sums = linalg.mmt4d
-        ins(%both_tiles, %gate_up : !gate_up_x_tiles, !gate_up)
-        outs(%both_zeros : !gate_up_y_tiles) -> !gate_up_y_tiles
-    %both_flat = tensor.empty() : !gate_up_row
-    %both = linalg.unpack %both_sums inner_dims_pos = [0, 1] inner_tiles = [8, 16]
-        into %both_flat : !gate_up_y_tiles -> !gate_up_row
-    %gated = stablehlo.slice %both [0:8, 0:8192] : (!gate_up_row) -> !inner
-    %raised = stablehlo.slice %both [0:8, 8192:16384] : (!gate_up_row) -> !inner
-
-    %sigmoid = stablehlo.logistic %gated : !inner
-    %activated = stablehlo.multiply %gated, %sigmoid : !inner
-    %inner = stablehlo.multiply %activated, %raised : !inner
-
-    %y_in = stablehlo.convert %inner : (tensor<8x8192xf32>) -> tensor<8x8192xbf16>
-    %y_pad = arith.constant 0.0 : bf16
-    %y_room = tensor.empty() : !down_x_tiles
-    %y_tiles = linalg.pack %y_in padding_value(%y_pad : bf16)
-        inner_dims_pos = [0, 1] inner_tiles = [8, 2] into %y_room : tensor<8x8192xbf16> -> !down_x_tiles
-    %y_zero = arith.constant 0.0 : f32
-    %y_empty = tensor.empty() : !down_y_tiles
-    %y_zeros = linalg.fill ins(%y_zero : f32)
-        outs(%y_empty : !down_y_tiles) -> !down_y_tiles
-    %y_sums = linalg.mmt4d
-        ins(%y_tiles, %down : !down_x_tiles, !down)
-        outs(%y_zeros : !down_y_tiles) -> !down_y_tiles
-    %y_flat = tensor.empty() : !hidden
-    %y = linalg.unpack %y_sums inner_dims_pos = [0, 1] inner_tiles = [8, 16]
-        into %y_flat : !down_y_tiles -> !hidden
-    return %y : !hidden
-  }
-
   // Row `token` of the table for each token.
   func.func private @embedding(%embed: !embed, %tokens: !tokens) -> !hidden {
     %x_n = stablehlo.constant dense<16> : !tokens
@@ -625,183 +295,1271 @@ module @ragged {
     return %x : !hidden
   }
 
-  // Logits over the vocabulary.
-  func.func private @head(%x: !hidden, %embed: !embed) -> !logits {
-
-    %logits_in = stablehlo.convert %x : (tensor<8x2048xf32>) -> tensor<8x2048xbf16>
-    %logits_pad = arith.constant 0.0 : bf16
-    %logits_room = tensor.empty() : !embed_x_tiles
-    %logits_tiles = linalg.pack %logits_in padding_value(%logits_pad : bf16)
-        inner_dims_pos = [0, 1] inner_tiles = [8, 2] into %logits_room : tensor<8x2048xbf16> -> !embed_x_tiles
-    %logits_zero = arith.constant 0.0 : f32
-    %logits_empty = tensor.empty() : !embed_y_tiles
-    %logits_zeros = linalg.fill ins(%logits_zero : f32)
-        outs(%logits_empty : !embed_y_tiles) -> !embed_y_tiles
-    %logits_sums = linalg.mmt4d
-        ins(%logits_tiles, %embed : !embed_x_tiles, !embed)
-        outs(%logits_zeros : !embed_y_tiles) -> !embed_y_tiles
-    %logits_flat = tensor.empty() : !logits
-    %logits = linalg.unpack %logits_sums inner_dims_pos = [0, 1] inner_tiles = [8, 16]
-        into %logits_flat : !embed_y_tiles -> !logits
-    return %logits : !logits
+  // Rows ready for the norm after them.
+  stream.executable private @first_norm {
+    stream.executable.export public @first_norm workgroups() -> (index, index, index) {
+      %size1 = arith.constant 8 : index
+      %size2 = arith.constant 1 : index
+      %size3 = arith.constant 1 : index
+      stream.return %size1, %size2, %size3 : index, index, index
+    }
+    builtin.module {
+      func.func @first_norm(
+          %x_bytes: !stream.binding, %next_norm_bytes: !stream.binding, %y_bytes: !stream.binding,
+          %weighteds_bytes: !stream.binding, %square_sums_bytes: !stream.binding) {
+        %c0 = arith.constant 0 : index
+        %c1 = arith.constant 1 : index
+        %x = stream.binding.subspan %x_bytes[%c0] : !stream.binding -> memref<8x2048xf32>
+        %next_norm = stream.binding.subspan %next_norm_bytes[%c0] : !stream.binding -> memref<2048xbf16>
+        %y = stream.binding.subspan %y_bytes[%c0] : !stream.binding -> memref<8x2048xf32>
+        %weighteds = stream.binding.subspan %weighteds_bytes[%c0] : !stream.binding -> memref<8x2048xf32>
+        %square_sums = stream.binding.subspan %square_sums_bytes[%c0] : !stream.binding -> memref<8x128xf32>
+        %width = arith.constant 16 : index
+        %tiles = arith.constant 128 : index
+        %row = stream.dispatch.workgroup.id[0] : index
+        scf.for %n = %c0 to %tiles step %c1 {
+          %at = arith.muli %n, %width : index
+          %x_tile = vector.load %x[%row, %at] : memref<8x2048xf32>, vector<16xf32>
+          vector.store %x_tile, %y[%row, %at] : memref<8x2048xf32>, vector<16xf32>
+          %gain_stored = vector.load %next_norm[%at] : memref<2048xbf16>, vector<16xbf16>
+          %gain = arith.extf %gain_stored : vector<16xbf16> to vector<16xf32>
+          %weighted = arith.mulf %x_tile, %gain : vector<16xf32>
+          vector.store %weighted, %weighteds[%row, %at] : memref<8x2048xf32>, vector<16xf32>
+          %square = arith.mulf %x_tile, %x_tile : vector<16xf32>
+          %square_sum = vector.reduction <add>, %square fastmath<reassoc> : vector<16xf32> into f32
+          memref.store %square_sum, %square_sums[%row, %n] : memref<8x128xf32>
+        }
+        return
+      }
+    }
   }
 
-  // The lowest index that holds a row's maximum.
-  func.func private @argmax(%logits: !logits) -> !next {
-    %minus_inf = stablehlo.constant dense<0xFF800000> : tensor<f32>
-    %past_end = stablehlo.constant dense<128256> : tensor<i32>
-    %max = stablehlo.reduce(%logits init: %minus_inf) applies stablehlo.maximum across dimensions = [1]
-        : (!logits, tensor<f32>) -> tensor<8xf32>
-    %maxes = stablehlo.broadcast_in_dim %max, dims = [0] : (tensor<8xf32>) -> !logits
-    %is_max = stablehlo.compare EQ, %logits, %maxes : (!logits, !logits) -> tensor<8x128256xi1>
-    %index = stablehlo.iota dim = 1 : !vocab_index
-    %past_ends = stablehlo.broadcast_in_dim %past_end, dims = [] : (tensor<i32>) -> !vocab_index
-    %candidates = stablehlo.select %is_max, %index, %past_ends : tensor<8x128256xi1>, !vocab_index
-    %lowest = stablehlo.reduce(%candidates init: %past_end) applies stablehlo.minimum across dimensions = [1]
-        : (!vocab_index, tensor<i32>) -> !next
-    return %lowest : !next
+  // Rows × weights: 8 × 2048 by 192 tiles of 16, 8 × 2 at once.
+  stream.executable private @qkv {
+    stream.executable.export public @qkv workgroups() -> (index, index, index) {
+      %size1 = arith.constant 32 : index
+      %size2 = arith.constant 1 : index
+      %size3 = arith.constant 1 : index
+      stream.return %size1, %size2, %size3 : index, index, index
+    }
+    builtin.module {
+      func.func @qkv(
+          %x_bytes: !stream.binding, %w_bytes: !stream.binding, %squares_bytes: !stream.binding,
+          %y_bytes: !stream.binding) {
+        %c0 = arith.constant 0 : index
+        %c1 = arith.constant 1 : index
+        %x = stream.binding.subspan %x_bytes[%c0] : !stream.binding -> memref<8x2048xf32>
+        %w = stream.binding.subspan %w_bytes[%c0] : !stream.binding -> memref<192x1024x16xi32>
+        %squares = stream.binding.subspan %squares_bytes[%c0] : !stream.binding -> memref<8x128xf32>
+        %y = stream.binding.subspan %y_bytes[%c0] : !stream.binding -> memref<8x3072xf32>
+        %width = arith.constant 16 : index
+        %depth = arith.constant 1024 : index
+        %rows = arith.constant 8 : index
+        %rows_at_once = arith.constant 8 : index
+        %last_rows = arith.constant 0 : index
+        %tiles = arith.constant 192 : index
+        %tiles_at_once = arith.constant 2 : index
+        %unit = arith.constant 2 : index
+        %last_unit = arith.constant 190 : index
+        %tiles_of_group = arith.constant 6 : index
+        %prefetch = arith.constant 64 : index
+        %zeros = arith.constant dense<0.0> : vector<8x16xf32>
+        %c2 = arith.constant 2 : index
+        %half = arith.constant dense<16> : vector<16xi32>
+        %upper = arith.constant dense<0xFFFF0000> : vector<16xi32>
+        %room = memref.alloca() : memref<2x8x16xf32>
+        %scales = memref.alloca() : memref<8xf32>
+        %parts = arith.constant 128 : index
+        %parts_at_once = arith.constant 16 : index
+        %none = arith.constant dense<0.0> : vector<16xf32>
+        scf.for %row = %c0 to %rows step %c1 {
+          %partial = scf.for %at = %c0 to %parts step %parts_at_once iter_args(%sum = %none) -> (vector<16xf32>) {
+            %more = vector.load %squares[%row, %at] : memref<8x128xf32>, vector<16xf32>
+            %next = arith.addf %sum, %more : vector<16xf32>
+            scf.yield %next : vector<16xf32>
+          }
+          %total = vector.reduction <add>, %partial fastmath<reassoc> : vector<16xf32> into f32
+          %scale_length = arith.constant 2048.0 : f32
+          %scale_eps = arith.constant 1.0e-05 : f32
+          %scale_one = arith.constant 1.0 : f32
+          %scale_mean = arith.divf %total, %scale_length : f32
+          %scale_shifted = arith.addf %scale_mean, %scale_eps : f32
+          %scale_root = math.sqrt %scale_shifted : f32
+          %scale = arith.divf %scale_one, %scale_root : f32
+          memref.store %scale, %scales[%row] : memref<8xf32>
+        }
+        %group = stream.dispatch.workgroup.id[0] : index
+        %first = arith.muli %group, %tiles_of_group : index
+        %past = arith.addi %first, %tiles_of_group : index
+        %end = arith.minui %past, %tiles : index
+        %row_group = stream.dispatch.workgroup.id[1] : index
+        %rows_of_group = arith.constant 8 : index
+        %first_row = arith.muli %row_group, %rows_of_group : index
+        %past_row = arith.addi %first_row, %rows_of_group : index
+        %end_row = arith.minui %past_row, %rows : index
+        scf.for %tile = %first to %end step %unit {
+          %n0 = arith.minui %tile, %last_unit : index
+          %n1 = arith.addi %n0, %c1 : index
+          scf.for %row = %first_row to %end_row step %rows_at_once {
+            %m0 = arith.minui %row, %last_rows : index
+            %m1 = arith.addi %m0, %c1 : index
+            %m2 = arith.addi %m1, %c1 : index
+            %m3 = arith.addi %m2, %c1 : index
+            %m4 = arith.addi %m3, %c1 : index
+            %m5 = arith.addi %m4, %c1 : index
+            %m6 = arith.addi %m5, %c1 : index
+            %m7 = arith.addi %m6, %c1 : index
+            %sums0:2 = scf.for %k = %c0 to %depth step %c1
+                iter_args(%sum0 = %zeros, %sum1 = %zeros)
+                -> (vector<8x16xf32>, vector<8x16xf32>) {
+              // as far ahead in what is read next: past a tile's end, the tiles after these
+              %ahead = arith.addi %k, %prefetch : index
+              %is_next = arith.cmpi uge, %ahead, %depth : index
+              %from_next = arith.subi %ahead, %depth : index
+              %ahead_k = arith.select %is_next, %from_next, %ahead : index
+              %ahead_n = arith.select %is_next, %tiles_at_once, %c0 : index
+              %k_even = arith.muli %k, %c2 : index
+              %k_odd = arith.addi %k_even, %c1 : index
+              %x_even0 = memref.load %x[%m0, %k_even] : memref<8x2048xf32>
+              %x_even1 = memref.load %x[%m1, %k_even] : memref<8x2048xf32>
+              %x_even2 = memref.load %x[%m2, %k_even] : memref<8x2048xf32>
+              %x_even3 = memref.load %x[%m3, %k_even] : memref<8x2048xf32>
+              %x_even4 = memref.load %x[%m4, %k_even] : memref<8x2048xf32>
+              %x_even5 = memref.load %x[%m5, %k_even] : memref<8x2048xf32>
+              %x_even6 = memref.load %x[%m6, %k_even] : memref<8x2048xf32>
+              %x_even7 = memref.load %x[%m7, %k_even] : memref<8x2048xf32>
+              %column_even = vector.from_elements
+                  %x_even0, %x_even1, %x_even2, %x_even3, %x_even4, %x_even5, %x_even6, %x_even7 : vector<8xf32>
+              %x_odd0 = memref.load %x[%m0, %k_odd] : memref<8x2048xf32>
+              %x_odd1 = memref.load %x[%m1, %k_odd] : memref<8x2048xf32>
+              %x_odd2 = memref.load %x[%m2, %k_odd] : memref<8x2048xf32>
+              %x_odd3 = memref.load %x[%m3, %k_odd] : memref<8x2048xf32>
+              %x_odd4 = memref.load %x[%m4, %k_odd] : memref<8x2048xf32>
+              %x_odd5 = memref.load %x[%m5, %k_odd] : memref<8x2048xf32>
+              %x_odd6 = memref.load %x[%m6, %k_odd] : memref<8x2048xf32>
+              %x_odd7 = memref.load %x[%m7, %k_odd] : memref<8x2048xf32>
+              %column_odd = vector.from_elements
+                  %x_odd0, %x_odd1, %x_odd2, %x_odd3, %x_odd4, %x_odd5, %x_odd6, %x_odd7 : vector<8xf32>
+              %fetched0 = arith.addi %n0, %ahead_n : index
+              memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<192x1024x16xi32>
+              %stored0 = vector.load %w[%n0, %k, %c0] : memref<192x1024x16xi32>, vector<16xi32>
+              %low0 = arith.shli %stored0, %half : vector<16xi32>
+              %even0 = arith.bitcast %low0 : vector<16xi32> to vector<16xf32>
+              %high0 = arith.andi %stored0, %upper : vector<16xi32>
+              %odd0 = arith.bitcast %high0 : vector<16xi32> to vector<16xf32>
+              %next0 = vector.outerproduct %column_even, %even0, %sum0 {kind = #vector.kind<add>}
+                  : vector<8xf32>, vector<16xf32>
+              %both0 = vector.outerproduct %column_odd, %odd0, %next0 {kind = #vector.kind<add>}
+                  : vector<8xf32>, vector<16xf32>
+              %fetched1 = arith.addi %fetched0, %c1 : index
+              memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<192x1024x16xi32>
+              %stored1 = vector.load %w[%n1, %k, %c0] : memref<192x1024x16xi32>, vector<16xi32>
+              %low1 = arith.shli %stored1, %half : vector<16xi32>
+              %even1 = arith.bitcast %low1 : vector<16xi32> to vector<16xf32>
+              %high1 = arith.andi %stored1, %upper : vector<16xi32>
+              %odd1 = arith.bitcast %high1 : vector<16xi32> to vector<16xf32>
+              %next1 = vector.outerproduct %column_even, %even1, %sum1 {kind = #vector.kind<add>}
+                  : vector<8xf32>, vector<16xf32>
+              %both1 = vector.outerproduct %column_odd, %odd1, %next1 {kind = #vector.kind<add>}
+                  : vector<8xf32>, vector<16xf32>
+              scf.yield %both0, %both1
+                  : vector<8x16xf32>, vector<8x16xf32>
+            }
+            %place0 = arith.constant 0 : index
+            vector.transfer_write %sums0#0, %room[%place0, %c0, %c0] {in_bounds = [true, true]}
+                : vector<8x16xf32>, memref<2x8x16xf32>
+            %place1 = arith.constant 1 : index
+            vector.transfer_write %sums0#1, %room[%place1, %c0, %c0] {in_bounds = [true, true]}
+                : vector<8x16xf32>, memref<2x8x16xf32>
+            scf.for %m = %c0 to %rows_at_once step %c1 {
+              %r = arith.addi %m0, %m : index
+              %scale = memref.load %scales[%r] : memref<8xf32>
+              %scaling = vector.broadcast %scale : f32 to vector<16xf32>
+              scf.for %t = %c0 to %unit step %c1 {
+                %n = arith.addi %n0, %t : index
+                %at = arith.muli %n, %width : index
+                %y_sum = vector.load %room[%t, %m, %c0] : memref<2x8x16xf32>, vector<16xf32>
+                %y_scaled = arith.mulf %y_sum, %scaling : vector<16xf32>
+                vector.store %y_scaled, %y[%r, %at] : memref<8x3072xf32>, vector<16xf32>
+              }
+            }
+          }
+        }
+        return
+      }
+    }
   }
 
-  // Row by row, each slot's new keys and values at its own position.
-  func.func private @cache_write(
-      %k: !k_cache, %v: !v_cache, %new_k0: !new_k, %new_k1: !new_k, %new_k2: !new_k, %new_k3: !new_k,
-      %new_k4: !new_k, %new_k5: !new_k, %new_k6: !new_k, %new_k7: !new_k, %new_k8: !new_k, %new_k9: !new_k,
-      %new_k10: !new_k, %new_k11: !new_k, %new_k12: !new_k, %new_k13: !new_k, %new_k14: !new_k, %new_k15: !new_k,
-      %new_v0: !new_v, %new_v1: !new_v, %new_v2: !new_v, %new_v3: !new_v, %new_v4: !new_v, %new_v5: !new_v,
-      %new_v6: !new_v, %new_v7: !new_v, %new_v8: !new_v, %new_v9: !new_v, %new_v10: !new_v, %new_v11: !new_v,
-      %new_v12: !new_v, %new_v13: !new_v, %new_v14: !new_v, %new_v15: !new_v, %positions: !tokens)
-      -> (!k_cache, !v_cache) {
-    %keys = stablehlo.concatenate
-        %new_k0, %new_k1, %new_k2, %new_k3, %new_k4, %new_k5, %new_k6, %new_k7, %new_k8, %new_k9, %new_k10,
-        %new_k11, %new_k12, %new_k13, %new_k14, %new_k15, dim = 0
-        : (!new_k, !new_k, !new_k, !new_k, !new_k, !new_k, !new_k, !new_k, !new_k, !new_k, !new_k, !new_k, !new_k,
-           !new_k, !new_k, !new_k) -> !new_keys
-    %values = stablehlo.concatenate
-        %new_v0, %new_v1, %new_v2, %new_v3, %new_v4, %new_v5, %new_v6, %new_v7, %new_v8, %new_v9, %new_v10,
-        %new_v11, %new_v12, %new_v13, %new_v14, %new_v15, dim = 0
-        : (!new_v, !new_v, !new_v, !new_v, !new_v, !new_v, !new_v, !new_v, !new_v, !new_v, !new_v, !new_v, !new_v,
-           !new_v, !new_v, !new_v) -> !new_values
-    %block_size = arith.constant 64 : index
-    %row0 = arith.constant 0 : index
-    %at0 = tensor.extract %positions[%row0] : !tokens
-    %position0 = arith.index_cast %at0 : i32 to index
-    %keys0 = stablehlo.slice %keys [0:16, 0:1, 0:8, 0:64, 0:1]
-        : (!new_keys) -> !key_row
-    %values0 = stablehlo.slice %values [0:16, 0:1, 0:8, 0:1, 0:64]
-        : (!new_values) -> !value_row
-    %block_1 = arith.divui %position0, %block_size : index
-    %within_1 = arith.remui %position0, %block_size : index
-    %k_row_1 = stablehlo.reshape %keys0 : (!key_row) -> !keys_at
-    %v_row_1 = stablehlo.reshape %values0 : (!value_row) -> !values_at
-    %k_1 = tensor.insert_slice %k_row_1 into %k[0, 0, 0, %block_1, 0, %within_1]
-        [16, 1, 8, 1, 64, 1] [1, 1, 1, 1, 1, 1] : !keys_at into !k_cache
-    %v_1 = tensor.insert_slice %v_row_1 into %v[0, 0, 0, %block_1, %within_1, 0]
-        [16, 1, 8, 1, 1, 64] [1, 1, 1, 1, 1, 1] : !values_at into !v_cache
-    %row1 = arith.constant 1 : index
-    %at1 = tensor.extract %positions[%row1] : !tokens
-    %position1 = arith.index_cast %at1 : i32 to index
-    %keys1 = stablehlo.slice %keys [0:16, 1:2, 0:8, 0:64, 0:1]
-        : (!new_keys) -> !key_row
-    %values1 = stablehlo.slice %values [0:16, 1:2, 0:8, 0:1, 0:64]
-        : (!new_values) -> !value_row
-    %block_2 = arith.divui %position1, %block_size : index
-    %within_2 = arith.remui %position1, %block_size : index
-    %k_row_2 = stablehlo.reshape %keys1 : (!key_row) -> !keys_at
-    %v_row_2 = stablehlo.reshape %values1 : (!value_row) -> !values_at
-    %k_2 = tensor.insert_slice %k_row_2 into %k_1[0, 1, 0, %block_2, 0, %within_2]
-        [16, 1, 8, 1, 64, 1] [1, 1, 1, 1, 1, 1] : !keys_at into !k_cache
-    %v_2 = tensor.insert_slice %v_row_2 into %v_1[0, 1, 0, %block_2, %within_2, 0]
-        [16, 1, 8, 1, 1, 64] [1, 1, 1, 1, 1, 1] : !values_at into !v_cache
-    %row2 = arith.constant 2 : index
-    %at2 = tensor.extract %positions[%row2] : !tokens
-    %position2 = arith.index_cast %at2 : i32 to index
-    %keys2 = stablehlo.slice %keys [0:16, 2:3, 0:8, 0:64, 0:1]
-        : (!new_keys) -> !key_row
-    %values2 = stablehlo.slice %values [0:16, 2:3, 0:8, 0:1, 0:64]
-        : (!new_values) -> !value_row
-    %block_3 = arith.divui %position2, %block_size : index
-    %within_3 = arith.remui %position2, %block_size : index
-    %k_row_3 = stablehlo.reshape %keys2 : (!key_row) -> !keys_at
-    %v_row_3 = stablehlo.reshape %values2 : (!value_row) -> !values_at
-    %k_3 = tensor.insert_slice %k_row_3 into %k_2[0, 2, 0, %block_3, 0, %within_3]
-        [16, 1, 8, 1, 64, 1] [1, 1, 1, 1, 1, 1] : !keys_at into !k_cache
-    %v_3 = tensor.insert_slice %v_row_3 into %v_2[0, 2, 0, %block_3, %within_3, 0]
-        [16, 1, 8, 1, 1, 64] [1, 1, 1, 1, 1, 1] : !values_at into !v_cache
-    %row3 = arith.constant 3 : index
-    %at3 = tensor.extract %positions[%row3] : !tokens
-    %position3 = arith.index_cast %at3 : i32 to index
-    %keys3 = stablehlo.slice %keys [0:16, 3:4, 0:8, 0:64, 0:1]
-        : (!new_keys) -> !key_row
-    %values3 = stablehlo.slice %values [0:16, 3:4, 0:8, 0:1, 0:64]
-        : (!new_values) -> !value_row
-    %block_4 = arith.divui %position3, %block_size : index
-    %within_4 = arith.remui %position3, %block_size : index
-    %k_row_4 = stablehlo.reshape %keys3 : (!key_row) -> !keys_at
-    %v_row_4 = stablehlo.reshape %values3 : (!value_row) -> !values_at
-    %k_4 = tensor.insert_slice %k_row_4 into %k_3[0, 3, 0, %block_4, 0, %within_4]
-        [16, 1, 8, 1, 64, 1] [1, 1, 1, 1, 1, 1] : !keys_at into !k_cache
-    %v_4 = tensor.insert_slice %v_row_4 into %v_3[0, 3, 0, %block_4, %within_4, 0]
-        [16, 1, 8, 1, 1, 64] [1, 1, 1, 1, 1, 1] : !values_at into !v_cache
-    %row4 = arith.constant 4 : index
-    %at4 = tensor.extract %positions[%row4] : !tokens
-    %position4 = arith.index_cast %at4 : i32 to index
-    %keys4 = stablehlo.slice %keys [0:16, 4:5, 0:8, 0:64, 0:1]
-        : (!new_keys) -> !key_row
-    %values4 = stablehlo.slice %values [0:16, 4:5, 0:8, 0:1, 0:64]
-        : (!new_values) -> !value_row
-    %block_5 = arith.divui %position4, %block_size : index
-    %within_5 = arith.remui %position4, %block_size : index
-    %k_row_5 = stablehlo.reshape %keys4 : (!key_row) -> !keys_at
-    %v_row_5 = stablehlo.reshape %values4 : (!value_row) -> !values_at
-    %k_5 = tensor.insert_slice %k_row_5 into %k_4[0, 4, 0, %block_5, 0, %within_5]
-        [16, 1, 8, 1, 64, 1] [1, 1, 1, 1, 1, 1] : !keys_at into !k_cache
-    %v_5 = tensor.insert_slice %v_row_5 into %v_4[0, 4, 0, %block_5, %within_5, 0]
-        [16, 1, 8, 1, 1, 64] [1, 1, 1, 1, 1, 1] : !values_at into !v_cache
-    %row5 = arith.constant 5 : index
-    %at5 = tensor.extract %positions[%row5] : !tokens
-    %position5 = arith.index_cast %at5 : i32 to index
-    %keys5 = stablehlo.slice %keys [0:16, 5:6, 0:8, 0:64, 0:1]
-        : (!new_keys) -> !key_row
-    %values5 = stablehlo.slice %values [0:16, 5:6, 0:8, 0:1, 0:64]
-        : (!new_values) -> !value_row
-    %block_6 = arith.divui %position5, %block_size : index
-    %within_6 = arith.remui %position5, %block_size : index
-    %k_row_6 = stablehlo.reshape %keys5 : (!key_row) -> !keys_at
-    %v_row_6 = stablehlo.reshape %values5 : (!value_row) -> !values_at
-    %k_6 = tensor.insert_slice %k_row_6 into %k_5[0, 5, 0, %block_6, 0, %within_6]
-        [16, 1, 8, 1, 64, 1] [1, 1, 1, 1, 1, 1] : !keys_at into !k_cache
-    %v_6 = tensor.insert_slice %v_row_6 into %v_5[0, 5, 0, %block_6, %within_6, 0]
-        [16, 1, 8, 1, 1, 64] [1, 1, 1, 1, 1, 1] : !values_at into !v_cache
-    %row6 = arith.constant 6 : index
-    %at6 = tensor.extract %positions[%row6] : !tokens
-    %position6 = arith.index_cast %at6 : i32 to index
-    %keys6 = stablehlo.slice %keys [0:16, 6:7, 0:8, 0:64, 0:1]
-        : (!new_keys) -> !key_row
-    %values6 = stablehlo.slice %values [0:16, 6:7, 0:8, 0:1, 0:64]
-        : (!new_values) -> !value_row
-    %block_7 = arith.divui %position6, %block_size : index
-    %within_7 = arith.remui %position6, %block_size : index
-    %k_row_7 = stablehlo.reshape %keys6 : (!key_row) -> !keys_at
-    %v_row_7 = stablehlo.reshape %values6 : (!value_row) -> !values_at
-    %k_7 = tensor.insert_slice %k_row_7 into %k_6[0, 6, 0, %block_7, 0, %within_7]
-        [16, 1, 8, 1, 64, 1] [1, 1, 1, 1, 1, 1] : !keys_at into !k_cache
-    %v_7 = tensor.insert_slice %v_row_7 into %v_6[0, 6, 0, %block_7, %within_7, 0]
-        [16, 1, 8, 1, 1, 64] [1, 1, 1, 1, 1, 1] : !values_at into !v_cache
-    %row7 = arith.constant 7 : index
-    %at7 = tensor.extract %positions[%row7] : !tokens
-    %position7 = arith.index_cast %at7 : i32 to index
-    %keys7 = stablehlo.slice %keys [0:16, 7:8, 0:8, 0:64, 0:1]
-        : (!new_keys) -> !key_row
-    %values7 = stablehlo.slice %values [0:16, 7:8, 0:8, 0:1, 0:64]
-        : (!new_values) -> !value_row
-    %block_8 = arith.divui %position7, %block_size : index
-    %within_8 = arith.remui %position7, %block_size : index
-    %k_row_8 = stablehlo.reshape %keys7 : (!key_row) -> !keys_at
-    %v_row_8 = stablehlo.reshape %values7 : (!value_row) -> !values_at
-    %k_8 = tensor.insert_slice %k_row_8 into %k_7[0, 7, 0, %block_8, 0, %within_8]
-        [16, 1, 8, 1, 64, 1] [1, 1, 1, 1, 1, 1] : !keys_at into !k_cache
-    %v_8 = tensor.insert_slice %v_row_8 into %v_7[0, 7, 0, %block_8, %within_8, 0]
-        [16, 1, 8, 1, 1, 64] [1, 1, 1, 1, 1, 1] : !values_at into !v_cache
-    return %k_8, %v_8 : !k_cache, !v_cache
+  // Attention of 32 heads, 4 to a kv head, over runs of 256 positions.
+  stream.executable private @attention {
+    stream.executable.export public @attention workgroups(%count: index) -> (index, index, index) {
+      %size1 = arith.constant 8 : index
+      %size2 = arith.constant 8 : index
+      stream.return %count, %size1, %size2 : index, index, index
+    }
+    builtin.module {
+      func.func @attention(
+          %positions_bytes: !stream.binding, %cos_bytes: !stream.binding, %sin_bytes: !stream.binding,
+          %qkv_bytes: !stream.binding, %k_bytes: !stream.binding, %v_bytes: !stream.binding, %layer: index,
+          %partials_bytes: !stream.binding, %maxima_bytes: !stream.binding, %sums_of_runs_bytes: !stream.binding) {
+        %c0 = arith.constant 0 : index
+        %c1 = arith.constant 1 : index
+        %positions = stream.binding.subspan %positions_bytes[%c0] : !stream.binding -> memref<8xi32>
+        %cos = stream.binding.subspan %cos_bytes[%c0] : !stream.binding -> memref<8x2x32xf32>
+        %sin = stream.binding.subspan %sin_bytes[%c0] : !stream.binding -> memref<8x2x32xf32>
+        %qkv = stream.binding.subspan %qkv_bytes[%c0] : !stream.binding -> memref<8x3072xf32>
+        %k = stream.binding.subspan %k_bytes[%c0] : !stream.binding -> memref<16x8x8x32x64x64xbf16>
+        %v = stream.binding.subspan %v_bytes[%c0] : !stream.binding -> memref<16x8x8x32x64x64xbf16>
+        %partials = stream.binding.subspan %partials_bytes[%c0] : !stream.binding -> memref<8x8x8x4x64xf32>
+        %maxima = stream.binding.subspan %maxima_bytes[%c0] : !stream.binding -> memref<8x8x8x4xf32>
+        %sums_of_runs = stream.binding.subspan %sums_of_runs_bytes[%c0] : !stream.binding -> memref<8x8x8x4xf32>
+        %seen_run = stream.dispatch.workgroup.id[0] : index
+        %kv_head = stream.dispatch.workgroup.id[1] : index
+        %row = stream.dispatch.workgroup.id[2] : index
+        %run_length = arith.constant 256 : index
+        %position_i32 = memref.load %positions[%row] : memref<8xi32>
+        %position = arith.index_cast %position_i32 : i32 to index
+        %last_run = arith.divui %position, %run_length : index
+        %nearest = arith.constant 0 : index
+        %first_run = arith.divui %nearest, %run_length : index
+        %run = arith.addi %first_run, %seen_run : index
+        %is_seen = arith.cmpi ule, %run, %last_run : index
+        scf.if %is_seen {
+          %group = arith.constant 4 : index
+          %head_dim = arith.constant 64 : index
+          %half = arith.constant 32 : index
+          %block = arith.constant 64 : index
+          %kv_heads = arith.constant 8 : index
+          %width = arith.constant 16 : index
+          %head_width = arith.constant 16 : index
+          %half_width = arith.constant 16 : index
+          %prefetch = arith.constant 32 : index
+          %none = arith.constant 0.0 : f32
+          %lowest = arith.constant 0xFF800000 : f32
+          // the heads of qkv: queries, then keys, then values
+          %k_head = arith.constant 32 : index
+          %k_at = arith.addi %k_head, %kv_head : index
+          %v_at = arith.addi %k_at, %kv_heads : index
+          %q_at = arith.muli %kv_head, %group : index
+          // the kv head's queries and its key, turned
+          %turned = memref.alloca() : memref<5x64xf32>
+          scf.for %query = %c0 to %group step %c1 {
+            %head = arith.addi %q_at, %query : index
+            %q_begin = arith.muli %head, %head_dim : index
+            scf.for %d = %c0 to %half step %half_width {
+              %d_after = arith.addi %d, %half : index
+              %a_at = arith.addi %q_begin, %d : index
+              %a = vector.load %qkv[%row, %a_at] : memref<8x3072xf32>, vector<16xf32>
+              %place_a = arith.constant 0 : index
+              %cos_a = vector.load %cos[%row, %place_a, %d] : memref<8x2x32xf32>, vector<16xf32>
+              %sin_a = vector.load %sin[%row, %place_a, %d] : memref<8x2x32xf32>, vector<16xf32>
+              %b_at = arith.addi %q_begin, %d_after : index
+              %b = vector.load %qkv[%row, %b_at] : memref<8x3072xf32>, vector<16xf32>
+              %place_b = arith.constant 1 : index
+              %cos_b = vector.load %cos[%row, %place_b, %d] : memref<8x2x32xf32>, vector<16xf32>
+              %sin_b = vector.load %sin[%row, %place_b, %d] : memref<8x2x32xf32>, vector<16xf32>
+              %a_kept = arith.mulf %a, %cos_a : vector<16xf32>
+              %a_crossed = arith.mulf %b, %sin_a : vector<16xf32>
+              %a_turned = arith.addf %a_kept, %a_crossed : vector<16xf32>
+              %a_factor = arith.constant dense<0.125> : vector<16xf32>
+              %a_scaled = arith.mulf %a_turned, %a_factor : vector<16xf32>
+              vector.store %a_scaled, %turned[%query, %d] : memref<5x64xf32>, vector<16xf32>
+              %b_kept = arith.mulf %b, %cos_b : vector<16xf32>
+              %b_crossed = arith.mulf %a, %sin_b : vector<16xf32>
+              %b_turned = arith.addf %b_kept, %b_crossed : vector<16xf32>
+              %b_factor = arith.constant dense<0.125> : vector<16xf32>
+              %b_scaled = arith.mulf %b_turned, %b_factor : vector<16xf32>
+              vector.store %b_scaled, %turned[%query, %d_after] : memref<5x64xf32>, vector<16xf32>
+            }
+          }
+          %is_own = arith.cmpi eq, %run, %last_run : index
+          scf.if %is_own {
+            %k_begin = arith.muli %k_at, %head_dim : index
+            scf.for %d = %c0 to %half step %half_width {
+              %d_after = arith.addi %d, %half : index
+              %a_at = arith.addi %k_begin, %d : index
+              %a = vector.load %qkv[%row, %a_at] : memref<8x3072xf32>, vector<16xf32>
+              %place_a = arith.constant 0 : index
+              %cos_a = vector.load %cos[%row, %place_a, %d] : memref<8x2x32xf32>, vector<16xf32>
+              %sin_a = vector.load %sin[%row, %place_a, %d] : memref<8x2x32xf32>, vector<16xf32>
+              %b_at = arith.addi %k_begin, %d_after : index
+              %b = vector.load %qkv[%row, %b_at] : memref<8x3072xf32>, vector<16xf32>
+              %place_b = arith.constant 1 : index
+              %cos_b = vector.load %cos[%row, %place_b, %d] : memref<8x2x32xf32>, vector<16xf32>
+              %sin_b = vector.load %sin[%row, %place_b, %d] : memref<8x2x32xf32>, vector<16xf32>
+              %a_kept = arith.mulf %a, %cos_a : vector<16xf32>
+              %a_crossed = arith.mulf %b, %sin_a : vector<16xf32>
+              %a_turned = arith.addf %a_kept, %a_crossed : vector<16xf32>
+              vector.store %a_turned, %turned[%group, %d] : memref<5x64xf32>, vector<16xf32>
+              %b_kept = arith.mulf %b, %cos_b : vector<16xf32>
+              %b_crossed = arith.mulf %a, %sin_b : vector<16xf32>
+              %b_turned = arith.addf %b_kept, %b_crossed : vector<16xf32>
+              vector.store %b_turned, %turned[%group, %d_after] : memref<5x64xf32>, vector<16xf32>
+            }
+            %own_block = arith.divui %position, %block : index
+            %own_place = arith.remui %position, %block : index
+            %v_begin = arith.muli %v_at, %head_dim : index
+            scf.for %d = %c0 to %head_dim step %c1 {
+              %key = memref.load %turned[%group, %d] : memref<5x64xf32>
+              %at = arith.addi %v_begin, %d : index
+              %value = memref.load %qkv[%row, %at] : memref<8x3072xf32>
+              %key_low = arith.truncf %key : f32 to bf16
+              %value_low = arith.truncf %value : f32 to bf16
+              memref.store %key_low, %k[%layer, %row, %kv_head, %own_block, %d, %own_place]
+                  : memref<16x8x8x32x64x64xbf16>
+              memref.store %value_low, %v[%layer, %row, %kv_head, %own_block, %own_place, %d]
+                  : memref<16x8x8x32x64x64xbf16>
+            }
+          }
+          %scores = memref.alloca() : memref<4x256xf32>
+          %run_begin = arith.muli %run, %run_length : index
+          %run_end = arith.addi %run_begin, %run_length : index
+          %after = arith.addi %position, %c1 : index
+          %end = arith.minui %run_end, %after : index
+          %begin = arith.maxui %run_begin, %nearest : index
+          %step = arith.constant 64 : index
+          %queries_at_once = arith.constant 4 : index
+          %last_queries = arith.constant 0 : index
+          %steps_before = arith.divui %begin, %step : index
+          %first_place = arith.muli %steps_before, %step : index
+          %zeros = arith.constant dense<0.0> : vector<4x16xf32>
+          scf.for %at = %first_place to %end step %step {
+            %number = arith.divui %at, %block : index
+            %p0 = arith.remui %at, %block : index
+            %s0 = arith.subi %at, %run_begin : index
+            %p1 = arith.addi %p0, %width : index
+            %s1 = arith.addi %s0, %width : index
+            %p2 = arith.addi %p1, %width : index
+            %s2 = arith.addi %s1, %width : index
+            %p3 = arith.addi %p2, %width : index
+            %s3 = arith.addi %s2, %width : index
+            scf.for %query = %c0 to %group step %queries_at_once {
+              %q0 = arith.minui %query, %last_queries : index
+              %q1 = arith.addi %q0, %c1 : index
+              %q2 = arith.addi %q1, %c1 : index
+              %q3 = arith.addi %q2, %c1 : index
+              %sums:4 = scf.for %d = %c0 to %head_dim step %c1
+                  iter_args(%sum0 = %zeros, %sum1 = %zeros, %sum2 = %zeros, %sum3 = %zeros)
+                  -> (vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>) {
+                %x0 = memref.load %turned[%q0, %d] : memref<5x64xf32>
+                %x1 = memref.load %turned[%q1, %d] : memref<5x64xf32>
+                %x2 = memref.load %turned[%q2, %d] : memref<5x64xf32>
+                %x3 = memref.load %turned[%q3, %d] : memref<5x64xf32>
+                %column = vector.from_elements %x0, %x1, %x2, %x3 : vector<4xf32>
+                %ahead = arith.addi %d, %prefetch : index
+                memref.prefetch %k[%layer, %row, %kv_head, %number, %ahead, %p0], read, locality<3>, data
+                    : memref<16x8x8x32x64x64xbf16>
+                %key0_low = vector.load %k[%layer, %row, %kv_head, %number, %d, %p0]
+                    : memref<16x8x8x32x64x64xbf16>, vector<16xbf16>
+                %key0 = arith.extf %key0_low : vector<16xbf16> to vector<16xf32>
+                %next0 = vector.outerproduct %column, %key0, %sum0 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %key1_low = vector.load %k[%layer, %row, %kv_head, %number, %d, %p1]
+                    : memref<16x8x8x32x64x64xbf16>, vector<16xbf16>
+                %key1 = arith.extf %key1_low : vector<16xbf16> to vector<16xf32>
+                %next1 = vector.outerproduct %column, %key1, %sum1 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                memref.prefetch %k[%layer, %row, %kv_head, %number, %ahead, %p2], read, locality<3>, data
+                    : memref<16x8x8x32x64x64xbf16>
+                %key2_low = vector.load %k[%layer, %row, %kv_head, %number, %d, %p2]
+                    : memref<16x8x8x32x64x64xbf16>, vector<16xbf16>
+                %key2 = arith.extf %key2_low : vector<16xbf16> to vector<16xf32>
+                %next2 = vector.outerproduct %column, %key2, %sum2 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %key3_low = vector.load %k[%layer, %row, %kv_head, %number, %d, %p3]
+                    : memref<16x8x8x32x64x64xbf16>, vector<16xbf16>
+                %key3 = arith.extf %key3_low : vector<16xbf16> to vector<16xf32>
+                %next3 = vector.outerproduct %column, %key3, %sum3 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                scf.yield %next0, %next1, %next2, %next3
+                    : vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>
+              }
+              vector.transfer_write %sums#0, %scores[%q0, %s0] {in_bounds = [true, true]}
+                  : vector<4x16xf32>, memref<4x256xf32>
+              vector.transfer_write %sums#1, %scores[%q0, %s1] {in_bounds = [true, true]}
+                  : vector<4x16xf32>, memref<4x256xf32>
+              vector.transfer_write %sums#2, %scores[%q0, %s2] {in_bounds = [true, true]}
+                  : vector<4x16xf32>, memref<4x256xf32>
+              vector.transfer_write %sums#3, %scores[%q0, %s3] {in_bounds = [true, true]}
+                  : vector<4x16xf32>, memref<4x256xf32>
+            }
+          }
+          %lane = vector.step : vector<16xindex>
+          %lane_number = arith.index_cast %lane : vector<16xindex> to vector<16xi32>
+          %begin_i32 = arith.index_cast %begin : index to i32
+          %end_i32 = arith.index_cast %end : index to i32
+          %begins = vector.broadcast %begin_i32 : i32 to vector<16xi32>
+          %ends = vector.broadcast %end_i32 : i32 to vector<16xi32>
+          %lowests = arith.constant dense<0xFF800000> : vector<16xf32>
+          %noughts = arith.constant dense<0.0> : vector<16xf32>
+          scf.for %query = %c0 to %group step %c1 {
+            %maxima_each = scf.for %at = %first_place to %end step %width
+                iter_args(%highest = %lowests) -> (vector<16xf32>) {
+              %place = arith.subi %at, %run_begin : index
+              %score = vector.load %scores[%query, %place] : memref<4x256xf32>, vector<16xf32>
+              %at_i32 = arith.index_cast %at : index to i32
+              %from = vector.broadcast %at_i32 : i32 to vector<16xi32>
+              %number = arith.addi %from, %lane_number : vector<16xi32>
+              %is_after = arith.cmpi sge, %number, %begins : vector<16xi32>
+              %is_before = arith.cmpi slt, %number, %ends : vector<16xi32>
+              %is_in = arith.andi %is_after, %is_before : vector<16xi1>
+              %counted = arith.select %is_in, %score, %lowests : vector<16xi1>, vector<16xf32>
+              vector.store %counted, %scores[%query, %place] : memref<4x256xf32>, vector<16xf32>
+              %next = arith.maximumf %highest, %counted : vector<16xf32>
+              scf.yield %next : vector<16xf32>
+            }
+            %max = vector.reduction <maximumf>, %maxima_each : vector<16xf32> into f32
+            memref.store %max, %maxima[%row, %kv_head, %seen_run, %query] : memref<8x8x8x4xf32>
+            %is_none = arith.cmpf oeq, %max, %lowest : f32
+            %base = arith.select %is_none, %none, %max : f32
+            %bases = vector.broadcast %base : f32 to vector<16xf32>
+            %sums_each = scf.for %at = %first_place to %end step %width
+                iter_args(%sum = %noughts) -> (vector<16xf32>) {
+              %place = arith.subi %at, %run_begin : index
+              %score = vector.load %scores[%query, %place] : memref<4x256xf32>, vector<16xf32>
+              %below = arith.subf %score, %bases : vector<16xf32>
+              %weight = math.exp %below : vector<16xf32>
+              vector.store %weight, %scores[%query, %place] : memref<4x256xf32>, vector<16xf32>
+              %next = arith.addf %sum, %weight : vector<16xf32>
+              scf.yield %next : vector<16xf32>
+            }
+            %sum_of_run = vector.reduction <add>, %sums_each fastmath<reassoc> : vector<16xf32> into f32
+            memref.store %sum_of_run, %sums_of_runs[%row, %kv_head, %seen_run, %query] : memref<8x8x8x4xf32>
+          }
+          %columns_at_once = arith.constant 64 : index
+          %first_block = arith.divui %begin, %block : index
+          %blocks_end = arith.ceildivui %end, %block : index
+          %values_none = arith.constant dense<0.0> : vector<4x16xf32>
+          scf.for %d0 = %c0 to %head_dim step %columns_at_once {
+            %d1 = arith.addi %d0, %head_width : index
+            %d2 = arith.addi %d1, %head_width : index
+            %d3 = arith.addi %d2, %head_width : index
+            scf.for %query = %c0 to %group step %queries_at_once {
+              %q0 = arith.minui %query, %last_queries : index
+              %q1 = arith.addi %q0, %c1 : index
+              %q2 = arith.addi %q1, %c1 : index
+              %q3 = arith.addi %q2, %c1 : index
+              %of_blocks:4 = scf.for %number = %first_block to %blocks_end step %c1
+                  iter_args(%block_sum0 = %values_none, %block_sum1 = %values_none, %block_sum2 = %values_none,
+                            %block_sum3 = %values_none)
+                  -> (vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>) {
+                %block_begin = arith.muli %number, %block : index
+                %block_end = arith.addi %block_begin, %block : index
+                %from = arith.maxui %begin, %block_begin : index
+                %to = arith.minui %end, %block_end : index
+                %of_block:4 = scf.for %at = %from to %to step %c1
+                    iter_args(%sum0 = %block_sum0, %sum1 = %block_sum1, %sum2 = %block_sum2, %sum3 = %block_sum3)
+                    -> (vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>) {
+                  %place = arith.subi %at, %run_begin : index
+                  %j = arith.subi %at, %block_begin : index
+                  %w0 = memref.load %scores[%q0, %place] : memref<4x256xf32>
+                  %w1 = memref.load %scores[%q1, %place] : memref<4x256xf32>
+                  %w2 = memref.load %scores[%q2, %place] : memref<4x256xf32>
+                  %w3 = memref.load %scores[%q3, %place] : memref<4x256xf32>
+                  %column = vector.from_elements %w0, %w1, %w2, %w3 : vector<4xf32>
+                  %ahead = arith.addi %j, %prefetch : index
+                  memref.prefetch %v[%layer, %row, %kv_head, %number, %ahead, %d0], read, locality<3>, data
+                      : memref<16x8x8x32x64x64xbf16>
+                %value0_low = vector.load %v[%layer, %row, %kv_head, %number, %j, %d0]
+                    : memref<16x8x8x32x64x64xbf16>, vector<16xbf16>
+                %value0 = arith.extf %value0_low : vector<16xbf16> to vector<16xf32>
+                  %next0 = vector.outerproduct %column, %value0, %sum0 {kind = #vector.kind<add>}
+                      : vector<4xf32>, vector<16xf32>
+                %value1_low = vector.load %v[%layer, %row, %kv_head, %number, %j, %d1]
+                    : memref<16x8x8x32x64x64xbf16>, vector<16xbf16>
+                %value1 = arith.extf %value1_low : vector<16xbf16> to vector<16xf32>
+                  %next1 = vector.outerproduct %column, %value1, %sum1 {kind = #vector.kind<add>}
+                      : vector<4xf32>, vector<16xf32>
+                  memref.prefetch %v[%layer, %row, %kv_head, %number, %ahead, %d2], read, locality<3>, data
+                      : memref<16x8x8x32x64x64xbf16>
+                %value2_low = vector.load %v[%layer, %row, %kv_head, %number, %j, %d2]
+                    : memref<16x8x8x32x64x64xbf16>, vector<16xbf16>
+                %value2 = arith.extf %value2_low : vector<16xbf16> to vector<16xf32>
+                  %next2 = vector.outerproduct %column, %value2, %sum2 {kind = #vector.kind<add>}
+                      : vector<4xf32>, vector<16xf32>
+                %value3_low = vector.load %v[%layer, %row, %kv_head, %number, %j, %d3]
+                    : memref<16x8x8x32x64x64xbf16>, vector<16xbf16>
+                %value3 = arith.extf %value3_low : vector<16xbf16> to vector<16xf32>
+                  %next3 = vector.outerproduct %column, %value3, %sum3 {kind = #vector.kind<add>}
+                      : vector<4xf32>, vector<16xf32>
+                  scf.yield %next0, %next1, %next2, %next3
+                      : vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>
+                }
+                scf.yield %of_block#0, %of_block#1, %of_block#2, %of_block#3
+                    : vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>
+              }
+              vector.transfer_write %of_blocks#0, %partials[%row, %kv_head, %seen_run, %q0, %d0]
+                  {in_bounds = [true, true]} : vector<4x16xf32>, memref<8x8x8x4x64xf32>
+              vector.transfer_write %of_blocks#1, %partials[%row, %kv_head, %seen_run, %q0, %d1]
+                  {in_bounds = [true, true]} : vector<4x16xf32>, memref<8x8x8x4x64xf32>
+              vector.transfer_write %of_blocks#2, %partials[%row, %kv_head, %seen_run, %q0, %d2]
+                  {in_bounds = [true, true]} : vector<4x16xf32>, memref<8x8x8x4x64xf32>
+              vector.transfer_write %of_blocks#3, %partials[%row, %kv_head, %seen_run, %q0, %d3]
+                  {in_bounds = [true, true]} : vector<4x16xf32>, memref<8x8x8x4x64xf32>
+            }
+          }
+        }
+        return
+      }
+    }
+  }
+
+  // Attention's runs of 256 positions, of each row and kv head, joined.
+  stream.executable private @merge {
+    stream.executable.export public @merge workgroups() -> (index, index, index) {
+      %size1 = arith.constant 8 : index
+      %size2 = arith.constant 8 : index
+      %size3 = arith.constant 1 : index
+      stream.return %size1, %size2, %size3 : index, index, index
+    }
+    builtin.module {
+      func.func @merge(
+          %positions_bytes: !stream.binding, %partials_bytes: !stream.binding, %maxima_bytes: !stream.binding,
+          %sums_of_runs_bytes: !stream.binding, %y_bytes: !stream.binding) {
+        %c0 = arith.constant 0 : index
+        %c1 = arith.constant 1 : index
+        %positions = stream.binding.subspan %positions_bytes[%c0] : !stream.binding -> memref<8xi32>
+        %partials = stream.binding.subspan %partials_bytes[%c0] : !stream.binding -> memref<8x8x8x4x64xf32>
+        %maxima = stream.binding.subspan %maxima_bytes[%c0] : !stream.binding -> memref<8x8x8x4xf32>
+        %sums_of_runs = stream.binding.subspan %sums_of_runs_bytes[%c0] : !stream.binding -> memref<8x8x8x4xf32>
+        %y = stream.binding.subspan %y_bytes[%c0] : !stream.binding -> memref<8x2048xf32>
+        %kv_head = stream.dispatch.workgroup.id[0] : index
+        %row = stream.dispatch.workgroup.id[1] : index
+        %width = arith.constant 16 : index
+        %head_dim = arith.constant 64 : index
+        %group = arith.constant 4 : index
+        %none = arith.constant 0.0 : f32
+        %lowest = arith.constant 0xFF800000 : f32
+        %nothing = arith.constant dense<0.0> : vector<16xf32>
+        %run_length = arith.constant 256 : index
+        %position_i32 = memref.load %positions[%row] : memref<8xi32>
+        %position = arith.index_cast %position_i32 : i32 to index
+        %last_run = arith.divui %position, %run_length : index
+        %nearest = arith.constant 0 : index
+        %first_run = arith.divui %nearest, %run_length : index
+        %runs = arith.subi %last_run, %first_run : index
+        %held = arith.addi %runs, %c1 : index
+        %shares = memref.alloca() : memref<8xf32>
+        %first_head = arith.muli %kv_head, %group : index
+        scf.for %query = %c0 to %group step %c1 {
+          %max = scf.for %run = %c0 to %held step %c1 iter_args(%highest = %lowest) -> (f32) {
+            %more = memref.load %maxima[%row, %kv_head, %run, %query] : memref<8x8x8x4xf32>
+            %next = arith.maximumf %highest, %more : f32
+            scf.yield %next : f32
+          }
+          // a run's share by the maximum of all; where that is no number, neither is the share
+          %is_none = arith.cmpf oeq, %max, %lowest : f32
+          %base = arith.select %is_none, %none, %max : f32
+          %total = scf.for %run = %c0 to %held step %c1 iter_args(%sum = %none) -> (f32) {
+            %own = memref.load %maxima[%row, %kv_head, %run, %query] : memref<8x8x8x4xf32>
+            %below = arith.subf %own, %base : f32
+            %share = math.exp %below : f32
+            memref.store %share, %shares[%run] : memref<8xf32>
+            %weight = memref.load %sums_of_runs[%row, %kv_head, %run, %query] : memref<8x8x8x4xf32>
+            %shared = arith.mulf %weight, %share : f32
+            %next = arith.addf %sum, %shared : f32
+            scf.yield %next : f32
+          }
+          %totals = vector.broadcast %total : f32 to vector<16xf32>
+          %head = arith.addi %first_head, %query : index
+          %begin = arith.muli %head, %head_dim : index
+          scf.for %d = %c0 to %head_dim step %width {
+            %values = scf.for %run = %c0 to %held step %c1 iter_args(%sum = %nothing) -> (vector<16xf32>) {
+              %share = memref.load %shares[%run] : memref<8xf32>
+              %share_each = vector.broadcast %share : f32 to vector<16xf32>
+              %part = vector.load %partials[%row, %kv_head, %run, %query, %d] : memref<8x8x8x4x64xf32>, vector<16xf32>
+              %shared = arith.mulf %part, %share_each : vector<16xf32>
+              %next = arith.addf %sum, %shared : vector<16xf32>
+              scf.yield %next : vector<16xf32>
+            }
+            %mean = arith.divf %values, %totals : vector<16xf32>
+            %at = arith.addi %begin, %d : index
+            vector.store %mean, %y[%row, %at] : memref<8x2048xf32>, vector<16xf32>
+          }
+        }
+        return
+      }
+    }
+  }
+
+  // Rows × weights: 8 × 2048 by 128 tiles of 16, 8 × 2 at once.
+  stream.executable private @o {
+    stream.executable.export public @o workgroups() -> (index, index, index) {
+      %size1 = arith.constant 22 : index
+      %size2 = arith.constant 1 : index
+      %size3 = arith.constant 1 : index
+      stream.return %size1, %size2, %size3 : index, index, index
+    }
+    builtin.module {
+      func.func @o(
+          %x_bytes: !stream.binding, %w_bytes: !stream.binding, %residual_bytes: !stream.binding,
+          %next_norm_bytes: !stream.binding, %y_bytes: !stream.binding, %weighteds_bytes: !stream.binding,
+          %square_sums_bytes: !stream.binding) {
+        %c0 = arith.constant 0 : index
+        %c1 = arith.constant 1 : index
+        %x = stream.binding.subspan %x_bytes[%c0] : !stream.binding -> memref<8x2048xf32>
+        %w = stream.binding.subspan %w_bytes[%c0] : !stream.binding -> memref<128x1024x16xi32>
+        %residual = stream.binding.subspan %residual_bytes[%c0] : !stream.binding -> memref<8x2048xf32>
+        %next_norm = stream.binding.subspan %next_norm_bytes[%c0] : !stream.binding -> memref<2048xbf16>
+        %y = stream.binding.subspan %y_bytes[%c0] : !stream.binding -> memref<8x2048xf32>
+        %weighteds = stream.binding.subspan %weighteds_bytes[%c0] : !stream.binding -> memref<8x2048xf32>
+        %square_sums = stream.binding.subspan %square_sums_bytes[%c0] : !stream.binding -> memref<8x128xf32>
+        %width = arith.constant 16 : index
+        %depth = arith.constant 1024 : index
+        %rows = arith.constant 8 : index
+        %rows_at_once = arith.constant 8 : index
+        %last_rows = arith.constant 0 : index
+        %tiles = arith.constant 128 : index
+        %tiles_at_once = arith.constant 2 : index
+        %unit = arith.constant 2 : index
+        %last_unit = arith.constant 126 : index
+        %tiles_of_group = arith.constant 6 : index
+        %prefetch = arith.constant 64 : index
+        %zeros = arith.constant dense<0.0> : vector<8x16xf32>
+        %c2 = arith.constant 2 : index
+        %half = arith.constant dense<16> : vector<16xi32>
+        %upper = arith.constant dense<0xFFFF0000> : vector<16xi32>
+        %room = memref.alloca() : memref<2x8x16xf32>
+        %group = stream.dispatch.workgroup.id[0] : index
+        %first = arith.muli %group, %tiles_of_group : index
+        %past = arith.addi %first, %tiles_of_group : index
+        %end = arith.minui %past, %tiles : index
+        %row_group = stream.dispatch.workgroup.id[1] : index
+        %rows_of_group = arith.constant 8 : index
+        %first_row = arith.muli %row_group, %rows_of_group : index
+        %past_row = arith.addi %first_row, %rows_of_group : index
+        %end_row = arith.minui %past_row, %rows : index
+        scf.for %tile = %first to %end step %unit {
+          %n0 = arith.minui %tile, %last_unit : index
+          %n1 = arith.addi %n0, %c1 : index
+          scf.for %row = %first_row to %end_row step %rows_at_once {
+            %m0 = arith.minui %row, %last_rows : index
+            %m1 = arith.addi %m0, %c1 : index
+            %m2 = arith.addi %m1, %c1 : index
+            %m3 = arith.addi %m2, %c1 : index
+            %m4 = arith.addi %m3, %c1 : index
+            %m5 = arith.addi %m4, %c1 : index
+            %m6 = arith.addi %m5, %c1 : index
+            %m7 = arith.addi %m6, %c1 : index
+            %sums0:2 = scf.for %k = %c0 to %depth step %c1
+                iter_args(%sum0 = %zeros, %sum1 = %zeros)
+                -> (vector<8x16xf32>, vector<8x16xf32>) {
+              // as far ahead in what is read next: past a tile's end, the tiles after these
+              %ahead = arith.addi %k, %prefetch : index
+              %is_next = arith.cmpi uge, %ahead, %depth : index
+              %from_next = arith.subi %ahead, %depth : index
+              %ahead_k = arith.select %is_next, %from_next, %ahead : index
+              %ahead_n = arith.select %is_next, %tiles_at_once, %c0 : index
+              %k_even = arith.muli %k, %c2 : index
+              %k_odd = arith.addi %k_even, %c1 : index
+              %x_even0 = memref.load %x[%m0, %k_even] : memref<8x2048xf32>
+              %x_even1 = memref.load %x[%m1, %k_even] : memref<8x2048xf32>
+              %x_even2 = memref.load %x[%m2, %k_even] : memref<8x2048xf32>
+              %x_even3 = memref.load %x[%m3, %k_even] : memref<8x2048xf32>
+              %x_even4 = memref.load %x[%m4, %k_even] : memref<8x2048xf32>
+              %x_even5 = memref.load %x[%m5, %k_even] : memref<8x2048xf32>
+              %x_even6 = memref.load %x[%m6, %k_even] : memref<8x2048xf32>
+              %x_even7 = memref.load %x[%m7, %k_even] : memref<8x2048xf32>
+              %column_even = vector.from_elements
+                  %x_even0, %x_even1, %x_even2, %x_even3, %x_even4, %x_even5, %x_even6, %x_even7 : vector<8xf32>
+              %x_odd0 = memref.load %x[%m0, %k_odd] : memref<8x2048xf32>
+              %x_odd1 = memref.load %x[%m1, %k_odd] : memref<8x2048xf32>
+              %x_odd2 = memref.load %x[%m2, %k_odd] : memref<8x2048xf32>
+              %x_odd3 = memref.load %x[%m3, %k_odd] : memref<8x2048xf32>
+              %x_odd4 = memref.load %x[%m4, %k_odd] : memref<8x2048xf32>
+              %x_odd5 = memref.load %x[%m5, %k_odd] : memref<8x2048xf32>
+              %x_odd6 = memref.load %x[%m6, %k_odd] : memref<8x2048xf32>
+              %x_odd7 = memref.load %x[%m7, %k_odd] : memref<8x2048xf32>
+              %column_odd = vector.from_elements
+                  %x_odd0, %x_odd1, %x_odd2, %x_odd3, %x_odd4, %x_odd5, %x_odd6, %x_odd7 : vector<8xf32>
+              %fetched0 = arith.addi %n0, %ahead_n : index
+              memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<128x1024x16xi32>
+              %stored0 = vector.load %w[%n0, %k, %c0] : memref<128x1024x16xi32>, vector<16xi32>
+              %low0 = arith.shli %stored0, %half : vector<16xi32>
+              %even0 = arith.bitcast %low0 : vector<16xi32> to vector<16xf32>
+              %high0 = arith.andi %stored0, %upper : vector<16xi32>
+              %odd0 = arith.bitcast %high0 : vector<16xi32> to vector<16xf32>
+              %next0 = vector.outerproduct %column_even, %even0, %sum0 {kind = #vector.kind<add>}
+                  : vector<8xf32>, vector<16xf32>
+              %both0 = vector.outerproduct %column_odd, %odd0, %next0 {kind = #vector.kind<add>}
+                  : vector<8xf32>, vector<16xf32>
+              %fetched1 = arith.addi %fetched0, %c1 : index
+              memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<128x1024x16xi32>
+              %stored1 = vector.load %w[%n1, %k, %c0] : memref<128x1024x16xi32>, vector<16xi32>
+              %low1 = arith.shli %stored1, %half : vector<16xi32>
+              %even1 = arith.bitcast %low1 : vector<16xi32> to vector<16xf32>
+              %high1 = arith.andi %stored1, %upper : vector<16xi32>
+              %odd1 = arith.bitcast %high1 : vector<16xi32> to vector<16xf32>
+              %next1 = vector.outerproduct %column_even, %even1, %sum1 {kind = #vector.kind<add>}
+                  : vector<8xf32>, vector<16xf32>
+              %both1 = vector.outerproduct %column_odd, %odd1, %next1 {kind = #vector.kind<add>}
+                  : vector<8xf32>, vector<16xf32>
+              scf.yield %both0, %both1
+                  : vector<8x16xf32>, vector<8x16xf32>
+            }
+            %place0 = arith.constant 0 : index
+            vector.transfer_write %sums0#0, %room[%place0, %c0, %c0] {in_bounds = [true, true]}
+                : vector<8x16xf32>, memref<2x8x16xf32>
+            %place1 = arith.constant 1 : index
+            vector.transfer_write %sums0#1, %room[%place1, %c0, %c0] {in_bounds = [true, true]}
+                : vector<8x16xf32>, memref<2x8x16xf32>
+            scf.for %m = %c0 to %rows_at_once step %c1 {
+              %r = arith.addi %m0, %m : index
+              scf.for %t = %c0 to %unit step %c1 {
+                %n = arith.addi %n0, %t : index
+                %at = arith.muli %n, %width : index
+                %y_sum = vector.load %room[%t, %m, %c0] : memref<2x8x16xf32>, vector<16xf32>
+                %before = vector.load %residual[%r, %at] : memref<8x2048xf32>, vector<16xf32>
+                %added = arith.addf %y_sum, %before : vector<16xf32>
+                vector.store %added, %y[%r, %at] : memref<8x2048xf32>, vector<16xf32>
+                %gain_stored = vector.load %next_norm[%at] : memref<2048xbf16>, vector<16xbf16>
+                %gain = arith.extf %gain_stored : vector<16xbf16> to vector<16xf32>
+                %weighted = arith.mulf %added, %gain : vector<16xf32>
+                vector.store %weighted, %weighteds[%r, %at] : memref<8x2048xf32>, vector<16xf32>
+                %square = arith.mulf %added, %added : vector<16xf32>
+                %square_sum = vector.reduction <add>, %square fastmath<reassoc> : vector<16xf32> into f32
+                memref.store %square_sum, %square_sums[%r, %n] : memref<8x128xf32>
+              }
+            }
+          }
+        }
+        return
+      }
+    }
+  }
+
+  // Rows × weights: 8 × 2048 by 1024 tiles of 16, 8 × 2 at once.
+  stream.executable private @gate_up {
+    stream.executable.export public @gate_up workgroups() -> (index, index, index) {
+      %size1 = arith.constant 171 : index
+      %size2 = arith.constant 1 : index
+      %size3 = arith.constant 1 : index
+      stream.return %size1, %size2, %size3 : index, index, index
+    }
+    builtin.module {
+      func.func @gate_up(
+          %x_bytes: !stream.binding, %w_bytes: !stream.binding, %squares_bytes: !stream.binding,
+          %y_bytes: !stream.binding) {
+        %c0 = arith.constant 0 : index
+        %c1 = arith.constant 1 : index
+        %x = stream.binding.subspan %x_bytes[%c0] : !stream.binding -> memref<8x2048xf32>
+        %w = stream.binding.subspan %w_bytes[%c0] : !stream.binding -> memref<1024x1024x16xi32>
+        %squares = stream.binding.subspan %squares_bytes[%c0] : !stream.binding -> memref<8x128xf32>
+        %y = stream.binding.subspan %y_bytes[%c0] : !stream.binding -> memref<8x8192xf32>
+        %width = arith.constant 16 : index
+        %depth = arith.constant 1024 : index
+        %rows = arith.constant 8 : index
+        %rows_at_once = arith.constant 8 : index
+        %last_rows = arith.constant 0 : index
+        %tiles = arith.constant 1024 : index
+        %tiles_at_once = arith.constant 2 : index
+        %unit = arith.constant 2 : index
+        %last_unit = arith.constant 1022 : index
+        %tiles_of_group = arith.constant 6 : index
+        %prefetch = arith.constant 64 : index
+        %zeros = arith.constant dense<0.0> : vector<8x16xf32>
+        %c2 = arith.constant 2 : index
+        %half = arith.constant dense<16> : vector<16xi32>
+        %upper = arith.constant dense<0xFFFF0000> : vector<16xi32>
+        %room = memref.alloca() : memref<2x8x16xf32>
+        %scales = memref.alloca() : memref<8xf32>
+        %parts = arith.constant 128 : index
+        %parts_at_once = arith.constant 16 : index
+        %none = arith.constant dense<0.0> : vector<16xf32>
+        scf.for %row = %c0 to %rows step %c1 {
+          %partial = scf.for %at = %c0 to %parts step %parts_at_once iter_args(%sum = %none) -> (vector<16xf32>) {
+            %more = vector.load %squares[%row, %at] : memref<8x128xf32>, vector<16xf32>
+            %next = arith.addf %sum, %more : vector<16xf32>
+            scf.yield %next : vector<16xf32>
+          }
+          %total = vector.reduction <add>, %partial fastmath<reassoc> : vector<16xf32> into f32
+          %scale_length = arith.constant 2048.0 : f32
+          %scale_eps = arith.constant 1.0e-05 : f32
+          %scale_one = arith.constant 1.0 : f32
+          %scale_mean = arith.divf %total, %scale_length : f32
+          %scale_shifted = arith.addf %scale_mean, %scale_eps : f32
+          %scale_root = math.sqrt %scale_shifted : f32
+          %scale = arith.divf %scale_one, %scale_root : f32
+          memref.store %scale, %scales[%row] : memref<8xf32>
+        }
+        %group = stream.dispatch.workgroup.id[0] : index
+        %first = arith.muli %group, %tiles_of_group : index
+        %past = arith.addi %first, %tiles_of_group : index
+        %end = arith.minui %past, %tiles : index
+        %row_group = stream.dispatch.workgroup.id[1] : index
+        %rows_of_group = arith.constant 8 : index
+        %first_row = arith.muli %row_group, %rows_of_group : index
+        %past_row = arith.addi %first_row, %rows_of_group : index
+        %end_row = arith.minui %past_row, %rows : index
+        scf.for %tile = %first to %end step %unit {
+          %n0 = arith.minui %tile, %last_unit : index
+          %n1 = arith.addi %n0, %c1 : index
+          scf.for %row = %first_row to %end_row step %rows_at_once {
+            %m0 = arith.minui %row, %last_rows : index
+            %m1 = arith.addi %m0, %c1 : index
+            %m2 = arith.addi %m1, %c1 : index
+            %m3 = arith.addi %m2, %c1 : index
+            %m4 = arith.addi %m3, %c1 : index
+            %m5 = arith.addi %m4, %c1 : index
+            %m6 = arith.addi %m5, %c1 : index
+            %m7 = arith.addi %m6, %c1 : index
+            %sums0:2 = scf.for %k = %c0 to %depth step %c1
+                iter_args(%sum0 = %zeros, %sum1 = %zeros)
+                -> (vector<8x16xf32>, vector<8x16xf32>) {
+              // as far ahead in what is read next: past a tile's end, the tiles after these
+              %ahead = arith.addi %k, %prefetch : index
+              %is_next = arith.cmpi uge, %ahead, %depth : index
+              %from_next = arith.subi %ahead, %depth : index
+              %ahead_k = arith.select %is_next, %from_next, %ahead : index
+              %ahead_n = arith.select %is_next, %tiles_at_once, %c0 : index
+              %k_even = arith.muli %k, %c2 : index
+              %k_odd = arith.addi %k_even, %c1 : index
+              %x_even0 = memref.load %x[%m0, %k_even] : memref<8x2048xf32>
+              %x_even1 = memref.load %x[%m1, %k_even] : memref<8x2048xf32>
+              %x_even2 = memref.load %x[%m2, %k_even] : memref<8x2048xf32>
+              %x_even3 = memref.load %x[%m3, %k_even] : memref<8x2048xf32>
+              %x_even4 = memref.load %x[%m4, %k_even] : memref<8x2048xf32>
+              %x_even5 = memref.load %x[%m5, %k_even] : memref<8x2048xf32>
+              %x_even6 = memref.load %x[%m6, %k_even] : memref<8x2048xf32>
+              %x_even7 = memref.load %x[%m7, %k_even] : memref<8x2048xf32>
+              %column_even = vector.from_elements
+                  %x_even0, %x_even1, %x_even2, %x_even3, %x_even4, %x_even5, %x_even6, %x_even7 : vector<8xf32>
+              %x_odd0 = memref.load %x[%m0, %k_odd] : memref<8x2048xf32>
+              %x_odd1 = memref.load %x[%m1, %k_odd] : memref<8x2048xf32>
+              %x_odd2 = memref.load %x[%m2, %k_odd] : memref<8x2048xf32>
+              %x_odd3 = memref.load %x[%m3, %k_odd] : memref<8x2048xf32>
+              %x_odd4 = memref.load %x[%m4, %k_odd] : memref<8x2048xf32>
+              %x_odd5 = memref.load %x[%m5, %k_odd] : memref<8x2048xf32>
+              %x_odd6 = memref.load %x[%m6, %k_odd] : memref<8x2048xf32>
+              %x_odd7 = memref.load %x[%m7, %k_odd] : memref<8x2048xf32>
+              %column_odd = vector.from_elements
+                  %x_odd0, %x_odd1, %x_odd2, %x_odd3, %x_odd4, %x_odd5, %x_odd6, %x_odd7 : vector<8xf32>
+              %fetched0 = arith.addi %n0, %ahead_n : index
+              memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<1024x1024x16xi32>
+              %stored0 = vector.load %w[%n0, %k, %c0] : memref<1024x1024x16xi32>, vector<16xi32>
+              %low0 = arith.shli %stored0, %half : vector<16xi32>
+              %even0 = arith.bitcast %low0 : vector<16xi32> to vector<16xf32>
+              %high0 = arith.andi %stored0, %upper : vector<16xi32>
+              %odd0 = arith.bitcast %high0 : vector<16xi32> to vector<16xf32>
+              %next0 = vector.outerproduct %column_even, %even0, %sum0 {kind = #vector.kind<add>}
+                  : vector<8xf32>, vector<16xf32>
+              %both0 = vector.outerproduct %column_odd, %odd0, %next0 {kind = #vector.kind<add>}
+                  : vector<8xf32>, vector<16xf32>
+              %fetched1 = arith.addi %fetched0, %c1 : index
+              memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<1024x1024x16xi32>
+              %stored1 = vector.load %w[%n1, %k, %c0] : memref<1024x1024x16xi32>, vector<16xi32>
+              %low1 = arith.shli %stored1, %half : vector<16xi32>
+              %even1 = arith.bitcast %low1 : vector<16xi32> to vector<16xf32>
+              %high1 = arith.andi %stored1, %upper : vector<16xi32>
+              %odd1 = arith.bitcast %high1 : vector<16xi32> to vector<16xf32>
+              %next1 = vector.outerproduct %column_even, %even1, %sum1 {kind = #vector.kind<add>}
+                  : vector<8xf32>, vector<16xf32>
+              %both1 = vector.outerproduct %column_odd, %odd1, %next1 {kind = #vector.kind<add>}
+                  : vector<8xf32>, vector<16xf32>
+              scf.yield %both0, %both1
+                  : vector<8x16xf32>, vector<8x16xf32>
+            }
+            %place0 = arith.constant 0 : index
+            vector.transfer_write %sums0#0, %room[%place0, %c0, %c0] {in_bounds = [true, true]}
+                : vector<8x16xf32>, memref<2x8x16xf32>
+            %place1 = arith.constant 1 : index
+            vector.transfer_write %sums0#1, %room[%place1, %c0, %c0] {in_bounds = [true, true]}
+                : vector<8x16xf32>, memref<2x8x16xf32>
+            scf.for %m = %c0 to %rows_at_once step %c1 {
+              %r = arith.addi %m0, %m : index
+              %scale = memref.load %scales[%r] : memref<8xf32>
+              %scaling = vector.broadcast %scale : f32 to vector<16xf32>
+              scf.for %t = %c0 to %unit step %c2 {
+                %t_up = arith.addi %t, %c1 : index
+                %n = arith.addi %n0, %t : index
+                %pair = arith.divui %n, %c2 : index
+                %at = arith.muli %pair, %width : index
+                %gate_sum = vector.load %room[%t, %m, %c0] : memref<2x8x16xf32>, vector<16xf32>
+                %gate_scaled = arith.mulf %gate_sum, %scaling : vector<16xf32>
+                %up_sum = vector.load %room[%t_up, %m, %c0] : memref<2x8x16xf32>, vector<16xf32>
+                %up_scaled = arith.mulf %up_sum, %scaling : vector<16xf32>
+                %minus = arith.negf %gate_scaled : vector<16xf32>
+                %exp = math.exp %minus : vector<16xf32>
+                %ones = arith.constant dense<1.0> : vector<16xf32>
+                %above = arith.addf %exp, %ones : vector<16xf32>
+                %activated = arith.divf %gate_scaled, %above : vector<16xf32>
+                %both = arith.mulf %activated, %up_scaled : vector<16xf32>
+                vector.store %both, %y[%r, %at] : memref<8x8192xf32>, vector<16xf32>
+              }
+            }
+          }
+        }
+        return
+      }
+    }
+  }
+
+  // Rows × weights: 8 × 8192 by 128 tiles of 16, 8 × 2 at once.
+  stream.executable private @down {
+    stream.executable.export public @down workgroups() -> (index, index, index) {
+      %size1 = arith.constant 22 : index
+      %size2 = arith.constant 1 : index
+      %size3 = arith.constant 1 : index
+      stream.return %size1, %size2, %size3 : index, index, index
+    }
+    builtin.module {
+      func.func @down(
+          %x_bytes: !stream.binding, %w_bytes: !stream.binding, %residual_bytes: !stream.binding,
+          %next_norm_bytes: !stream.binding, %y_bytes: !stream.binding, %weighteds_bytes: !stream.binding,
+          %square_sums_bytes: !stream.binding) {
+        %c0 = arith.constant 0 : index
+        %c1 = arith.constant 1 : index
+        %x = stream.binding.subspan %x_bytes[%c0] : !stream.binding -> memref<8x8192xf32>
+        %w = stream.binding.subspan %w_bytes[%c0] : !stream.binding -> memref<128x4096x16xi32>
+        %residual = stream.binding.subspan %residual_bytes[%c0] : !stream.binding -> memref<8x2048xf32>
+        %next_norm = stream.binding.subspan %next_norm_bytes[%c0] : !stream.binding -> memref<2048xbf16>
+        %y = stream.binding.subspan %y_bytes[%c0] : !stream.binding -> memref<8x2048xf32>
+        %weighteds = stream.binding.subspan %weighteds_bytes[%c0] : !stream.binding -> memref<8x2048xf32>
+        %square_sums = stream.binding.subspan %square_sums_bytes[%c0] : !stream.binding -> memref<8x128xf32>
+        %width = arith.constant 16 : index
+        %depth = arith.constant 4096 : index
+        %rows = arith.constant 8 : index
+        %rows_at_once = arith.constant 8 : index
+        %last_rows = arith.constant 0 : index
+        %tiles = arith.constant 128 : index
+        %tiles_at_once = arith.constant 2 : index
+        %unit = arith.constant 2 : index
+        %last_unit = arith.constant 126 : index
+        %tiles_of_group = arith.constant 6 : index
+        %prefetch = arith.constant 64 : index
+        %zeros = arith.constant dense<0.0> : vector<8x16xf32>
+        %c2 = arith.constant 2 : index
+        %half = arith.constant dense<16> : vector<16xi32>
+        %upper = arith.constant dense<0xFFFF0000> : vector<16xi32>
+        %room = memref.alloca() : memref<2x8x16xf32>
+        %group = stream.dispatch.workgroup.id[0] : index
+        %first = arith.muli %group, %tiles_of_group : index
+        %past = arith.addi %first, %tiles_of_group : index
+        %end = arith.minui %past, %tiles : index
+        %row_group = stream.dispatch.workgroup.id[1] : index
+        %rows_of_group = arith.constant 8 : index
+        %first_row = arith.muli %row_group, %rows_of_group : index
+        %past_row = arith.addi %first_row, %rows_of_group : index
+        %end_row = arith.minui %past_row, %rows : index
+        scf.for %tile = %first to %end step %unit {
+          %n0 = arith.minui %tile, %last_unit : index
+          %n1 = arith.addi %n0, %c1 : index
+          scf.for %row = %first_row to %end_row step %rows_at_once {
+            %m0 = arith.minui %row, %last_rows : index
+            %m1 = arith.addi %m0, %c1 : index
+            %m2 = arith.addi %m1, %c1 : index
+            %m3 = arith.addi %m2, %c1 : index
+            %m4 = arith.addi %m3, %c1 : index
+            %m5 = arith.addi %m4, %c1 : index
+            %m6 = arith.addi %m5, %c1 : index
+            %m7 = arith.addi %m6, %c1 : index
+            %sums0:2 = scf.for %k = %c0 to %depth step %c1
+                iter_args(%sum0 = %zeros, %sum1 = %zeros)
+                -> (vector<8x16xf32>, vector<8x16xf32>) {
+              // as far ahead in what is read next: past a tile's end, the tiles after these
+              %ahead = arith.addi %k, %prefetch : index
+              %is_next = arith.cmpi uge, %ahead, %depth : index
+              %from_next = arith.subi %ahead, %depth : index
+              %ahead_k = arith.select %is_next, %from_next, %ahead : index
+              %ahead_n = arith.select %is_next, %tiles_at_once, %c0 : index
+              %k_even = arith.muli %k, %c2 : index
+              %k_odd = arith.addi %k_even, %c1 : index
+              %x_even0 = memref.load %x[%m0, %k_even] : memref<8x8192xf32>
+              %x_even1 = memref.load %x[%m1, %k_even] : memref<8x8192xf32>
+              %x_even2 = memref.load %x[%m2, %k_even] : memref<8x8192xf32>
+              %x_even3 = memref.load %x[%m3, %k_even] : memref<8x8192xf32>
+              %x_even4 = memref.load %x[%m4, %k_even] : memref<8x8192xf32>
+              %x_even5 = memref.load %x[%m5, %k_even] : memref<8x8192xf32>
+              %x_even6 = memref.load %x[%m6, %k_even] : memref<8x8192xf32>
+              %x_even7 = memref.load %x[%m7, %k_even] : memref<8x8192xf32>
+              %column_even = vector.from_elements
+                  %x_even0, %x_even1, %x_even2, %x_even3, %x_even4, %x_even5, %x_even6, %x_even7 : vector<8xf32>
+              %x_odd0 = memref.load %x[%m0, %k_odd] : memref<8x8192xf32>
+              %x_odd1 = memref.load %x[%m1, %k_odd] : memref<8x8192xf32>
+              %x_odd2 = memref.load %x[%m2, %k_odd] : memref<8x8192xf32>
+              %x_odd3 = memref.load %x[%m3, %k_odd] : memref<8x8192xf32>
+              %x_odd4 = memref.load %x[%m4, %k_odd] : memref<8x8192xf32>
+              %x_odd5 = memref.load %x[%m5, %k_odd] : memref<8x8192xf32>
+              %x_odd6 = memref.load %x[%m6, %k_odd] : memref<8x8192xf32>
+              %x_odd7 = memref.load %x[%m7, %k_odd] : memref<8x8192xf32>
+              %column_odd = vector.from_elements
+                  %x_odd0, %x_odd1, %x_odd2, %x_odd3, %x_odd4, %x_odd5, %x_odd6, %x_odd7 : vector<8xf32>
+              %fetched0 = arith.addi %n0, %ahead_n : index
+              memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<128x4096x16xi32>
+              %stored0 = vector.load %w[%n0, %k, %c0] : memref<128x4096x16xi32>, vector<16xi32>
+              %low0 = arith.shli %stored0, %half : vector<16xi32>
+              %even0 = arith.bitcast %low0 : vector<16xi32> to vector<16xf32>
+              %high0 = arith.andi %stored0, %upper : vector<16xi32>
+              %odd0 = arith.bitcast %high0 : vector<16xi32> to vector<16xf32>
+              %next0 = vector.outerproduct %column_even, %even0, %sum0 {kind = #vector.kind<add>}
+                  : vector<8xf32>, vector<16xf32>
+              %both0 = vector.outerproduct %column_odd, %odd0, %next0 {kind = #vector.kind<add>}
+                  : vector<8xf32>, vector<16xf32>
+              %fetched1 = arith.addi %fetched0, %c1 : index
+              memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<128x4096x16xi32>
+              %stored1 = vector.load %w[%n1, %k, %c0] : memref<128x4096x16xi32>, vector<16xi32>
+              %low1 = arith.shli %stored1, %half : vector<16xi32>
+              %even1 = arith.bitcast %low1 : vector<16xi32> to vector<16xf32>
+              %high1 = arith.andi %stored1, %upper : vector<16xi32>
+              %odd1 = arith.bitcast %high1 : vector<16xi32> to vector<16xf32>
+              %next1 = vector.outerproduct %column_even, %even1, %sum1 {kind = #vector.kind<add>}
+                  : vector<8xf32>, vector<16xf32>
+              %both1 = vector.outerproduct %column_odd, %odd1, %next1 {kind = #vector.kind<add>}
+                  : vector<8xf32>, vector<16xf32>
+              scf.yield %both0, %both1
+                  : vector<8x16xf32>, vector<8x16xf32>
+            }
+            %place0 = arith.constant 0 : index
+            vector.transfer_write %sums0#0, %room[%place0, %c0, %c0] {in_bounds = [true, true]}
+                : vector<8x16xf32>, memref<2x8x16xf32>
+            %place1 = arith.constant 1 : index
+            vector.transfer_write %sums0#1, %room[%place1, %c0, %c0] {in_bounds = [true, true]}
+                : vector<8x16xf32>, memref<2x8x16xf32>
+            scf.for %m = %c0 to %rows_at_once step %c1 {
+              %r = arith.addi %m0, %m : index
+              scf.for %t = %c0 to %unit step %c1 {
+                %n = arith.addi %n0, %t : index
+                %at = arith.muli %n, %width : index
+                %y_sum = vector.load %room[%t, %m, %c0] : memref<2x8x16xf32>, vector<16xf32>
+                %before = vector.load %residual[%r, %at] : memref<8x2048xf32>, vector<16xf32>
+                %added = arith.addf %y_sum, %before : vector<16xf32>
+                vector.store %added, %y[%r, %at] : memref<8x2048xf32>, vector<16xf32>
+                %gain_stored = vector.load %next_norm[%at] : memref<2048xbf16>, vector<16xbf16>
+                %gain = arith.extf %gain_stored : vector<16xbf16> to vector<16xf32>
+                %weighted = arith.mulf %added, %gain : vector<16xf32>
+                vector.store %weighted, %weighteds[%r, %at] : memref<8x2048xf32>, vector<16xf32>
+                %square = arith.mulf %added, %added : vector<16xf32>
+                %square_sum = vector.reduction <add>, %square fastmath<reassoc> : vector<16xf32> into f32
+                memref.store %square_sum, %square_sums[%r, %n] : memref<8x128xf32>
+              }
+            }
+          }
+        }
+        return
+      }
+    }
+  }
+
+  // Rows × weights: 8 × 2048 by 8016 tiles of 16, 8 × 2 at once.
+  stream.executable private @head {
+    stream.executable.export public @head workgroups() -> (index, index, index) {
+      %size1 = arith.constant 1336 : index
+      %size2 = arith.constant 1 : index
+      %size3 = arith.constant 1 : index
+      stream.return %size1, %size2, %size3 : index, index, index
+    }
+    builtin.module {
+      func.func @head(
+          %x_bytes: !stream.binding, %w_bytes: !stream.binding, %squares_bytes: !stream.binding,
+          %y_bytes: !stream.binding, %largests_bytes: !stream.binding) {
+        %c0 = arith.constant 0 : index
+        %c1 = arith.constant 1 : index
+        %x = stream.binding.subspan %x_bytes[%c0] : !stream.binding -> memref<8x2048xf32>
+        %w = stream.binding.subspan %w_bytes[%c0] : !stream.binding -> memref<8016x1024x16xi32>
+        %squares = stream.binding.subspan %squares_bytes[%c0] : !stream.binding -> memref<8x128xf32>
+        %y = stream.binding.subspan %y_bytes[%c0] : !stream.binding -> memref<8x128256xf32>
+        %largests = stream.binding.subspan %largests_bytes[%c0] : !stream.binding -> memref<8x8016xf32>
+        %width = arith.constant 16 : index
+        %depth = arith.constant 1024 : index
+        %rows = arith.constant 8 : index
+        %rows_at_once = arith.constant 8 : index
+        %last_rows = arith.constant 0 : index
+        %tiles = arith.constant 8016 : index
+        %tiles_at_once = arith.constant 2 : index
+        %unit = arith.constant 2 : index
+        %last_unit = arith.constant 8014 : index
+        %tiles_of_group = arith.constant 6 : index
+        %prefetch = arith.constant 64 : index
+        %zeros = arith.constant dense<0.0> : vector<8x16xf32>
+        %c2 = arith.constant 2 : index
+        %half = arith.constant dense<16> : vector<16xi32>
+        %upper = arith.constant dense<0xFFFF0000> : vector<16xi32>
+        %room = memref.alloca() : memref<2x8x16xf32>
+        %scales = memref.alloca() : memref<8xf32>
+        %parts = arith.constant 128 : index
+        %parts_at_once = arith.constant 16 : index
+        %none = arith.constant dense<0.0> : vector<16xf32>
+        scf.for %row = %c0 to %rows step %c1 {
+          %partial = scf.for %at = %c0 to %parts step %parts_at_once iter_args(%sum = %none) -> (vector<16xf32>) {
+            %more = vector.load %squares[%row, %at] : memref<8x128xf32>, vector<16xf32>
+            %next = arith.addf %sum, %more : vector<16xf32>
+            scf.yield %next : vector<16xf32>
+          }
+          %total = vector.reduction <add>, %partial fastmath<reassoc> : vector<16xf32> into f32
+          %scale_length = arith.constant 2048.0 : f32
+          %scale_eps = arith.constant 1.0e-05 : f32
+          %scale_one = arith.constant 1.0 : f32
+          %scale_mean = arith.divf %total, %scale_length : f32
+          %scale_shifted = arith.addf %scale_mean, %scale_eps : f32
+          %scale_root = math.sqrt %scale_shifted : f32
+          %scale = arith.divf %scale_one, %scale_root : f32
+          memref.store %scale, %scales[%row] : memref<8xf32>
+        }
+        %group = stream.dispatch.workgroup.id[0] : index
+        %first = arith.muli %group, %tiles_of_group : index
+        %past = arith.addi %first, %tiles_of_group : index
+        %end = arith.minui %past, %tiles : index
+        %row_group = stream.dispatch.workgroup.id[1] : index
+        %rows_of_group = arith.constant 8 : index
+        %first_row = arith.muli %row_group, %rows_of_group : index
+        %past_row = arith.addi %first_row, %rows_of_group : index
+        %end_row = arith.minui %past_row, %rows : index
+        scf.for %tile = %first to %end step %unit {
+          %n0 = arith.minui %tile, %last_unit : index
+          %n1 = arith.addi %n0, %c1 : index
+          scf.for %row = %first_row to %end_row step %rows_at_once {
+            %m0 = arith.minui %row, %last_rows : index
+            %m1 = arith.addi %m0, %c1 : index
+            %m2 = arith.addi %m1, %c1 : index
+            %m3 = arith.addi %m2, %c1 : index
+            %m4 = arith.addi %m3, %c1 : index
+            %m5 = arith.addi %m4, %c1 : index
+            %m6 = arith.addi %m5, %c1 : index
+            %m7 = arith.addi %m6, %c1 : index
+            %sums0:2 = scf.for %k = %c0 to %depth step %c1
+                iter_args(%sum0 = %zeros, %sum1 = %zeros)
+                -> (vector<8x16xf32>, vector<8x16xf32>) {
+              // as far ahead in what is read next: past a tile's end, the tiles after these
+              %ahead = arith.addi %k, %prefetch : index
+              %is_next = arith.cmpi uge, %ahead, %depth : index
+              %from_next = arith.subi %ahead, %depth : index
+              %ahead_k = arith.select %is_next, %from_next, %ahead : index
+              %ahead_n = arith.select %is_next, %tiles_at_once, %c0 : index
+              %k_even = arith.muli %k, %c2 : index
+              %k_odd = arith.addi %k_even, %c1 : index
+              %x_even0 = memref.load %x[%m0, %k_even] : memref<8x2048xf32>
+              %x_even1 = memref.load %x[%m1, %k_even] : memref<8x2048xf32>
+              %x_even2 = memref.load %x[%m2, %k_even] : memref<8x2048xf32>
+              %x_even3 = memref.load %x[%m3, %k_even] : memref<8x2048xf32>
+              %x_even4 = memref.load %x[%m4, %k_even] : memref<8x2048xf32>
+              %x_even5 = memref.load %x[%m5, %k_even] : memref<8x2048xf32>
+              %x_even6 = memref.load %x[%m6, %k_even] : memref<8x2048xf32>
+              %x_even7 = memref.load %x[%m7, %k_even] : memref<8x2048xf32>
+              %column_even = vector.from_elements
+                  %x_even0, %x_even1, %x_even2, %x_even3, %x_even4, %x_even5, %x_even6, %x_even7 : vector<8xf32>
+              %x_odd0 = memref.load %x[%m0, %k_odd] : memref<8x2048xf32>
+              %x_odd1 = memref.load %x[%m1, %k_odd] : memref<8x2048xf32>
+              %x_odd2 = memref.load %x[%m2, %k_odd] : memref<8x2048xf32>
+              %x_odd3 = memref.load %x[%m3, %k_odd] : memref<8x2048xf32>
+              %x_odd4 = memref.load %x[%m4, %k_odd] : memref<8x2048xf32>
+              %x_odd5 = memref.load %x[%m5, %k_odd] : memref<8x2048xf32>
+              %x_odd6 = memref.load %x[%m6, %k_odd] : memref<8x2048xf32>
+              %x_odd7 = memref.load %x[%m7, %k_odd] : memref<8x2048xf32>
+              %column_odd = vector.from_elements
+                  %x_odd0, %x_odd1, %x_odd2, %x_odd3, %x_odd4, %x_odd5, %x_odd6, %x_odd7 : vector<8xf32>
+              %fetched0 = arith.addi %n0, %ahead_n : index
+              memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<8016x1024x16xi32>
+              %stored0 = vector.load %w[%n0, %k, %c0] : memref<8016x1024x16xi32>, vector<16xi32>
+              %low0 = arith.shli %stored0, %half : vector<16xi32>
+              %even0 = arith.bitcast %low0 : vector<16xi32> to vector<16xf32>
+              %high0 = arith.andi %stored0, %upper : vector<16xi32>
+              %odd0 = arith.bitcast %high0 : vector<16xi32> to vector<16xf32>
+              %next0 = vector.outerproduct %column_even, %even0, %sum0 {kind = #vector.kind<add>}
+                  : vector<8xf32>, vector<16xf32>
+              %both0 = vector.outerproduct %column_odd, %odd0, %next0 {kind = #vector.kind<add>}
+                  : vector<8xf32>, vector<16xf32>
+              %fetched1 = arith.addi %fetched0, %c1 : index
+              memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<8016x1024x16xi32>
+              %stored1 = vector.load %w[%n1, %k, %c0] : memref<8016x1024x16xi32>, vector<16xi32>
+              %low1 = arith.shli %stored1, %half : vector<16xi32>
+              %even1 = arith.bitcast %low1 : vector<16xi32> to vector<16xf32>
+              %high1 = arith.andi %stored1, %upper : vector<16xi32>
+              %odd1 = arith.bitcast %high1 : vector<16xi32> to vector<16xf32>
+              %next1 = vector.outerproduct %column_even, %even1, %sum1 {kind = #vector.kind<add>}
+                  : vector<8xf32>, vector<16xf32>
+              %both1 = vector.outerproduct %column_odd, %odd1, %next1 {kind = #vector.kind<add>}
+                  : vector<8xf32>, vector<16xf32>
+              scf.yield %both0, %both1
+                  : vector<8x16xf32>, vector<8x16xf32>
+            }
+            %place0 = arith.constant 0 : index
+            vector.transfer_write %sums0#0, %room[%place0, %c0, %c0] {in_bounds = [true, true]}
+                : vector<8x16xf32>, memref<2x8x16xf32>
+            %place1 = arith.constant 1 : index
+            vector.transfer_write %sums0#1, %room[%place1, %c0, %c0] {in_bounds = [true, true]}
+                : vector<8x16xf32>, memref<2x8x16xf32>
+            scf.for %m = %c0 to %rows_at_once step %c1 {
+              %r = arith.addi %m0, %m : index
+              %scale = memref.load %scales[%r] : memref<8xf32>
+              %scaling = vector.broadcast %scale : f32 to vector<16xf32>
+              scf.for %t = %c0 to %unit step %c1 {
+                %n = arith.addi %n0, %t : index
+                %at = arith.muli %n, %width : index
+                %y_sum = vector.load %room[%t, %m, %c0] : memref<2x8x16xf32>, vector<16xf32>
+                %y_scaled = arith.mulf %y_sum, %scaling : vector<16xf32>
+                vector.store %y_scaled, %y[%r, %at] : memref<8x128256xf32>, vector<16xf32>
+                %largest = vector.reduction <maximumf>, %y_scaled : vector<16xf32> into f32
+                memref.store %largest, %largests[%r, %n] : memref<8x8016xf32>
+              }
+            }
+          }
+        }
+        return
+      }
+    }
+  }
+
+  // The lowest index of each row's largest logit.
+  stream.executable private @argmax {
+    stream.executable.export public @argmax workgroups() -> (index, index, index) {
+      %size1 = arith.constant 8 : index
+      %size2 = arith.constant 1 : index
+      %size3 = arith.constant 1 : index
+      stream.return %size1, %size2, %size3 : index, index, index
+    }
+    builtin.module {
+      func.func @argmax(
+          %largests_bytes: !stream.binding, %logits_bytes: !stream.binding, %tokens_bytes: !stream.binding) {
+        %c0 = arith.constant 0 : index
+        %c1 = arith.constant 1 : index
+        %largests = stream.binding.subspan %largests_bytes[%c0] : !stream.binding -> memref<8x8016xf32>
+        %logits = stream.binding.subspan %logits_bytes[%c0] : !stream.binding -> memref<8x128256xf32>
+        %tokens = stream.binding.subspan %tokens_bytes[%c0] : !stream.binding -> memref<8xi32>
+        %row = stream.dispatch.workgroup.id[0] : index
+        %width = arith.constant 16 : index
+        %tiles = arith.constant 8016 : index
+        %lowest = arith.constant dense<0xFF800000> : vector<16xf32>
+        %maxima = scf.for %at = %c0 to %tiles step %width iter_args(%max = %lowest) -> (vector<16xf32>) {
+          %more = vector.load %largests[%row, %at] : memref<8x8016xf32>, vector<16xf32>
+          %next = arith.maximumf %max, %more : vector<16xf32>
+          scf.yield %next : vector<16xf32>
+        }
+        %max = vector.reduction <maximumf>, %maxima : vector<16xf32> into f32
+        %maxes = vector.broadcast %max : f32 to vector<16xf32>
+        // the first tile that holds it; none where it is a NaN
+        %no_tile = arith.constant dense<8016> : vector<16xi32>
+        %lane = vector.step : vector<16xindex>
+        %lane_number = arith.index_cast %lane : vector<16xindex> to vector<16xi32>
+        %firsts = scf.for %at = %c0 to %tiles step %width iter_args(%first = %no_tile) -> (vector<16xi32>) {
+          %more = vector.load %largests[%row, %at] : memref<8x8016xf32>, vector<16xf32>
+          %is_max = arith.cmpf oeq, %more, %maxes : vector<16xf32>
+          %at_i32 = arith.index_cast %at : index to i32
+          %from = vector.broadcast %at_i32 : i32 to vector<16xi32>
+          %number = arith.addi %from, %lane_number : vector<16xi32>
+          %found = arith.select %is_max, %number, %no_tile : vector<16xi1>, vector<16xi32>
+          %next = arith.minui %first, %found : vector<16xi32>
+          scf.yield %next : vector<16xi32>
+        }
+        %first = vector.reduction <minui>, %firsts : vector<16xi32> into i32
+        // and the first of its logits
+        %sixteen = arith.constant 16 : index
+        %size = arith.constant 128256 : index
+        %size_i32 = arith.constant 128256 : i32
+        %first_index = arith.index_cast %first : i32 to index
+        %begin = arith.muli %first_index, %sixteen : index
+        %past = arith.addi %begin, %sixteen : index
+        %end = arith.minui %past, %size : index
+        %token = scf.for %at = %begin to %end step %c1 iter_args(%least = %size_i32) -> (i32) {
+          %logit = memref.load %logits[%row, %at] : memref<8x128256xf32>
+          %is_it = arith.cmpf oeq, %logit, %max : f32
+          %at_i32 = arith.index_cast %at : index to i32
+          %found = arith.select %is_it, %at_i32, %size_i32 : i32
+          %next = arith.minui %least, %found : i32
+          scf.yield %next : i32
+        }
+        memref.store %token, %tokens[%row] : memref<8xi32>
+        return
+      }
+    }
   }
 }

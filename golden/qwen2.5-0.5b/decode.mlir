@@ -128,8 +128,8 @@ module @decode {
       %k: !k_cache {tf.aliasing_output = 2 : i32},
       %v: !v_cache {tf.aliasing_output = 3 : i32})
       -> (tensor<i32>, !last_logits, !k_cache, !v_cache) {
-    %first_slot = arith.constant 0 : index
     %tokens = stablehlo.reshape %token : (tensor<i32>) -> tensor<1xi32>
+    %first_slot = arith.constant 0 : index
     %positions = stablehlo.reshape %position : (tensor<i32>) -> tensor<1xi32>
     // a layer's index is opaque to the compiler, so that one compiled attention serves all
     %layer0_index = arith.constant 0 : index

@@ -6,7 +6,7 @@
 !qkv = tensor<12x64x16x1xf32>
 !head_norm = tensor<24xf32>
 !o = tensor<4x96x16x1xf32>
-!gate_up = tensor<13x64x16x1xf32>
+!gate_up = tensor<14x64x16x1xf32>
 !down = tensor<4x100x16x1xf32>
 !tokens = tensor<16xi32>
 !k_cache = tensor<3x4x2x2x24x64xf32>
@@ -31,6 +31,8 @@
 !k_each_head = tensor<32x24xf32>
 !column_3 = tensor<32x1xf32>
 !each_row_3 = tensor<32xf32>
+!rows = tensor<16x64xf32>
+!product_rows_3 = tensor<16x192xf32>
 !qkv_row = tensor<16x192xf32>
 !q_row = tensor<16x96xf32>
 !k_row = tensor<16x48xf32>
@@ -47,14 +49,18 @@
 !each_lane = tensor<2x32xf32>
 !partial = tensor<2x?x32x24xf32>
 !new_columns = tensor<1x2x24x16xf32>
+!rows_3 = tensor<16x96xf32>
+!product_rows_4 = tensor<16x64xf32>
 !angles = tensor<16x12xf32>
 !q_pairs = tensor<16x4x2x12xf32>
 !k_pairs = tensor<16x2x2x12xf32>
 !pairs = tensor<2x16x16xi32>
-!gate_up_row = tensor<16x200xf32>
+!product_rows_5 = tensor<16x224xf32>
+!gate_up_row = tensor<16x224xf32>
 !inner = tensor<16x100xf32>
-!lm_head_x_tiles = tensor<1x64x1x1xf32>
-!lm_head_y_tiles = tensor<1x21x1x16xf32>
+!rows_4 = tensor<16x112xf32>
+!rows_2 = tensor<1x64xf32>
+!product_rows_2 = tensor<1x336xf32>
 !vocab_index = tensor<1x331xi32>
 !new_keys = tensor<3x1x2x24x16xf32>
 !new_values = tensor<3x1x2x16x24xf32>
@@ -100,17 +106,17 @@ module @prefill {
     %last = arith.subi %length_index, %one : index
     %start_value = tensor.extract %start[] : tensor<i32>
     // how many blocks the step reads: those of the positions before its farthest row's, one at least
-    %cached_positions = arith.index_cast %start_value : i32 to index
+    %farthest = arith.index_cast %start_value : i32 to index
     %block_size = arith.constant 64 : index
     %one_block = arith.constant 1 : index
-    %blocks_held = arith.ceildivsi %cached_positions, %block_size : index
+    %blocks_held = arith.ceildivsi %farthest, %block_size : index
     %blocks_read = arith.maxsi %blocks_held, %one_block : index
     %blocks = util.assume.int %blocks_read<umin = 1, umax = 2> : index
-    %nearest_position = arith.index_cast %start_value : i32 to index
+    %nearest = arith.index_cast %start_value : i32 to index
     %none_before = arith.constant 0 : index
     // the block of the first position that a window of 7 holds, and how many from there on
     %window7 = arith.constant 6 : index
-    %window7_begin = arith.subi %nearest_position, %window7 : index
+    %window7_begin = arith.subi %nearest, %window7 : index
     %window7_first = arith.maxsi %window7_begin, %none_before : index
     %first_block_window7 = arith.divui %window7_first, %block_size : index
     %window7_left = arith.subi %blocks, %first_block_window7 : index
@@ -288,7 +294,8 @@ module @prefill {
       %k_cache: !k_cache, %v_cache: !v_cache)
       -> (!hidden, !new_k, !new_v) {
     %qkv_flat = flow.dispatch @rows16_12x64_f32::@rows16_12x64_f32(%x, %qkv)
-        : (!hidden, !qkv) -> tensor<16x192xf32>
+        : (!rows, !qkv)
+        -> !product_rows_3
     %q_flat_of_all = stablehlo.reshape %qkv_flat : (!qkv_row) -> tensor<16x8x2x12xf32>
     %q_flat_part = stablehlo.slice %q_flat_of_all [0:16, 0:4, 0:2, 0:12]
         : (tensor<16x8x2x12xf32>) -> tensor<16x4x2x12xf32>
@@ -483,7 +490,8 @@ module @prefill {
     %new_k = stablehlo.reshape %k_columns : (!new_columns) -> !new_k
     %new_v = stablehlo.reshape %v_heads : (tensor<1x2x16x24xf32>) -> !new_v
     %y = flow.dispatch @rows16_4x96_f32::@rows16_4x96_f32(%flat_out, %o)
-        : (!q_row, !o) -> tensor<16x64xf32>
+        : (!rows_3, !o)
+        -> !product_rows_4
     return %y, %new_k, %new_v : !hidden, !new_k, !new_v
   }
 
@@ -495,7 +503,8 @@ module @prefill {
       %v_cache: !v_cache)
       -> (!hidden, !new_k, !new_v) {
     %qkv_flat = flow.dispatch @rows16_12x64_f32::@rows16_12x64_f32(%x, %qkv)
-        : (!hidden, !qkv) -> tensor<16x192xf32>
+        : (!rows, !qkv)
+        -> !product_rows_3
     %q_flat_of_all = stablehlo.reshape %qkv_flat : (!qkv_row) -> tensor<16x8x2x12xf32>
     %q_flat_part = stablehlo.slice %q_flat_of_all [0:16, 0:4, 0:2, 0:12]
         : (tensor<16x8x2x12xf32>) -> tensor<16x4x2x12xf32>
@@ -672,7 +681,8 @@ module @prefill {
     %new_k = stablehlo.reshape %k_columns : (!new_columns) -> !new_k
     %new_v = stablehlo.reshape %v_heads : (tensor<1x2x16x24xf32>) -> !new_v
     %y = flow.dispatch @rows16_4x96_f32::@rows16_4x96_f32(%flat_out, %o)
-        : (!q_row, !o) -> tensor<16x64xf32>
+        : (!rows_3, !o)
+        -> !product_rows_4
     return %y, %new_k, %new_v : !hidden, !new_k, !new_v
   }
 
@@ -766,11 +776,21 @@ module @prefill {
 
   // down(gelu_tanh(gate(x)) · up(x))
   func.func private @mlp(%x: !hidden, %gate_up: !gate_up, %down: !down) -> !hidden {
-    %both_padded = flow.dispatch @rows16_13x64_f32::@rows16_13x64_f32(%x, %gate_up)
-        : (!hidden, !gate_up) -> tensor<16x208xf32>
-    %both = stablehlo.slice %both_padded [0:16, 0:200] : (tensor<16x208xf32>) -> !gate_up_row
-    %gated = stablehlo.slice %both [0:16, 0:100] : (!gate_up_row) -> !inner
-    %raised = stablehlo.slice %both [0:16, 100:200] : (!gate_up_row) -> !inner
+    %both = flow.dispatch @rows16_14x64_f32::@rows16_14x64_f32(%x, %gate_up)
+        : (!rows, !gate_up)
+        -> !product_rows_5
+    %gated_pairs = stablehlo.reshape %both : (!gate_up_row) -> tensor<16x7x2x16xf32>
+    %gated_each = stablehlo.slice %gated_pairs [0:16, 0:7, 0:1, 0:16]
+        : (tensor<16x7x2x16xf32>) -> tensor<16x7x1x16xf32>
+    %gated_padded = stablehlo.reshape %gated_each : (tensor<16x7x1x16xf32>) -> tensor<16x112xf32>
+    %gated = stablehlo.slice %gated_padded [0:16, 0:100] : (tensor<16x112xf32>) -> !inner
+
+    %raised_pairs = stablehlo.reshape %both : (!gate_up_row) -> tensor<16x7x2x16xf32>
+    %raised_each = stablehlo.slice %raised_pairs [0:16, 0:7, 1:2, 0:16]
+        : (tensor<16x7x2x16xf32>) -> tensor<16x7x1x16xf32>
+    %raised_padded = stablehlo.reshape %raised_each : (tensor<16x7x1x16xf32>) -> tensor<16x112xf32>
+    %raised = stablehlo.slice %raised_padded [0:16, 0:100] : (tensor<16x112xf32>) -> !inner
+
 
     %half = stablehlo.constant dense<0.5> : !inner
     %one = stablehlo.constant dense<1.0> : !inner
@@ -786,8 +806,12 @@ module @prefill {
     %halved = stablehlo.multiply %shifted, %half : !inner
     %activated = stablehlo.multiply %gated, %halved : !inner
     %inner = stablehlo.multiply %activated, %raised : !inner
-    %y = flow.dispatch @rows16_4x100_f32::@rows16_4x100_f32(%inner, %down)
-        : (!inner, !down) -> tensor<16x64xf32>
+    %y_zero = stablehlo.constant dense<0.0> : tensor<f32>
+    %y_in = stablehlo.pad %inner, %y_zero, low = [0, 0], high = [0, 12], interior = [0, 0]
+        : (!inner, tensor<f32>) -> !rows_4
+    %y = flow.dispatch @rows16_4x100_f32::@rows16_4x100_f32(%y_in, %down)
+        : (!rows_4, !down)
+        -> !product_rows_4
     return %y : !hidden
   }
 
@@ -814,21 +838,10 @@ module @prefill {
 
   // Logits over the vocabulary.
   func.func private @head(%x: !last_hidden, %lm_head: !lm_head) -> !logits {
-
-    %logits_pad = arith.constant 0.0 : f32
-    %logits_room = tensor.empty() : !lm_head_x_tiles
-    %logits_tiles = linalg.pack %x padding_value(%logits_pad : f32)
-        inner_dims_pos = [0, 1] inner_tiles = [1, 1] into %logits_room : tensor<1x64xf32> -> !lm_head_x_tiles
-    %logits_zero = arith.constant 0.0 : f32
-    %logits_empty = tensor.empty() : !lm_head_y_tiles
-    %logits_zeros = linalg.fill ins(%logits_zero : f32)
-        outs(%logits_empty : !lm_head_y_tiles) -> !lm_head_y_tiles
-    %logits_sums = linalg.mmt4d
-        ins(%logits_tiles, %lm_head : !lm_head_x_tiles, !lm_head)
-        outs(%logits_zeros : !lm_head_y_tiles) -> !lm_head_y_tiles
-    %logits_flat = tensor.empty() : !logits
-    %logits = linalg.unpack %logits_sums inner_dims_pos = [0, 1] inner_tiles = [1, 16]
-        into %logits_flat : !lm_head_y_tiles -> !logits
+    %logits_padded = flow.dispatch @rows1_21x64_f32::@rows1_21x64_f32(%x, %lm_head)
+        : (!rows_2, !lm_head)
+        -> !product_rows_2
+    %logits = stablehlo.slice %logits_padded [0:1, 0:331] : (!product_rows_2) -> !logits
     return %logits : !logits
   }
 
@@ -933,18 +946,22 @@ module @prefill {
     return %key_out, %value_out : !k_cache, !v_cache
   }
 
-  // 16 rows of 64 by 12 tiles, 8 by 2 at once.
+  // Rows × weights: 16 × 64 by 12 tiles of 16, 8 × 2 at once.
   stream.executable private @rows16_12x64_f32 {
     stream.executable.export public @rows16_12x64_f32 workgroups() -> (index, index, index) {
-      %groups = arith.constant 6 : index
-      %one = arith.constant 1 : index
-      stream.return %groups, %one, %one : index, index, index
+      %size1 = arith.constant 2 : index
+      %size2 = arith.constant 1 : index
+      %size3 = arith.constant 1 : index
+      stream.return %size1, %size2, %size3 : index, index, index
     }
     builtin.module {
       func.func @rows16_12x64_f32(
           %x_bytes: !stream.binding, %w_bytes: !stream.binding, %y_bytes: !stream.binding) {
         %c0 = arith.constant 0 : index
         %c1 = arith.constant 1 : index
+        %x = stream.binding.subspan %x_bytes[%c0] : !stream.binding -> memref<16x64xf32>
+        %w = stream.binding.subspan %w_bytes[%c0] : !stream.binding -> memref<12x64x16xf32>
+        %y = stream.binding.subspan %y_bytes[%c0] : !stream.binding -> memref<16x192xf32>
         %width = arith.constant 16 : index
         %depth = arith.constant 64 : index
         %rows = arith.constant 16 : index
@@ -952,21 +969,25 @@ module @prefill {
         %last_rows = arith.constant 8 : index
         %tiles = arith.constant 12 : index
         %tiles_at_once = arith.constant 2 : index
-        %last_tiles = arith.constant 10 : index
-        %tiles_of_group = arith.constant 2 : index
-        %prefetch = arith.constant 128 : index
+        %unit = arith.constant 2 : index
+        %last_unit = arith.constant 10 : index
+        %tiles_of_group = arith.constant 6 : index
+        %prefetch = arith.constant 64 : index
         %zeros = arith.constant dense<0.0> : vector<8x16xf32>
-        %x = stream.binding.subspan %x_bytes[%c0] : !stream.binding -> memref<16x64xf32>
-        %w = stream.binding.subspan %w_bytes[%c0] : !stream.binding -> memref<12x64x16xf32>
-        %y = stream.binding.subspan %y_bytes[%c0] : !stream.binding -> memref<16x192xf32>
+        %room = memref.alloca() : memref<2x8x16xf32>
         %group = stream.dispatch.workgroup.id[0] : index
         %first = arith.muli %group, %tiles_of_group : index
         %past = arith.addi %first, %tiles_of_group : index
         %end = arith.minui %past, %tiles : index
-        scf.for %tile = %first to %end step %tiles_at_once {
-          %n0 = arith.minui %tile, %last_tiles : index
+        %row_group = stream.dispatch.workgroup.id[1] : index
+        %rows_of_group = arith.constant 16 : index
+        %first_row = arith.muli %row_group, %rows_of_group : index
+        %past_row = arith.addi %first_row, %rows_of_group : index
+        %end_row = arith.minui %past_row, %rows : index
+        scf.for %tile = %first to %end step %unit {
+          %n0 = arith.minui %tile, %last_unit : index
           %n1 = arith.addi %n0, %c1 : index
-          scf.for %row = %c0 to %rows step %rows_at_once {
+          scf.for %row = %first_row to %end_row step %rows_at_once {
             %m0 = arith.minui %row, %last_rows : index
             %m1 = arith.addi %m0, %c1 : index
             %m2 = arith.addi %m1, %c1 : index
@@ -975,36 +996,53 @@ module @prefill {
             %m5 = arith.addi %m4, %c1 : index
             %m6 = arith.addi %m5, %c1 : index
             %m7 = arith.addi %m6, %c1 : index
-            %sums:2 = scf.for %k = %c0 to %depth step %c1
+            %sums0:2 = scf.for %k = %c0 to %depth step %c1
                 iter_args(%sum0 = %zeros, %sum1 = %zeros)
                 -> (vector<8x16xf32>, vector<8x16xf32>) {
+              // as far ahead in what is read next: past a tile's end, the tiles after these
               %ahead = arith.addi %k, %prefetch : index
-              %x0 = memref.load %x[%m0, %k] : memref<16x64xf32>
-              %x1 = memref.load %x[%m1, %k] : memref<16x64xf32>
-              %x2 = memref.load %x[%m2, %k] : memref<16x64xf32>
-              %x3 = memref.load %x[%m3, %k] : memref<16x64xf32>
-              %x4 = memref.load %x[%m4, %k] : memref<16x64xf32>
-              %x5 = memref.load %x[%m5, %k] : memref<16x64xf32>
-              %x6 = memref.load %x[%m6, %k] : memref<16x64xf32>
-              %x7 = memref.load %x[%m7, %k] : memref<16x64xf32>
-              %column = vector.from_elements %x0, %x1, %x2, %x3, %x4, %x5, %x6, %x7 : vector<8xf32>
-              memref.prefetch %w[%n0, %ahead, %c0], read, locality<3>, data : memref<12x64x16xf32>
-              %stored0 = vector.load %w[%n0, %k, %c0] : memref<12x64x16xf32>, vector<16xf32>
-              %next0 = vector.outerproduct %column, %stored0, %sum0 {kind = #vector.kind<add>}
+              %is_next = arith.cmpi uge, %ahead, %depth : index
+              %from_next = arith.subi %ahead, %depth : index
+              %ahead_k = arith.select %is_next, %from_next, %ahead : index
+              %ahead_n = arith.select %is_next, %tiles_at_once, %c0 : index
+              %x_even0 = memref.load %x[%m0, %k] : memref<16x64xf32>
+              %x_even1 = memref.load %x[%m1, %k] : memref<16x64xf32>
+              %x_even2 = memref.load %x[%m2, %k] : memref<16x64xf32>
+              %x_even3 = memref.load %x[%m3, %k] : memref<16x64xf32>
+              %x_even4 = memref.load %x[%m4, %k] : memref<16x64xf32>
+              %x_even5 = memref.load %x[%m5, %k] : memref<16x64xf32>
+              %x_even6 = memref.load %x[%m6, %k] : memref<16x64xf32>
+              %x_even7 = memref.load %x[%m7, %k] : memref<16x64xf32>
+              %column_even = vector.from_elements
+                  %x_even0, %x_even1, %x_even2, %x_even3, %x_even4, %x_even5, %x_even6, %x_even7 : vector<8xf32>
+              %fetched0 = arith.addi %n0, %ahead_n : index
+              memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<12x64x16xf32>
+              %even0 = vector.load %w[%n0, %k, %c0] : memref<12x64x16xf32>, vector<16xf32>
+              %next0 = vector.outerproduct %column_even, %even0, %sum0 {kind = #vector.kind<add>}
                   : vector<8xf32>, vector<16xf32>
-              memref.prefetch %w[%n1, %ahead, %c0], read, locality<3>, data : memref<12x64x16xf32>
-              %stored1 = vector.load %w[%n1, %k, %c0] : memref<12x64x16xf32>, vector<16xf32>
-              %next1 = vector.outerproduct %column, %stored1, %sum1 {kind = #vector.kind<add>}
+              %fetched1 = arith.addi %fetched0, %c1 : index
+              memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<12x64x16xf32>
+              %even1 = vector.load %w[%n1, %k, %c0] : memref<12x64x16xf32>, vector<16xf32>
+              %next1 = vector.outerproduct %column_even, %even1, %sum1 {kind = #vector.kind<add>}
                   : vector<8xf32>, vector<16xf32>
               scf.yield %next0, %next1
                   : vector<8x16xf32>, vector<8x16xf32>
             }
-            %at0 = arith.muli %n0, %width : index
-            vector.transfer_write %sums#0, %y[%m0, %at0] {in_bounds = [true, true]}
-                : vector<8x16xf32>, memref<16x192xf32>
-            %at1 = arith.muli %n1, %width : index
-            vector.transfer_write %sums#1, %y[%m0, %at1] {in_bounds = [true, true]}
-                : vector<8x16xf32>, memref<16x192xf32>
+            %place0 = arith.constant 0 : index
+            vector.transfer_write %sums0#0, %room[%place0, %c0, %c0] {in_bounds = [true, true]}
+                : vector<8x16xf32>, memref<2x8x16xf32>
+            %place1 = arith.constant 1 : index
+            vector.transfer_write %sums0#1, %room[%place1, %c0, %c0] {in_bounds = [true, true]}
+                : vector<8x16xf32>, memref<2x8x16xf32>
+            scf.for %m = %c0 to %rows_at_once step %c1 {
+              %r = arith.addi %m0, %m : index
+              scf.for %t = %c0 to %unit step %c1 {
+                %n = arith.addi %n0, %t : index
+                %at = arith.muli %n, %width : index
+                %y_sum = vector.load %room[%t, %m, %c0] : memref<2x8x16xf32>, vector<16xf32>
+                vector.store %y_sum, %y[%r, %at] : memref<16x192xf32>, vector<16xf32>
+              }
+            }
           }
         }
         return
@@ -1012,18 +1050,22 @@ module @prefill {
     }
   }
 
-  // 16 rows of 96 by 4 tiles, 8 by 2 at once.
+  // Rows × weights: 16 × 96 by 4 tiles of 16, 8 × 2 at once.
   stream.executable private @rows16_4x96_f32 {
     stream.executable.export public @rows16_4x96_f32 workgroups() -> (index, index, index) {
-      %groups = arith.constant 2 : index
-      %one = arith.constant 1 : index
-      stream.return %groups, %one, %one : index, index, index
+      %size1 = arith.constant 1 : index
+      %size2 = arith.constant 1 : index
+      %size3 = arith.constant 1 : index
+      stream.return %size1, %size2, %size3 : index, index, index
     }
     builtin.module {
       func.func @rows16_4x96_f32(
           %x_bytes: !stream.binding, %w_bytes: !stream.binding, %y_bytes: !stream.binding) {
         %c0 = arith.constant 0 : index
         %c1 = arith.constant 1 : index
+        %x = stream.binding.subspan %x_bytes[%c0] : !stream.binding -> memref<16x96xf32>
+        %w = stream.binding.subspan %w_bytes[%c0] : !stream.binding -> memref<4x96x16xf32>
+        %y = stream.binding.subspan %y_bytes[%c0] : !stream.binding -> memref<16x64xf32>
         %width = arith.constant 16 : index
         %depth = arith.constant 96 : index
         %rows = arith.constant 16 : index
@@ -1031,21 +1073,25 @@ module @prefill {
         %last_rows = arith.constant 8 : index
         %tiles = arith.constant 4 : index
         %tiles_at_once = arith.constant 2 : index
-        %last_tiles = arith.constant 2 : index
-        %tiles_of_group = arith.constant 2 : index
-        %prefetch = arith.constant 128 : index
+        %unit = arith.constant 2 : index
+        %last_unit = arith.constant 2 : index
+        %tiles_of_group = arith.constant 6 : index
+        %prefetch = arith.constant 64 : index
         %zeros = arith.constant dense<0.0> : vector<8x16xf32>
-        %x = stream.binding.subspan %x_bytes[%c0] : !stream.binding -> memref<16x96xf32>
-        %w = stream.binding.subspan %w_bytes[%c0] : !stream.binding -> memref<4x96x16xf32>
-        %y = stream.binding.subspan %y_bytes[%c0] : !stream.binding -> memref<16x64xf32>
+        %room = memref.alloca() : memref<2x8x16xf32>
         %group = stream.dispatch.workgroup.id[0] : index
         %first = arith.muli %group, %tiles_of_group : index
         %past = arith.addi %first, %tiles_of_group : index
         %end = arith.minui %past, %tiles : index
-        scf.for %tile = %first to %end step %tiles_at_once {
-          %n0 = arith.minui %tile, %last_tiles : index
+        %row_group = stream.dispatch.workgroup.id[1] : index
+        %rows_of_group = arith.constant 16 : index
+        %first_row = arith.muli %row_group, %rows_of_group : index
+        %past_row = arith.addi %first_row, %rows_of_group : index
+        %end_row = arith.minui %past_row, %rows : index
+        scf.for %tile = %first to %end step %unit {
+          %n0 = arith.minui %tile, %last_unit : index
           %n1 = arith.addi %n0, %c1 : index
-          scf.for %row = %c0 to %rows step %rows_at_once {
+          scf.for %row = %first_row to %end_row step %rows_at_once {
             %m0 = arith.minui %row, %last_rows : index
             %m1 = arith.addi %m0, %c1 : index
             %m2 = arith.addi %m1, %c1 : index
@@ -1054,36 +1100,53 @@ module @prefill {
             %m5 = arith.addi %m4, %c1 : index
             %m6 = arith.addi %m5, %c1 : index
             %m7 = arith.addi %m6, %c1 : index
-            %sums:2 = scf.for %k = %c0 to %depth step %c1
+            %sums0:2 = scf.for %k = %c0 to %depth step %c1
                 iter_args(%sum0 = %zeros, %sum1 = %zeros)
                 -> (vector<8x16xf32>, vector<8x16xf32>) {
+              // as far ahead in what is read next: past a tile's end, the tiles after these
               %ahead = arith.addi %k, %prefetch : index
-              %x0 = memref.load %x[%m0, %k] : memref<16x96xf32>
-              %x1 = memref.load %x[%m1, %k] : memref<16x96xf32>
-              %x2 = memref.load %x[%m2, %k] : memref<16x96xf32>
-              %x3 = memref.load %x[%m3, %k] : memref<16x96xf32>
-              %x4 = memref.load %x[%m4, %k] : memref<16x96xf32>
-              %x5 = memref.load %x[%m5, %k] : memref<16x96xf32>
-              %x6 = memref.load %x[%m6, %k] : memref<16x96xf32>
-              %x7 = memref.load %x[%m7, %k] : memref<16x96xf32>
-              %column = vector.from_elements %x0, %x1, %x2, %x3, %x4, %x5, %x6, %x7 : vector<8xf32>
-              memref.prefetch %w[%n0, %ahead, %c0], read, locality<3>, data : memref<4x96x16xf32>
-              %stored0 = vector.load %w[%n0, %k, %c0] : memref<4x96x16xf32>, vector<16xf32>
-              %next0 = vector.outerproduct %column, %stored0, %sum0 {kind = #vector.kind<add>}
+              %is_next = arith.cmpi uge, %ahead, %depth : index
+              %from_next = arith.subi %ahead, %depth : index
+              %ahead_k = arith.select %is_next, %from_next, %ahead : index
+              %ahead_n = arith.select %is_next, %tiles_at_once, %c0 : index
+              %x_even0 = memref.load %x[%m0, %k] : memref<16x96xf32>
+              %x_even1 = memref.load %x[%m1, %k] : memref<16x96xf32>
+              %x_even2 = memref.load %x[%m2, %k] : memref<16x96xf32>
+              %x_even3 = memref.load %x[%m3, %k] : memref<16x96xf32>
+              %x_even4 = memref.load %x[%m4, %k] : memref<16x96xf32>
+              %x_even5 = memref.load %x[%m5, %k] : memref<16x96xf32>
+              %x_even6 = memref.load %x[%m6, %k] : memref<16x96xf32>
+              %x_even7 = memref.load %x[%m7, %k] : memref<16x96xf32>
+              %column_even = vector.from_elements
+                  %x_even0, %x_even1, %x_even2, %x_even3, %x_even4, %x_even5, %x_even6, %x_even7 : vector<8xf32>
+              %fetched0 = arith.addi %n0, %ahead_n : index
+              memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<4x96x16xf32>
+              %even0 = vector.load %w[%n0, %k, %c0] : memref<4x96x16xf32>, vector<16xf32>
+              %next0 = vector.outerproduct %column_even, %even0, %sum0 {kind = #vector.kind<add>}
                   : vector<8xf32>, vector<16xf32>
-              memref.prefetch %w[%n1, %ahead, %c0], read, locality<3>, data : memref<4x96x16xf32>
-              %stored1 = vector.load %w[%n1, %k, %c0] : memref<4x96x16xf32>, vector<16xf32>
-              %next1 = vector.outerproduct %column, %stored1, %sum1 {kind = #vector.kind<add>}
+              %fetched1 = arith.addi %fetched0, %c1 : index
+              memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<4x96x16xf32>
+              %even1 = vector.load %w[%n1, %k, %c0] : memref<4x96x16xf32>, vector<16xf32>
+              %next1 = vector.outerproduct %column_even, %even1, %sum1 {kind = #vector.kind<add>}
                   : vector<8xf32>, vector<16xf32>
               scf.yield %next0, %next1
                   : vector<8x16xf32>, vector<8x16xf32>
             }
-            %at0 = arith.muli %n0, %width : index
-            vector.transfer_write %sums#0, %y[%m0, %at0] {in_bounds = [true, true]}
-                : vector<8x16xf32>, memref<16x64xf32>
-            %at1 = arith.muli %n1, %width : index
-            vector.transfer_write %sums#1, %y[%m0, %at1] {in_bounds = [true, true]}
-                : vector<8x16xf32>, memref<16x64xf32>
+            %place0 = arith.constant 0 : index
+            vector.transfer_write %sums0#0, %room[%place0, %c0, %c0] {in_bounds = [true, true]}
+                : vector<8x16xf32>, memref<2x8x16xf32>
+            %place1 = arith.constant 1 : index
+            vector.transfer_write %sums0#1, %room[%place1, %c0, %c0] {in_bounds = [true, true]}
+                : vector<8x16xf32>, memref<2x8x16xf32>
+            scf.for %m = %c0 to %rows_at_once step %c1 {
+              %r = arith.addi %m0, %m : index
+              scf.for %t = %c0 to %unit step %c1 {
+                %n = arith.addi %n0, %t : index
+                %at = arith.muli %n, %width : index
+                %y_sum = vector.load %room[%t, %m, %c0] : memref<2x8x16xf32>, vector<16xf32>
+                vector.store %y_sum, %y[%r, %at] : memref<16x64xf32>, vector<16xf32>
+              }
+            }
           }
         }
         return
@@ -1091,40 +1154,48 @@ module @prefill {
     }
   }
 
-  // 16 rows of 64 by 13 tiles, 8 by 2 at once.
-  stream.executable private @rows16_13x64_f32 {
-    stream.executable.export public @rows16_13x64_f32 workgroups() -> (index, index, index) {
-      %groups = arith.constant 7 : index
-      %one = arith.constant 1 : index
-      stream.return %groups, %one, %one : index, index, index
+  // Rows × weights: 16 × 64 by 14 tiles of 16, 8 × 2 at once.
+  stream.executable private @rows16_14x64_f32 {
+    stream.executable.export public @rows16_14x64_f32 workgroups() -> (index, index, index) {
+      %size1 = arith.constant 3 : index
+      %size2 = arith.constant 1 : index
+      %size3 = arith.constant 1 : index
+      stream.return %size1, %size2, %size3 : index, index, index
     }
     builtin.module {
-      func.func @rows16_13x64_f32(
+      func.func @rows16_14x64_f32(
           %x_bytes: !stream.binding, %w_bytes: !stream.binding, %y_bytes: !stream.binding) {
         %c0 = arith.constant 0 : index
         %c1 = arith.constant 1 : index
+        %x = stream.binding.subspan %x_bytes[%c0] : !stream.binding -> memref<16x64xf32>
+        %w = stream.binding.subspan %w_bytes[%c0] : !stream.binding -> memref<14x64x16xf32>
+        %y = stream.binding.subspan %y_bytes[%c0] : !stream.binding -> memref<16x224xf32>
         %width = arith.constant 16 : index
         %depth = arith.constant 64 : index
         %rows = arith.constant 16 : index
         %rows_at_once = arith.constant 8 : index
         %last_rows = arith.constant 8 : index
-        %tiles = arith.constant 13 : index
+        %tiles = arith.constant 14 : index
         %tiles_at_once = arith.constant 2 : index
-        %last_tiles = arith.constant 11 : index
-        %tiles_of_group = arith.constant 2 : index
-        %prefetch = arith.constant 128 : index
+        %unit = arith.constant 2 : index
+        %last_unit = arith.constant 12 : index
+        %tiles_of_group = arith.constant 6 : index
+        %prefetch = arith.constant 64 : index
         %zeros = arith.constant dense<0.0> : vector<8x16xf32>
-        %x = stream.binding.subspan %x_bytes[%c0] : !stream.binding -> memref<16x64xf32>
-        %w = stream.binding.subspan %w_bytes[%c0] : !stream.binding -> memref<13x64x16xf32>
-        %y = stream.binding.subspan %y_bytes[%c0] : !stream.binding -> memref<16x208xf32>
+        %room = memref.alloca() : memref<2x8x16xf32>
         %group = stream.dispatch.workgroup.id[0] : index
         %first = arith.muli %group, %tiles_of_group : index
         %past = arith.addi %first, %tiles_of_group : index
         %end = arith.minui %past, %tiles : index
-        scf.for %tile = %first to %end step %tiles_at_once {
-          %n0 = arith.minui %tile, %last_tiles : index
+        %row_group = stream.dispatch.workgroup.id[1] : index
+        %rows_of_group = arith.constant 16 : index
+        %first_row = arith.muli %row_group, %rows_of_group : index
+        %past_row = arith.addi %first_row, %rows_of_group : index
+        %end_row = arith.minui %past_row, %rows : index
+        scf.for %tile = %first to %end step %unit {
+          %n0 = arith.minui %tile, %last_unit : index
           %n1 = arith.addi %n0, %c1 : index
-          scf.for %row = %c0 to %rows step %rows_at_once {
+          scf.for %row = %first_row to %end_row step %rows_at_once {
             %m0 = arith.minui %row, %last_rows : index
             %m1 = arith.addi %m0, %c1 : index
             %m2 = arith.addi %m1, %c1 : index
@@ -1133,36 +1204,53 @@ module @prefill {
             %m5 = arith.addi %m4, %c1 : index
             %m6 = arith.addi %m5, %c1 : index
             %m7 = arith.addi %m6, %c1 : index
-            %sums:2 = scf.for %k = %c0 to %depth step %c1
+            %sums0:2 = scf.for %k = %c0 to %depth step %c1
                 iter_args(%sum0 = %zeros, %sum1 = %zeros)
                 -> (vector<8x16xf32>, vector<8x16xf32>) {
+              // as far ahead in what is read next: past a tile's end, the tiles after these
               %ahead = arith.addi %k, %prefetch : index
-              %x0 = memref.load %x[%m0, %k] : memref<16x64xf32>
-              %x1 = memref.load %x[%m1, %k] : memref<16x64xf32>
-              %x2 = memref.load %x[%m2, %k] : memref<16x64xf32>
-              %x3 = memref.load %x[%m3, %k] : memref<16x64xf32>
-              %x4 = memref.load %x[%m4, %k] : memref<16x64xf32>
-              %x5 = memref.load %x[%m5, %k] : memref<16x64xf32>
-              %x6 = memref.load %x[%m6, %k] : memref<16x64xf32>
-              %x7 = memref.load %x[%m7, %k] : memref<16x64xf32>
-              %column = vector.from_elements %x0, %x1, %x2, %x3, %x4, %x5, %x6, %x7 : vector<8xf32>
-              memref.prefetch %w[%n0, %ahead, %c0], read, locality<3>, data : memref<13x64x16xf32>
-              %stored0 = vector.load %w[%n0, %k, %c0] : memref<13x64x16xf32>, vector<16xf32>
-              %next0 = vector.outerproduct %column, %stored0, %sum0 {kind = #vector.kind<add>}
+              %is_next = arith.cmpi uge, %ahead, %depth : index
+              %from_next = arith.subi %ahead, %depth : index
+              %ahead_k = arith.select %is_next, %from_next, %ahead : index
+              %ahead_n = arith.select %is_next, %tiles_at_once, %c0 : index
+              %x_even0 = memref.load %x[%m0, %k] : memref<16x64xf32>
+              %x_even1 = memref.load %x[%m1, %k] : memref<16x64xf32>
+              %x_even2 = memref.load %x[%m2, %k] : memref<16x64xf32>
+              %x_even3 = memref.load %x[%m3, %k] : memref<16x64xf32>
+              %x_even4 = memref.load %x[%m4, %k] : memref<16x64xf32>
+              %x_even5 = memref.load %x[%m5, %k] : memref<16x64xf32>
+              %x_even6 = memref.load %x[%m6, %k] : memref<16x64xf32>
+              %x_even7 = memref.load %x[%m7, %k] : memref<16x64xf32>
+              %column_even = vector.from_elements
+                  %x_even0, %x_even1, %x_even2, %x_even3, %x_even4, %x_even5, %x_even6, %x_even7 : vector<8xf32>
+              %fetched0 = arith.addi %n0, %ahead_n : index
+              memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<14x64x16xf32>
+              %even0 = vector.load %w[%n0, %k, %c0] : memref<14x64x16xf32>, vector<16xf32>
+              %next0 = vector.outerproduct %column_even, %even0, %sum0 {kind = #vector.kind<add>}
                   : vector<8xf32>, vector<16xf32>
-              memref.prefetch %w[%n1, %ahead, %c0], read, locality<3>, data : memref<13x64x16xf32>
-              %stored1 = vector.load %w[%n1, %k, %c0] : memref<13x64x16xf32>, vector<16xf32>
-              %next1 = vector.outerproduct %column, %stored1, %sum1 {kind = #vector.kind<add>}
+              %fetched1 = arith.addi %fetched0, %c1 : index
+              memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<14x64x16xf32>
+              %even1 = vector.load %w[%n1, %k, %c0] : memref<14x64x16xf32>, vector<16xf32>
+              %next1 = vector.outerproduct %column_even, %even1, %sum1 {kind = #vector.kind<add>}
                   : vector<8xf32>, vector<16xf32>
               scf.yield %next0, %next1
                   : vector<8x16xf32>, vector<8x16xf32>
             }
-            %at0 = arith.muli %n0, %width : index
-            vector.transfer_write %sums#0, %y[%m0, %at0] {in_bounds = [true, true]}
-                : vector<8x16xf32>, memref<16x208xf32>
-            %at1 = arith.muli %n1, %width : index
-            vector.transfer_write %sums#1, %y[%m0, %at1] {in_bounds = [true, true]}
-                : vector<8x16xf32>, memref<16x208xf32>
+            %place0 = arith.constant 0 : index
+            vector.transfer_write %sums0#0, %room[%place0, %c0, %c0] {in_bounds = [true, true]}
+                : vector<8x16xf32>, memref<2x8x16xf32>
+            %place1 = arith.constant 1 : index
+            vector.transfer_write %sums0#1, %room[%place1, %c0, %c0] {in_bounds = [true, true]}
+                : vector<8x16xf32>, memref<2x8x16xf32>
+            scf.for %m = %c0 to %rows_at_once step %c1 {
+              %r = arith.addi %m0, %m : index
+              scf.for %t = %c0 to %unit step %c1 {
+                %n = arith.addi %n0, %t : index
+                %at = arith.muli %n, %width : index
+                %y_sum = vector.load %room[%t, %m, %c0] : memref<2x8x16xf32>, vector<16xf32>
+                vector.store %y_sum, %y[%r, %at] : memref<16x224xf32>, vector<16xf32>
+              }
+            }
           }
         }
         return
@@ -1170,18 +1258,22 @@ module @prefill {
     }
   }
 
-  // 16 rows of 100 by 4 tiles, 8 by 2 at once.
+  // Rows × weights: 16 × 100 by 4 tiles of 16, 8 × 2 at once.
   stream.executable private @rows16_4x100_f32 {
     stream.executable.export public @rows16_4x100_f32 workgroups() -> (index, index, index) {
-      %groups = arith.constant 2 : index
-      %one = arith.constant 1 : index
-      stream.return %groups, %one, %one : index, index, index
+      %size1 = arith.constant 1 : index
+      %size2 = arith.constant 1 : index
+      %size3 = arith.constant 1 : index
+      stream.return %size1, %size2, %size3 : index, index, index
     }
     builtin.module {
       func.func @rows16_4x100_f32(
           %x_bytes: !stream.binding, %w_bytes: !stream.binding, %y_bytes: !stream.binding) {
         %c0 = arith.constant 0 : index
         %c1 = arith.constant 1 : index
+        %x = stream.binding.subspan %x_bytes[%c0] : !stream.binding -> memref<16x112xf32>
+        %w = stream.binding.subspan %w_bytes[%c0] : !stream.binding -> memref<4x100x16xf32>
+        %y = stream.binding.subspan %y_bytes[%c0] : !stream.binding -> memref<16x64xf32>
         %width = arith.constant 16 : index
         %depth = arith.constant 100 : index
         %rows = arith.constant 16 : index
@@ -1189,21 +1281,25 @@ module @prefill {
         %last_rows = arith.constant 8 : index
         %tiles = arith.constant 4 : index
         %tiles_at_once = arith.constant 2 : index
-        %last_tiles = arith.constant 2 : index
-        %tiles_of_group = arith.constant 2 : index
-        %prefetch = arith.constant 128 : index
+        %unit = arith.constant 2 : index
+        %last_unit = arith.constant 2 : index
+        %tiles_of_group = arith.constant 6 : index
+        %prefetch = arith.constant 64 : index
         %zeros = arith.constant dense<0.0> : vector<8x16xf32>
-        %x = stream.binding.subspan %x_bytes[%c0] : !stream.binding -> memref<16x100xf32>
-        %w = stream.binding.subspan %w_bytes[%c0] : !stream.binding -> memref<4x100x16xf32>
-        %y = stream.binding.subspan %y_bytes[%c0] : !stream.binding -> memref<16x64xf32>
+        %room = memref.alloca() : memref<2x8x16xf32>
         %group = stream.dispatch.workgroup.id[0] : index
         %first = arith.muli %group, %tiles_of_group : index
         %past = arith.addi %first, %tiles_of_group : index
         %end = arith.minui %past, %tiles : index
-        scf.for %tile = %first to %end step %tiles_at_once {
-          %n0 = arith.minui %tile, %last_tiles : index
+        %row_group = stream.dispatch.workgroup.id[1] : index
+        %rows_of_group = arith.constant 16 : index
+        %first_row = arith.muli %row_group, %rows_of_group : index
+        %past_row = arith.addi %first_row, %rows_of_group : index
+        %end_row = arith.minui %past_row, %rows : index
+        scf.for %tile = %first to %end step %unit {
+          %n0 = arith.minui %tile, %last_unit : index
           %n1 = arith.addi %n0, %c1 : index
-          scf.for %row = %c0 to %rows step %rows_at_once {
+          scf.for %row = %first_row to %end_row step %rows_at_once {
             %m0 = arith.minui %row, %last_rows : index
             %m1 = arith.addi %m0, %c1 : index
             %m2 = arith.addi %m1, %c1 : index
@@ -1212,36 +1308,168 @@ module @prefill {
             %m5 = arith.addi %m4, %c1 : index
             %m6 = arith.addi %m5, %c1 : index
             %m7 = arith.addi %m6, %c1 : index
-            %sums:2 = scf.for %k = %c0 to %depth step %c1
+            %sums0:2 = scf.for %k = %c0 to %depth step %c1
                 iter_args(%sum0 = %zeros, %sum1 = %zeros)
                 -> (vector<8x16xf32>, vector<8x16xf32>) {
+              // as far ahead in what is read next: past a tile's end, the tiles after these
               %ahead = arith.addi %k, %prefetch : index
-              %x0 = memref.load %x[%m0, %k] : memref<16x100xf32>
-              %x1 = memref.load %x[%m1, %k] : memref<16x100xf32>
-              %x2 = memref.load %x[%m2, %k] : memref<16x100xf32>
-              %x3 = memref.load %x[%m3, %k] : memref<16x100xf32>
-              %x4 = memref.load %x[%m4, %k] : memref<16x100xf32>
-              %x5 = memref.load %x[%m5, %k] : memref<16x100xf32>
-              %x6 = memref.load %x[%m6, %k] : memref<16x100xf32>
-              %x7 = memref.load %x[%m7, %k] : memref<16x100xf32>
-              %column = vector.from_elements %x0, %x1, %x2, %x3, %x4, %x5, %x6, %x7 : vector<8xf32>
-              memref.prefetch %w[%n0, %ahead, %c0], read, locality<3>, data : memref<4x100x16xf32>
-              %stored0 = vector.load %w[%n0, %k, %c0] : memref<4x100x16xf32>, vector<16xf32>
-              %next0 = vector.outerproduct %column, %stored0, %sum0 {kind = #vector.kind<add>}
+              %is_next = arith.cmpi uge, %ahead, %depth : index
+              %from_next = arith.subi %ahead, %depth : index
+              %ahead_k = arith.select %is_next, %from_next, %ahead : index
+              %ahead_n = arith.select %is_next, %tiles_at_once, %c0 : index
+              %x_even0 = memref.load %x[%m0, %k] : memref<16x112xf32>
+              %x_even1 = memref.load %x[%m1, %k] : memref<16x112xf32>
+              %x_even2 = memref.load %x[%m2, %k] : memref<16x112xf32>
+              %x_even3 = memref.load %x[%m3, %k] : memref<16x112xf32>
+              %x_even4 = memref.load %x[%m4, %k] : memref<16x112xf32>
+              %x_even5 = memref.load %x[%m5, %k] : memref<16x112xf32>
+              %x_even6 = memref.load %x[%m6, %k] : memref<16x112xf32>
+              %x_even7 = memref.load %x[%m7, %k] : memref<16x112xf32>
+              %column_even = vector.from_elements
+                  %x_even0, %x_even1, %x_even2, %x_even3, %x_even4, %x_even5, %x_even6, %x_even7 : vector<8xf32>
+              %fetched0 = arith.addi %n0, %ahead_n : index
+              memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<4x100x16xf32>
+              %even0 = vector.load %w[%n0, %k, %c0] : memref<4x100x16xf32>, vector<16xf32>
+              %next0 = vector.outerproduct %column_even, %even0, %sum0 {kind = #vector.kind<add>}
                   : vector<8xf32>, vector<16xf32>
-              memref.prefetch %w[%n1, %ahead, %c0], read, locality<3>, data : memref<4x100x16xf32>
-              %stored1 = vector.load %w[%n1, %k, %c0] : memref<4x100x16xf32>, vector<16xf32>
-              %next1 = vector.outerproduct %column, %stored1, %sum1 {kind = #vector.kind<add>}
+              %fetched1 = arith.addi %fetched0, %c1 : index
+              memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<4x100x16xf32>
+              %even1 = vector.load %w[%n1, %k, %c0] : memref<4x100x16xf32>, vector<16xf32>
+              %next1 = vector.outerproduct %column_even, %even1, %sum1 {kind = #vector.kind<add>}
                   : vector<8xf32>, vector<16xf32>
               scf.yield %next0, %next1
                   : vector<8x16xf32>, vector<8x16xf32>
             }
-            %at0 = arith.muli %n0, %width : index
-            vector.transfer_write %sums#0, %y[%m0, %at0] {in_bounds = [true, true]}
-                : vector<8x16xf32>, memref<16x64xf32>
-            %at1 = arith.muli %n1, %width : index
-            vector.transfer_write %sums#1, %y[%m0, %at1] {in_bounds = [true, true]}
-                : vector<8x16xf32>, memref<16x64xf32>
+            %place0 = arith.constant 0 : index
+            vector.transfer_write %sums0#0, %room[%place0, %c0, %c0] {in_bounds = [true, true]}
+                : vector<8x16xf32>, memref<2x8x16xf32>
+            %place1 = arith.constant 1 : index
+            vector.transfer_write %sums0#1, %room[%place1, %c0, %c0] {in_bounds = [true, true]}
+                : vector<8x16xf32>, memref<2x8x16xf32>
+            scf.for %m = %c0 to %rows_at_once step %c1 {
+              %r = arith.addi %m0, %m : index
+              scf.for %t = %c0 to %unit step %c1 {
+                %n = arith.addi %n0, %t : index
+                %at = arith.muli %n, %width : index
+                %y_sum = vector.load %room[%t, %m, %c0] : memref<2x8x16xf32>, vector<16xf32>
+                vector.store %y_sum, %y[%r, %at] : memref<16x64xf32>, vector<16xf32>
+              }
+            }
+          }
+        }
+        return
+      }
+    }
+  }
+
+  // Rows × weights: 1 × 64 by 21 tiles of 16, 1 × 4 at once.
+  stream.executable private @rows1_21x64_f32 {
+    stream.executable.export public @rows1_21x64_f32 workgroups() -> (index, index, index) {
+      %size1 = arith.constant 6 : index
+      %size2 = arith.constant 1 : index
+      %size3 = arith.constant 1 : index
+      stream.return %size1, %size2, %size3 : index, index, index
+    }
+    builtin.module {
+      func.func @rows1_21x64_f32(
+          %x_bytes: !stream.binding, %w_bytes: !stream.binding, %y_bytes: !stream.binding) {
+        %c0 = arith.constant 0 : index
+        %c1 = arith.constant 1 : index
+        %x = stream.binding.subspan %x_bytes[%c0] : !stream.binding -> memref<1x64xf32>
+        %w = stream.binding.subspan %w_bytes[%c0] : !stream.binding -> memref<21x64x16xf32>
+        %y = stream.binding.subspan %y_bytes[%c0] : !stream.binding -> memref<1x336xf32>
+        %width = arith.constant 16 : index
+        %depth = arith.constant 64 : index
+        %rows = arith.constant 1 : index
+        %rows_at_once = arith.constant 1 : index
+        %last_rows = arith.constant 0 : index
+        %tiles = arith.constant 21 : index
+        %tiles_at_once = arith.constant 4 : index
+        %unit = arith.constant 4 : index
+        %last_unit = arith.constant 17 : index
+        %tiles_of_group = arith.constant 4 : index
+        %prefetch = arith.constant 32 : index
+        %zeros = arith.constant dense<0.0> : vector<1x16xf32>
+        %room = memref.alloca() : memref<4x1x16xf32>
+        %group = stream.dispatch.workgroup.id[0] : index
+        %first = arith.muli %group, %tiles_of_group : index
+        %past = arith.addi %first, %tiles_of_group : index
+        %end = arith.minui %past, %tiles : index
+        %row_group = stream.dispatch.workgroup.id[1] : index
+        %rows_of_group = arith.constant 1 : index
+        %first_row = arith.muli %row_group, %rows_of_group : index
+        %past_row = arith.addi %first_row, %rows_of_group : index
+        %end_row = arith.minui %past_row, %rows : index
+        scf.for %tile = %first to %end step %unit {
+          %n0 = arith.minui %tile, %last_unit : index
+          %n1 = arith.addi %n0, %c1 : index
+          %n2 = arith.addi %n1, %c1 : index
+          %n3 = arith.addi %n2, %c1 : index
+          scf.for %row = %first_row to %end_row step %rows_at_once {
+            %m0 = arith.minui %row, %last_rows : index
+            %sums0:4 = scf.for %k = %c0 to %depth step %c1
+                iter_args(%sum0 = %zeros, %sum1 = %zeros, %sum2 = %zeros, %sum3 = %zeros)
+                -> (vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>) {
+              // as far ahead in what is read next: past a tile's end, the tiles after these
+              %ahead = arith.addi %k, %prefetch : index
+              %is_next = arith.cmpi uge, %ahead, %depth : index
+              %from_next = arith.subi %ahead, %depth : index
+              %ahead_k = arith.select %is_next, %from_next, %ahead : index
+              %ahead_n = arith.select %is_next, %tiles_at_once, %c0 : index
+              %x_even0 = memref.load %x[%m0, %k] : memref<1x64xf32>
+              %column_even = vector.from_elements
+                  %x_even0 : vector<1xf32>
+              %fetched0 = arith.addi %n0, %ahead_n : index
+              memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<21x64x16xf32>
+              %even0 = vector.load %w[%n0, %k, %c0] : memref<21x64x16xf32>, vector<16xf32>
+              %next0 = vector.outerproduct %column_even, %even0, %sum0 {kind = #vector.kind<add>}
+                  : vector<1xf32>, vector<16xf32>
+              %fetched1 = arith.addi %fetched0, %c1 : index
+              memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<21x64x16xf32>
+              %even1 = vector.load %w[%n1, %k, %c0] : memref<21x64x16xf32>, vector<16xf32>
+              %next1 = vector.outerproduct %column_even, %even1, %sum1 {kind = #vector.kind<add>}
+                  : vector<1xf32>, vector<16xf32>
+              %fetched2 = arith.addi %fetched1, %c1 : index
+              memref.prefetch %w[%fetched2, %ahead_k, %c0], read, locality<3>, data : memref<21x64x16xf32>
+              %even2 = vector.load %w[%n2, %k, %c0] : memref<21x64x16xf32>, vector<16xf32>
+              %next2 = vector.outerproduct %column_even, %even2, %sum2 {kind = #vector.kind<add>}
+                  : vector<1xf32>, vector<16xf32>
+              %fetched3 = arith.addi %fetched2, %c1 : index
+              memref.prefetch %w[%fetched3, %ahead_k, %c0], read, locality<3>, data : memref<21x64x16xf32>
+              %even3 = vector.load %w[%n3, %k, %c0] : memref<21x64x16xf32>, vector<16xf32>
+              %next3 = vector.outerproduct %column_even, %even3, %sum3 {kind = #vector.kind<add>}
+                  : vector<1xf32>, vector<16xf32>
+              scf.yield %next0, %next1, %next2, %next3
+                  : vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>
+            }
+            %place0 = arith.constant 0 : index
+            vector.transfer_write %sums0#0, %room[%place0, %c0, %c0] {in_bounds = [true, true]}
+                : vector<1x16xf32>, memref<4x1x16xf32>
+            %place1 = arith.constant 1 : index
+            vector.transfer_write %sums0#1, %room[%place1, %c0, %c0] {in_bounds = [true, true]}
+                : vector<1x16xf32>, memref<4x1x16xf32>
+            %place2 = arith.constant 2 : index
+            vector.transfer_write %sums0#2, %room[%place2, %c0, %c0] {in_bounds = [true, true]}
+                : vector<1x16xf32>, memref<4x1x16xf32>
+            %place3 = arith.constant 3 : index
+            vector.transfer_write %sums0#3, %room[%place3, %c0, %c0] {in_bounds = [true, true]}
+                : vector<1x16xf32>, memref<4x1x16xf32>
+            scf.for %m = %c0 to %rows_at_once step %c1 {
+              %r = arith.addi %m0, %m : index
+              scf.for %t = %c0 to %unit step %c1 {
+                %n = arith.addi %n0, %t : index
+                %at = arith.muli %n, %width : index
+                %y_sum = vector.load %room[%t, %m, %c0] : memref<4x1x16xf32>, vector<16xf32>
+                %lanes = vector.step : vector<16xindex>
+                %from = vector.broadcast %at : index to vector<16xindex>
+                %columns = arith.addi %from, %lanes : vector<16xindex>
+                %ends = arith.constant dense<331> : vector<16xindex>
+                %is_column = arith.cmpi ult, %columns, %ends : vector<16xindex>
+                %fill = arith.constant dense<0.0> : vector<16xf32>
+                %y_sum_kept = arith.select %is_column, %y_sum, %fill : vector<16xi1>, vector<16xf32>
+                vector.store %y_sum_kept, %y[%r, %at] : memref<1x336xf32>, vector<16xf32>
+              }
+            }
           }
         }
         return

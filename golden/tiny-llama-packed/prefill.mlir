@@ -22,6 +22,8 @@
 !column = tensor<16x1xf32>
 !each_row = tensor<16xf32>
 !norm_f32 = tensor<64xf32>
+!rows = tensor<16x64xf32>
+!product_rows_3 = tensor<16x128xf32>
 !qkv_row = tensor<16x128xf32>
 !q_row = tensor<16x64xf32>
 !k_row = tensor<16x32xf32>
@@ -38,14 +40,17 @@
 !each_lane = tensor<2x32xf32>
 !partial = tensor<2x?x32x16xf32>
 !new_columns = tensor<1x2x16x16xf32>
+!product_rows_4 = tensor<16x64xf32>
 !angles = tensor<16x8xf32>
 !q_pairs = tensor<16x4x2x8xf32>
 !k_pairs = tensor<16x2x2x8xf32>
 !pairs = tensor<2x16x16xi32>
+!product_rows_5 = tensor<16x192xf32>
 !gate_up_row = tensor<16x192xf32>
 !inner = tensor<16x96xf32>
-!embed_x_tiles_2 = tensor<1x64x1x1xf32>
-!embed_y_tiles_2 = tensor<1x21x1x16xf32>
+!rows_3 = tensor<16x96xf32>
+!rows_2 = tensor<1x64xf32>
+!product_rows_2 = tensor<1x336xf32>
 !vocab_index = tensor<1x331xi32>
 !new_keys = tensor<2x1x2x16x16xf32>
 !new_values = tensor<2x1x2x16x16xf32>
@@ -85,10 +90,10 @@ module @prefill {
     %last = arith.subi %length_index, %one : index
     %start_value = tensor.extract %start[] : tensor<i32>
     // how many blocks the step reads: those of the positions before its farthest row's, one at least
-    %cached_positions = arith.index_cast %start_value : i32 to index
+    %farthest = arith.index_cast %start_value : i32 to index
     %block_size = arith.constant 64 : index
     %one_block = arith.constant 1 : index
-    %blocks_held = arith.ceildivsi %cached_positions, %block_size : index
+    %blocks_held = arith.ceildivsi %farthest, %block_size : index
     %blocks_read = arith.maxsi %blocks_held, %one_block : index
     %blocks = util.assume.int %blocks_read<umin = 1, umax = 2> : index
 
@@ -175,7 +180,8 @@ module @prefill {
       %past: !pasts, %blocks: index, %causal: !causal_mask, %k_cache: !k_cache, %v_cache: !v_cache)
       -> (!hidden, !new_k, !new_v) {
     %qkv_flat = flow.dispatch @rows16_8x64_f32::@rows16_8x64_f32(%x, %qkv)
-        : (!hidden, !qkv) -> tensor<16x128xf32>
+        : (!rows, !qkv)
+        -> !product_rows_3
     %q_flat_of_all = stablehlo.reshape %qkv_flat : (!qkv_row) -> tensor<16x8x2x8xf32>
     %q_flat_part = stablehlo.slice %q_flat_of_all [0:16, 0:4, 0:2, 0:8]
         : (tensor<16x8x2x8xf32>) -> tensor<16x4x2x8xf32>
@@ -346,7 +352,8 @@ module @prefill {
     %new_k = stablehlo.reshape %k_columns : (!new_columns) -> !new_k
     %new_v = stablehlo.reshape %v_heads : (tensor<1x2x16x16xf32>) -> !new_v
     %y = flow.dispatch @rows16_4x64_f32::@rows16_4x64_f32(%flat_out, %o)
-        : (!q_row, !o) -> tensor<16x64xf32>
+        : (!rows, !o)
+        -> !product_rows_4
     return %y, %new_k, %new_v : !hidden, !new_k, !new_v
   }
 
@@ -407,15 +414,25 @@ module @prefill {
   // down(silu(gate(x)) · up(x))
   func.func private @mlp(%x: !hidden, %gate_up: !gate_up, %down: !down) -> !hidden {
     %both = flow.dispatch @rows16_12x64_f32::@rows16_12x64_f32(%x, %gate_up)
-        : (!hidden, !gate_up) -> tensor<16x192xf32>
-    %gated = stablehlo.slice %both [0:16, 0:96] : (!gate_up_row) -> !inner
-    %raised = stablehlo.slice %both [0:16, 96:192] : (!gate_up_row) -> !inner
+        : (!rows, !gate_up)
+        -> !product_rows_5
+    %gated_pairs = stablehlo.reshape %both : (!gate_up_row) -> tensor<16x6x2x16xf32>
+    %gated_each = stablehlo.slice %gated_pairs [0:16, 0:6, 0:1, 0:16]
+        : (tensor<16x6x2x16xf32>) -> tensor<16x6x1x16xf32>
+    %gated = stablehlo.reshape %gated_each : (tensor<16x6x1x16xf32>) -> tensor<16x96xf32>
+
+    %raised_pairs = stablehlo.reshape %both : (!gate_up_row) -> tensor<16x6x2x16xf32>
+    %raised_each = stablehlo.slice %raised_pairs [0:16, 0:6, 1:2, 0:16]
+        : (tensor<16x6x2x16xf32>) -> tensor<16x6x1x16xf32>
+    %raised = stablehlo.reshape %raised_each : (tensor<16x6x1x16xf32>) -> tensor<16x96xf32>
+
 
     %sigmoid = stablehlo.logistic %gated : !inner
     %activated = stablehlo.multiply %gated, %sigmoid : !inner
     %inner = stablehlo.multiply %activated, %raised : !inner
     %y = flow.dispatch @rows16_4x96_f32::@rows16_4x96_f32(%inner, %down)
-        : (!inner, !down) -> tensor<16x64xf32>
+        : (!rows_3, !down)
+        -> !product_rows_4
     return %y : !hidden
   }
 
@@ -440,21 +457,10 @@ module @prefill {
 
   // Logits over the vocabulary.
   func.func private @head(%x: !last_hidden, %embed: !embed) -> !logits {
-
-    %logits_pad = arith.constant 0.0 : f32
-    %logits_room = tensor.empty() : !embed_x_tiles_2
-    %logits_tiles = linalg.pack %x padding_value(%logits_pad : f32)
-        inner_dims_pos = [0, 1] inner_tiles = [1, 1] into %logits_room : tensor<1x64xf32> -> !embed_x_tiles_2
-    %logits_zero = arith.constant 0.0 : f32
-    %logits_empty = tensor.empty() : !embed_y_tiles_2
-    %logits_zeros = linalg.fill ins(%logits_zero : f32)
-        outs(%logits_empty : !embed_y_tiles_2) -> !embed_y_tiles_2
-    %logits_sums = linalg.mmt4d
-        ins(%logits_tiles, %embed : !embed_x_tiles_2, !embed)
-        outs(%logits_zeros : !embed_y_tiles_2) -> !embed_y_tiles_2
-    %logits_flat = tensor.empty() : !logits
-    %logits = linalg.unpack %logits_sums inner_dims_pos = [0, 1] inner_tiles = [1, 16]
-        into %logits_flat : !embed_y_tiles_2 -> !logits
+    %logits_padded = flow.dispatch @rows1_21x64_f32::@rows1_21x64_f32(%x, %embed)
+        : (!rows_2, !embed)
+        -> !product_rows_2
+    %logits = stablehlo.slice %logits_padded [0:1, 0:331] : (!product_rows_2) -> !logits
     return %logits : !logits
   }
 
@@ -559,18 +565,22 @@ module @prefill {
     return %key_out, %value_out : !k_cache, !v_cache
   }
 
-  // 16 rows of 64 by 8 tiles, 8 by 2 at once.
+  // Rows × weights: 16 × 64 by 8 tiles of 16, 8 × 2 at once.
   stream.executable private @rows16_8x64_f32 {
     stream.executable.export public @rows16_8x64_f32 workgroups() -> (index, index, index) {
-      %groups = arith.constant 4 : index
-      %one = arith.constant 1 : index
-      stream.return %groups, %one, %one : index, index, index
+      %size1 = arith.constant 2 : index
+      %size2 = arith.constant 1 : index
+      %size3 = arith.constant 1 : index
+      stream.return %size1, %size2, %size3 : index, index, index
     }
     builtin.module {
       func.func @rows16_8x64_f32(
           %x_bytes: !stream.binding, %w_bytes: !stream.binding, %y_bytes: !stream.binding) {
         %c0 = arith.constant 0 : index
         %c1 = arith.constant 1 : index
+        %x = stream.binding.subspan %x_bytes[%c0] : !stream.binding -> memref<16x64xf32>
+        %w = stream.binding.subspan %w_bytes[%c0] : !stream.binding -> memref<8x64x16xf32>
+        %y = stream.binding.subspan %y_bytes[%c0] : !stream.binding -> memref<16x128xf32>
         %width = arith.constant 16 : index
         %depth = arith.constant 64 : index
         %rows = arith.constant 16 : index
@@ -578,21 +588,25 @@ module @prefill {
         %last_rows = arith.constant 8 : index
         %tiles = arith.constant 8 : index
         %tiles_at_once = arith.constant 2 : index
-        %last_tiles = arith.constant 6 : index
-        %tiles_of_group = arith.constant 2 : index
-        %prefetch = arith.constant 128 : index
+        %unit = arith.constant 2 : index
+        %last_unit = arith.constant 6 : index
+        %tiles_of_group = arith.constant 6 : index
+        %prefetch = arith.constant 64 : index
         %zeros = arith.constant dense<0.0> : vector<8x16xf32>
-        %x = stream.binding.subspan %x_bytes[%c0] : !stream.binding -> memref<16x64xf32>
-        %w = stream.binding.subspan %w_bytes[%c0] : !stream.binding -> memref<8x64x16xf32>
-        %y = stream.binding.subspan %y_bytes[%c0] : !stream.binding -> memref<16x128xf32>
+        %room = memref.alloca() : memref<2x8x16xf32>
         %group = stream.dispatch.workgroup.id[0] : index
         %first = arith.muli %group, %tiles_of_group : index
         %past = arith.addi %first, %tiles_of_group : index
         %end = arith.minui %past, %tiles : index
-        scf.for %tile = %first to %end step %tiles_at_once {
-          %n0 = arith.minui %tile, %last_tiles : index
+        %row_group = stream.dispatch.workgroup.id[1] : index
+        %rows_of_group = arith.constant 16 : index
+        %first_row = arith.muli %row_group, %rows_of_group : index
+        %past_row = arith.addi %first_row, %rows_of_group : index
+        %end_row = arith.minui %past_row, %rows : index
+        scf.for %tile = %first to %end step %unit {
+          %n0 = arith.minui %tile, %last_unit : index
           %n1 = arith.addi %n0, %c1 : index
-          scf.for %row = %c0 to %rows step %rows_at_once {
+          scf.for %row = %first_row to %end_row step %rows_at_once {
             %m0 = arith.minui %row, %last_rows : index
             %m1 = arith.addi %m0, %c1 : index
             %m2 = arith.addi %m1, %c1 : index
@@ -601,36 +615,53 @@ module @prefill {
             %m5 = arith.addi %m4, %c1 : index
             %m6 = arith.addi %m5, %c1 : index
             %m7 = arith.addi %m6, %c1 : index
-            %sums:2 = scf.for %k = %c0 to %depth step %c1
+            %sums0:2 = scf.for %k = %c0 to %depth step %c1
                 iter_args(%sum0 = %zeros, %sum1 = %zeros)
                 -> (vector<8x16xf32>, vector<8x16xf32>) {
+              // as far ahead in what is read next: past a tile's end, the tiles after these
               %ahead = arith.addi %k, %prefetch : index
-              %x0 = memref.load %x[%m0, %k] : memref<16x64xf32>
-              %x1 = memref.load %x[%m1, %k] : memref<16x64xf32>
-              %x2 = memref.load %x[%m2, %k] : memref<16x64xf32>
-              %x3 = memref.load %x[%m3, %k] : memref<16x64xf32>
-              %x4 = memref.load %x[%m4, %k] : memref<16x64xf32>
-              %x5 = memref.load %x[%m5, %k] : memref<16x64xf32>
-              %x6 = memref.load %x[%m6, %k] : memref<16x64xf32>
-              %x7 = memref.load %x[%m7, %k] : memref<16x64xf32>
-              %column = vector.from_elements %x0, %x1, %x2, %x3, %x4, %x5, %x6, %x7 : vector<8xf32>
-              memref.prefetch %w[%n0, %ahead, %c0], read, locality<3>, data : memref<8x64x16xf32>
-              %stored0 = vector.load %w[%n0, %k, %c0] : memref<8x64x16xf32>, vector<16xf32>
-              %next0 = vector.outerproduct %column, %stored0, %sum0 {kind = #vector.kind<add>}
+              %is_next = arith.cmpi uge, %ahead, %depth : index
+              %from_next = arith.subi %ahead, %depth : index
+              %ahead_k = arith.select %is_next, %from_next, %ahead : index
+              %ahead_n = arith.select %is_next, %tiles_at_once, %c0 : index
+              %x_even0 = memref.load %x[%m0, %k] : memref<16x64xf32>
+              %x_even1 = memref.load %x[%m1, %k] : memref<16x64xf32>
+              %x_even2 = memref.load %x[%m2, %k] : memref<16x64xf32>
+              %x_even3 = memref.load %x[%m3, %k] : memref<16x64xf32>
+              %x_even4 = memref.load %x[%m4, %k] : memref<16x64xf32>
+              %x_even5 = memref.load %x[%m5, %k] : memref<16x64xf32>
+              %x_even6 = memref.load %x[%m6, %k] : memref<16x64xf32>
+              %x_even7 = memref.load %x[%m7, %k] : memref<16x64xf32>
+              %column_even = vector.from_elements
+                  %x_even0, %x_even1, %x_even2, %x_even3, %x_even4, %x_even5, %x_even6, %x_even7 : vector<8xf32>
+              %fetched0 = arith.addi %n0, %ahead_n : index
+              memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<8x64x16xf32>
+              %even0 = vector.load %w[%n0, %k, %c0] : memref<8x64x16xf32>, vector<16xf32>
+              %next0 = vector.outerproduct %column_even, %even0, %sum0 {kind = #vector.kind<add>}
                   : vector<8xf32>, vector<16xf32>
-              memref.prefetch %w[%n1, %ahead, %c0], read, locality<3>, data : memref<8x64x16xf32>
-              %stored1 = vector.load %w[%n1, %k, %c0] : memref<8x64x16xf32>, vector<16xf32>
-              %next1 = vector.outerproduct %column, %stored1, %sum1 {kind = #vector.kind<add>}
+              %fetched1 = arith.addi %fetched0, %c1 : index
+              memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<8x64x16xf32>
+              %even1 = vector.load %w[%n1, %k, %c0] : memref<8x64x16xf32>, vector<16xf32>
+              %next1 = vector.outerproduct %column_even, %even1, %sum1 {kind = #vector.kind<add>}
                   : vector<8xf32>, vector<16xf32>
               scf.yield %next0, %next1
                   : vector<8x16xf32>, vector<8x16xf32>
             }
-            %at0 = arith.muli %n0, %width : index
-            vector.transfer_write %sums#0, %y[%m0, %at0] {in_bounds = [true, true]}
-                : vector<8x16xf32>, memref<16x128xf32>
-            %at1 = arith.muli %n1, %width : index
-            vector.transfer_write %sums#1, %y[%m0, %at1] {in_bounds = [true, true]}
-                : vector<8x16xf32>, memref<16x128xf32>
+            %place0 = arith.constant 0 : index
+            vector.transfer_write %sums0#0, %room[%place0, %c0, %c0] {in_bounds = [true, true]}
+                : vector<8x16xf32>, memref<2x8x16xf32>
+            %place1 = arith.constant 1 : index
+            vector.transfer_write %sums0#1, %room[%place1, %c0, %c0] {in_bounds = [true, true]}
+                : vector<8x16xf32>, memref<2x8x16xf32>
+            scf.for %m = %c0 to %rows_at_once step %c1 {
+              %r = arith.addi %m0, %m : index
+              scf.for %t = %c0 to %unit step %c1 {
+                %n = arith.addi %n0, %t : index
+                %at = arith.muli %n, %width : index
+                %y_sum = vector.load %room[%t, %m, %c0] : memref<2x8x16xf32>, vector<16xf32>
+                vector.store %y_sum, %y[%r, %at] : memref<16x128xf32>, vector<16xf32>
+              }
+            }
           }
         }
         return
@@ -638,18 +669,22 @@ module @prefill {
     }
   }
 
-  // 16 rows of 64 by 4 tiles, 8 by 2 at once.
+  // Rows × weights: 16 × 64 by 4 tiles of 16, 8 × 2 at once.
   stream.executable private @rows16_4x64_f32 {
     stream.executable.export public @rows16_4x64_f32 workgroups() -> (index, index, index) {
-      %groups = arith.constant 2 : index
-      %one = arith.constant 1 : index
-      stream.return %groups, %one, %one : index, index, index
+      %size1 = arith.constant 1 : index
+      %size2 = arith.constant 1 : index
+      %size3 = arith.constant 1 : index
+      stream.return %size1, %size2, %size3 : index, index, index
     }
     builtin.module {
       func.func @rows16_4x64_f32(
           %x_bytes: !stream.binding, %w_bytes: !stream.binding, %y_bytes: !stream.binding) {
         %c0 = arith.constant 0 : index
         %c1 = arith.constant 1 : index
+        %x = stream.binding.subspan %x_bytes[%c0] : !stream.binding -> memref<16x64xf32>
+        %w = stream.binding.subspan %w_bytes[%c0] : !stream.binding -> memref<4x64x16xf32>
+        %y = stream.binding.subspan %y_bytes[%c0] : !stream.binding -> memref<16x64xf32>
         %width = arith.constant 16 : index
         %depth = arith.constant 64 : index
         %rows = arith.constant 16 : index
@@ -657,21 +692,25 @@ module @prefill {
         %last_rows = arith.constant 8 : index
         %tiles = arith.constant 4 : index
         %tiles_at_once = arith.constant 2 : index
-        %last_tiles = arith.constant 2 : index
-        %tiles_of_group = arith.constant 2 : index
-        %prefetch = arith.constant 128 : index
+        %unit = arith.constant 2 : index
+        %last_unit = arith.constant 2 : index
+        %tiles_of_group = arith.constant 6 : index
+        %prefetch = arith.constant 64 : index
         %zeros = arith.constant dense<0.0> : vector<8x16xf32>
-        %x = stream.binding.subspan %x_bytes[%c0] : !stream.binding -> memref<16x64xf32>
-        %w = stream.binding.subspan %w_bytes[%c0] : !stream.binding -> memref<4x64x16xf32>
-        %y = stream.binding.subspan %y_bytes[%c0] : !stream.binding -> memref<16x64xf32>
+        %room = memref.alloca() : memref<2x8x16xf32>
         %group = stream.dispatch.workgroup.id[0] : index
         %first = arith.muli %group, %tiles_of_group : index
         %past = arith.addi %first, %tiles_of_group : index
         %end = arith.minui %past, %tiles : index
-        scf.for %tile = %first to %end step %tiles_at_once {
-          %n0 = arith.minui %tile, %last_tiles : index
+        %row_group = stream.dispatch.workgroup.id[1] : index
+        %rows_of_group = arith.constant 16 : index
+        %first_row = arith.muli %row_group, %rows_of_group : index
+        %past_row = arith.addi %first_row, %rows_of_group : index
+        %end_row = arith.minui %past_row, %rows : index
+        scf.for %tile = %first to %end step %unit {
+          %n0 = arith.minui %tile, %last_unit : index
           %n1 = arith.addi %n0, %c1 : index
-          scf.for %row = %c0 to %rows step %rows_at_once {
+          scf.for %row = %first_row to %end_row step %rows_at_once {
             %m0 = arith.minui %row, %last_rows : index
             %m1 = arith.addi %m0, %c1 : index
             %m2 = arith.addi %m1, %c1 : index
@@ -680,36 +719,53 @@ module @prefill {
             %m5 = arith.addi %m4, %c1 : index
             %m6 = arith.addi %m5, %c1 : index
             %m7 = arith.addi %m6, %c1 : index
-            %sums:2 = scf.for %k = %c0 to %depth step %c1
+            %sums0:2 = scf.for %k = %c0 to %depth step %c1
                 iter_args(%sum0 = %zeros, %sum1 = %zeros)
                 -> (vector<8x16xf32>, vector<8x16xf32>) {
+              // as far ahead in what is read next: past a tile's end, the tiles after these
               %ahead = arith.addi %k, %prefetch : index
-              %x0 = memref.load %x[%m0, %k] : memref<16x64xf32>
-              %x1 = memref.load %x[%m1, %k] : memref<16x64xf32>
-              %x2 = memref.load %x[%m2, %k] : memref<16x64xf32>
-              %x3 = memref.load %x[%m3, %k] : memref<16x64xf32>
-              %x4 = memref.load %x[%m4, %k] : memref<16x64xf32>
-              %x5 = memref.load %x[%m5, %k] : memref<16x64xf32>
-              %x6 = memref.load %x[%m6, %k] : memref<16x64xf32>
-              %x7 = memref.load %x[%m7, %k] : memref<16x64xf32>
-              %column = vector.from_elements %x0, %x1, %x2, %x3, %x4, %x5, %x6, %x7 : vector<8xf32>
-              memref.prefetch %w[%n0, %ahead, %c0], read, locality<3>, data : memref<4x64x16xf32>
-              %stored0 = vector.load %w[%n0, %k, %c0] : memref<4x64x16xf32>, vector<16xf32>
-              %next0 = vector.outerproduct %column, %stored0, %sum0 {kind = #vector.kind<add>}
+              %is_next = arith.cmpi uge, %ahead, %depth : index
+              %from_next = arith.subi %ahead, %depth : index
+              %ahead_k = arith.select %is_next, %from_next, %ahead : index
+              %ahead_n = arith.select %is_next, %tiles_at_once, %c0 : index
+              %x_even0 = memref.load %x[%m0, %k] : memref<16x64xf32>
+              %x_even1 = memref.load %x[%m1, %k] : memref<16x64xf32>
+              %x_even2 = memref.load %x[%m2, %k] : memref<16x64xf32>
+              %x_even3 = memref.load %x[%m3, %k] : memref<16x64xf32>
+              %x_even4 = memref.load %x[%m4, %k] : memref<16x64xf32>
+              %x_even5 = memref.load %x[%m5, %k] : memref<16x64xf32>
+              %x_even6 = memref.load %x[%m6, %k] : memref<16x64xf32>
+              %x_even7 = memref.load %x[%m7, %k] : memref<16x64xf32>
+              %column_even = vector.from_elements
+                  %x_even0, %x_even1, %x_even2, %x_even3, %x_even4, %x_even5, %x_even6, %x_even7 : vector<8xf32>
+              %fetched0 = arith.addi %n0, %ahead_n : index
+              memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<4x64x16xf32>
+              %even0 = vector.load %w[%n0, %k, %c0] : memref<4x64x16xf32>, vector<16xf32>
+              %next0 = vector.outerproduct %column_even, %even0, %sum0 {kind = #vector.kind<add>}
                   : vector<8xf32>, vector<16xf32>
-              memref.prefetch %w[%n1, %ahead, %c0], read, locality<3>, data : memref<4x64x16xf32>
-              %stored1 = vector.load %w[%n1, %k, %c0] : memref<4x64x16xf32>, vector<16xf32>
-              %next1 = vector.outerproduct %column, %stored1, %sum1 {kind = #vector.kind<add>}
+              %fetched1 = arith.addi %fetched0, %c1 : index
+              memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<4x64x16xf32>
+              %even1 = vector.load %w[%n1, %k, %c0] : memref<4x64x16xf32>, vector<16xf32>
+              %next1 = vector.outerproduct %column_even, %even1, %sum1 {kind = #vector.kind<add>}
                   : vector<8xf32>, vector<16xf32>
               scf.yield %next0, %next1
                   : vector<8x16xf32>, vector<8x16xf32>
             }
-            %at0 = arith.muli %n0, %width : index
-            vector.transfer_write %sums#0, %y[%m0, %at0] {in_bounds = [true, true]}
-                : vector<8x16xf32>, memref<16x64xf32>
-            %at1 = arith.muli %n1, %width : index
-            vector.transfer_write %sums#1, %y[%m0, %at1] {in_bounds = [true, true]}
-                : vector<8x16xf32>, memref<16x64xf32>
+            %place0 = arith.constant 0 : index
+            vector.transfer_write %sums0#0, %room[%place0, %c0, %c0] {in_bounds = [true, true]}
+                : vector<8x16xf32>, memref<2x8x16xf32>
+            %place1 = arith.constant 1 : index
+            vector.transfer_write %sums0#1, %room[%place1, %c0, %c0] {in_bounds = [true, true]}
+                : vector<8x16xf32>, memref<2x8x16xf32>
+            scf.for %m = %c0 to %rows_at_once step %c1 {
+              %r = arith.addi %m0, %m : index
+              scf.for %t = %c0 to %unit step %c1 {
+                %n = arith.addi %n0, %t : index
+                %at = arith.muli %n, %width : index
+                %y_sum = vector.load %room[%t, %m, %c0] : memref<2x8x16xf32>, vector<16xf32>
+                vector.store %y_sum, %y[%r, %at] : memref<16x64xf32>, vector<16xf32>
+              }
+            }
           }
         }
         return
@@ -717,18 +773,22 @@ module @prefill {
     }
   }
 
-  // 16 rows of 64 by 12 tiles, 8 by 2 at once.
+  // Rows × weights: 16 × 64 by 12 tiles of 16, 8 × 2 at once.
   stream.executable private @rows16_12x64_f32 {
     stream.executable.export public @rows16_12x64_f32 workgroups() -> (index, index, index) {
-      %groups = arith.constant 6 : index
-      %one = arith.constant 1 : index
-      stream.return %groups, %one, %one : index, index, index
+      %size1 = arith.constant 2 : index
+      %size2 = arith.constant 1 : index
+      %size3 = arith.constant 1 : index
+      stream.return %size1, %size2, %size3 : index, index, index
     }
     builtin.module {
       func.func @rows16_12x64_f32(
           %x_bytes: !stream.binding, %w_bytes: !stream.binding, %y_bytes: !stream.binding) {
         %c0 = arith.constant 0 : index
         %c1 = arith.constant 1 : index
+        %x = stream.binding.subspan %x_bytes[%c0] : !stream.binding -> memref<16x64xf32>
+        %w = stream.binding.subspan %w_bytes[%c0] : !stream.binding -> memref<12x64x16xf32>
+        %y = stream.binding.subspan %y_bytes[%c0] : !stream.binding -> memref<16x192xf32>
         %width = arith.constant 16 : index
         %depth = arith.constant 64 : index
         %rows = arith.constant 16 : index
@@ -736,21 +796,25 @@ module @prefill {
         %last_rows = arith.constant 8 : index
         %tiles = arith.constant 12 : index
         %tiles_at_once = arith.constant 2 : index
-        %last_tiles = arith.constant 10 : index
-        %tiles_of_group = arith.constant 2 : index
-        %prefetch = arith.constant 128 : index
+        %unit = arith.constant 2 : index
+        %last_unit = arith.constant 10 : index
+        %tiles_of_group = arith.constant 6 : index
+        %prefetch = arith.constant 64 : index
         %zeros = arith.constant dense<0.0> : vector<8x16xf32>
-        %x = stream.binding.subspan %x_bytes[%c0] : !stream.binding -> memref<16x64xf32>
-        %w = stream.binding.subspan %w_bytes[%c0] : !stream.binding -> memref<12x64x16xf32>
-        %y = stream.binding.subspan %y_bytes[%c0] : !stream.binding -> memref<16x192xf32>
+        %room = memref.alloca() : memref<2x8x16xf32>
         %group = stream.dispatch.workgroup.id[0] : index
         %first = arith.muli %group, %tiles_of_group : index
         %past = arith.addi %first, %tiles_of_group : index
         %end = arith.minui %past, %tiles : index
-        scf.for %tile = %first to %end step %tiles_at_once {
-          %n0 = arith.minui %tile, %last_tiles : index
+        %row_group = stream.dispatch.workgroup.id[1] : index
+        %rows_of_group = arith.constant 16 : index
+        %first_row = arith.muli %row_group, %rows_of_group : index
+        %past_row = arith.addi %first_row, %rows_of_group : index
+        %end_row = arith.minui %past_row, %rows : index
+        scf.for %tile = %first to %end step %unit {
+          %n0 = arith.minui %tile, %last_unit : index
           %n1 = arith.addi %n0, %c1 : index
-          scf.for %row = %c0 to %rows step %rows_at_once {
+          scf.for %row = %first_row to %end_row step %rows_at_once {
             %m0 = arith.minui %row, %last_rows : index
             %m1 = arith.addi %m0, %c1 : index
             %m2 = arith.addi %m1, %c1 : index
@@ -759,36 +823,53 @@ module @prefill {
             %m5 = arith.addi %m4, %c1 : index
             %m6 = arith.addi %m5, %c1 : index
             %m7 = arith.addi %m6, %c1 : index
-            %sums:2 = scf.for %k = %c0 to %depth step %c1
+            %sums0:2 = scf.for %k = %c0 to %depth step %c1
                 iter_args(%sum0 = %zeros, %sum1 = %zeros)
                 -> (vector<8x16xf32>, vector<8x16xf32>) {
+              // as far ahead in what is read next: past a tile's end, the tiles after these
               %ahead = arith.addi %k, %prefetch : index
-              %x0 = memref.load %x[%m0, %k] : memref<16x64xf32>
-              %x1 = memref.load %x[%m1, %k] : memref<16x64xf32>
-              %x2 = memref.load %x[%m2, %k] : memref<16x64xf32>
-              %x3 = memref.load %x[%m3, %k] : memref<16x64xf32>
-              %x4 = memref.load %x[%m4, %k] : memref<16x64xf32>
-              %x5 = memref.load %x[%m5, %k] : memref<16x64xf32>
-              %x6 = memref.load %x[%m6, %k] : memref<16x64xf32>
-              %x7 = memref.load %x[%m7, %k] : memref<16x64xf32>
-              %column = vector.from_elements %x0, %x1, %x2, %x3, %x4, %x5, %x6, %x7 : vector<8xf32>
-              memref.prefetch %w[%n0, %ahead, %c0], read, locality<3>, data : memref<12x64x16xf32>
-              %stored0 = vector.load %w[%n0, %k, %c0] : memref<12x64x16xf32>, vector<16xf32>
-              %next0 = vector.outerproduct %column, %stored0, %sum0 {kind = #vector.kind<add>}
+              %is_next = arith.cmpi uge, %ahead, %depth : index
+              %from_next = arith.subi %ahead, %depth : index
+              %ahead_k = arith.select %is_next, %from_next, %ahead : index
+              %ahead_n = arith.select %is_next, %tiles_at_once, %c0 : index
+              %x_even0 = memref.load %x[%m0, %k] : memref<16x64xf32>
+              %x_even1 = memref.load %x[%m1, %k] : memref<16x64xf32>
+              %x_even2 = memref.load %x[%m2, %k] : memref<16x64xf32>
+              %x_even3 = memref.load %x[%m3, %k] : memref<16x64xf32>
+              %x_even4 = memref.load %x[%m4, %k] : memref<16x64xf32>
+              %x_even5 = memref.load %x[%m5, %k] : memref<16x64xf32>
+              %x_even6 = memref.load %x[%m6, %k] : memref<16x64xf32>
+              %x_even7 = memref.load %x[%m7, %k] : memref<16x64xf32>
+              %column_even = vector.from_elements
+                  %x_even0, %x_even1, %x_even2, %x_even3, %x_even4, %x_even5, %x_even6, %x_even7 : vector<8xf32>
+              %fetched0 = arith.addi %n0, %ahead_n : index
+              memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<12x64x16xf32>
+              %even0 = vector.load %w[%n0, %k, %c0] : memref<12x64x16xf32>, vector<16xf32>
+              %next0 = vector.outerproduct %column_even, %even0, %sum0 {kind = #vector.kind<add>}
                   : vector<8xf32>, vector<16xf32>
-              memref.prefetch %w[%n1, %ahead, %c0], read, locality<3>, data : memref<12x64x16xf32>
-              %stored1 = vector.load %w[%n1, %k, %c0] : memref<12x64x16xf32>, vector<16xf32>
-              %next1 = vector.outerproduct %column, %stored1, %sum1 {kind = #vector.kind<add>}
+              %fetched1 = arith.addi %fetched0, %c1 : index
+              memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<12x64x16xf32>
+              %even1 = vector.load %w[%n1, %k, %c0] : memref<12x64x16xf32>, vector<16xf32>
+              %next1 = vector.outerproduct %column_even, %even1, %sum1 {kind = #vector.kind<add>}
                   : vector<8xf32>, vector<16xf32>
               scf.yield %next0, %next1
                   : vector<8x16xf32>, vector<8x16xf32>
             }
-            %at0 = arith.muli %n0, %width : index
-            vector.transfer_write %sums#0, %y[%m0, %at0] {in_bounds = [true, true]}
-                : vector<8x16xf32>, memref<16x192xf32>
-            %at1 = arith.muli %n1, %width : index
-            vector.transfer_write %sums#1, %y[%m0, %at1] {in_bounds = [true, true]}
-                : vector<8x16xf32>, memref<16x192xf32>
+            %place0 = arith.constant 0 : index
+            vector.transfer_write %sums0#0, %room[%place0, %c0, %c0] {in_bounds = [true, true]}
+                : vector<8x16xf32>, memref<2x8x16xf32>
+            %place1 = arith.constant 1 : index
+            vector.transfer_write %sums0#1, %room[%place1, %c0, %c0] {in_bounds = [true, true]}
+                : vector<8x16xf32>, memref<2x8x16xf32>
+            scf.for %m = %c0 to %rows_at_once step %c1 {
+              %r = arith.addi %m0, %m : index
+              scf.for %t = %c0 to %unit step %c1 {
+                %n = arith.addi %n0, %t : index
+                %at = arith.muli %n, %width : index
+                %y_sum = vector.load %room[%t, %m, %c0] : memref<2x8x16xf32>, vector<16xf32>
+                vector.store %y_sum, %y[%r, %at] : memref<16x192xf32>, vector<16xf32>
+              }
+            }
           }
         }
         return
@@ -796,18 +877,22 @@ module @prefill {
     }
   }
 
-  // 16 rows of 96 by 4 tiles, 8 by 2 at once.
+  // Rows × weights: 16 × 96 by 4 tiles of 16, 8 × 2 at once.
   stream.executable private @rows16_4x96_f32 {
     stream.executable.export public @rows16_4x96_f32 workgroups() -> (index, index, index) {
-      %groups = arith.constant 2 : index
-      %one = arith.constant 1 : index
-      stream.return %groups, %one, %one : index, index, index
+      %size1 = arith.constant 1 : index
+      %size2 = arith.constant 1 : index
+      %size3 = arith.constant 1 : index
+      stream.return %size1, %size2, %size3 : index, index, index
     }
     builtin.module {
       func.func @rows16_4x96_f32(
           %x_bytes: !stream.binding, %w_bytes: !stream.binding, %y_bytes: !stream.binding) {
         %c0 = arith.constant 0 : index
         %c1 = arith.constant 1 : index
+        %x = stream.binding.subspan %x_bytes[%c0] : !stream.binding -> memref<16x96xf32>
+        %w = stream.binding.subspan %w_bytes[%c0] : !stream.binding -> memref<4x96x16xf32>
+        %y = stream.binding.subspan %y_bytes[%c0] : !stream.binding -> memref<16x64xf32>
         %width = arith.constant 16 : index
         %depth = arith.constant 96 : index
         %rows = arith.constant 16 : index
@@ -815,21 +900,25 @@ module @prefill {
         %last_rows = arith.constant 8 : index
         %tiles = arith.constant 4 : index
         %tiles_at_once = arith.constant 2 : index
-        %last_tiles = arith.constant 2 : index
-        %tiles_of_group = arith.constant 2 : index
-        %prefetch = arith.constant 128 : index
+        %unit = arith.constant 2 : index
+        %last_unit = arith.constant 2 : index
+        %tiles_of_group = arith.constant 6 : index
+        %prefetch = arith.constant 64 : index
         %zeros = arith.constant dense<0.0> : vector<8x16xf32>
-        %x = stream.binding.subspan %x_bytes[%c0] : !stream.binding -> memref<16x96xf32>
-        %w = stream.binding.subspan %w_bytes[%c0] : !stream.binding -> memref<4x96x16xf32>
-        %y = stream.binding.subspan %y_bytes[%c0] : !stream.binding -> memref<16x64xf32>
+        %room = memref.alloca() : memref<2x8x16xf32>
         %group = stream.dispatch.workgroup.id[0] : index
         %first = arith.muli %group, %tiles_of_group : index
         %past = arith.addi %first, %tiles_of_group : index
         %end = arith.minui %past, %tiles : index
-        scf.for %tile = %first to %end step %tiles_at_once {
-          %n0 = arith.minui %tile, %last_tiles : index
+        %row_group = stream.dispatch.workgroup.id[1] : index
+        %rows_of_group = arith.constant 16 : index
+        %first_row = arith.muli %row_group, %rows_of_group : index
+        %past_row = arith.addi %first_row, %rows_of_group : index
+        %end_row = arith.minui %past_row, %rows : index
+        scf.for %tile = %first to %end step %unit {
+          %n0 = arith.minui %tile, %last_unit : index
           %n1 = arith.addi %n0, %c1 : index
-          scf.for %row = %c0 to %rows step %rows_at_once {
+          scf.for %row = %first_row to %end_row step %rows_at_once {
             %m0 = arith.minui %row, %last_rows : index
             %m1 = arith.addi %m0, %c1 : index
             %m2 = arith.addi %m1, %c1 : index
@@ -838,36 +927,168 @@ module @prefill {
             %m5 = arith.addi %m4, %c1 : index
             %m6 = arith.addi %m5, %c1 : index
             %m7 = arith.addi %m6, %c1 : index
-            %sums:2 = scf.for %k = %c0 to %depth step %c1
+            %sums0:2 = scf.for %k = %c0 to %depth step %c1
                 iter_args(%sum0 = %zeros, %sum1 = %zeros)
                 -> (vector<8x16xf32>, vector<8x16xf32>) {
+              // as far ahead in what is read next: past a tile's end, the tiles after these
               %ahead = arith.addi %k, %prefetch : index
-              %x0 = memref.load %x[%m0, %k] : memref<16x96xf32>
-              %x1 = memref.load %x[%m1, %k] : memref<16x96xf32>
-              %x2 = memref.load %x[%m2, %k] : memref<16x96xf32>
-              %x3 = memref.load %x[%m3, %k] : memref<16x96xf32>
-              %x4 = memref.load %x[%m4, %k] : memref<16x96xf32>
-              %x5 = memref.load %x[%m5, %k] : memref<16x96xf32>
-              %x6 = memref.load %x[%m6, %k] : memref<16x96xf32>
-              %x7 = memref.load %x[%m7, %k] : memref<16x96xf32>
-              %column = vector.from_elements %x0, %x1, %x2, %x3, %x4, %x5, %x6, %x7 : vector<8xf32>
-              memref.prefetch %w[%n0, %ahead, %c0], read, locality<3>, data : memref<4x96x16xf32>
-              %stored0 = vector.load %w[%n0, %k, %c0] : memref<4x96x16xf32>, vector<16xf32>
-              %next0 = vector.outerproduct %column, %stored0, %sum0 {kind = #vector.kind<add>}
+              %is_next = arith.cmpi uge, %ahead, %depth : index
+              %from_next = arith.subi %ahead, %depth : index
+              %ahead_k = arith.select %is_next, %from_next, %ahead : index
+              %ahead_n = arith.select %is_next, %tiles_at_once, %c0 : index
+              %x_even0 = memref.load %x[%m0, %k] : memref<16x96xf32>
+              %x_even1 = memref.load %x[%m1, %k] : memref<16x96xf32>
+              %x_even2 = memref.load %x[%m2, %k] : memref<16x96xf32>
+              %x_even3 = memref.load %x[%m3, %k] : memref<16x96xf32>
+              %x_even4 = memref.load %x[%m4, %k] : memref<16x96xf32>
+              %x_even5 = memref.load %x[%m5, %k] : memref<16x96xf32>
+              %x_even6 = memref.load %x[%m6, %k] : memref<16x96xf32>
+              %x_even7 = memref.load %x[%m7, %k] : memref<16x96xf32>
+              %column_even = vector.from_elements
+                  %x_even0, %x_even1, %x_even2, %x_even3, %x_even4, %x_even5, %x_even6, %x_even7 : vector<8xf32>
+              %fetched0 = arith.addi %n0, %ahead_n : index
+              memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<4x96x16xf32>
+              %even0 = vector.load %w[%n0, %k, %c0] : memref<4x96x16xf32>, vector<16xf32>
+              %next0 = vector.outerproduct %column_even, %even0, %sum0 {kind = #vector.kind<add>}
                   : vector<8xf32>, vector<16xf32>
-              memref.prefetch %w[%n1, %ahead, %c0], read, locality<3>, data : memref<4x96x16xf32>
-              %stored1 = vector.load %w[%n1, %k, %c0] : memref<4x96x16xf32>, vector<16xf32>
-              %next1 = vector.outerproduct %column, %stored1, %sum1 {kind = #vector.kind<add>}
+              %fetched1 = arith.addi %fetched0, %c1 : index
+              memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<4x96x16xf32>
+              %even1 = vector.load %w[%n1, %k, %c0] : memref<4x96x16xf32>, vector<16xf32>
+              %next1 = vector.outerproduct %column_even, %even1, %sum1 {kind = #vector.kind<add>}
                   : vector<8xf32>, vector<16xf32>
               scf.yield %next0, %next1
                   : vector<8x16xf32>, vector<8x16xf32>
             }
-            %at0 = arith.muli %n0, %width : index
-            vector.transfer_write %sums#0, %y[%m0, %at0] {in_bounds = [true, true]}
-                : vector<8x16xf32>, memref<16x64xf32>
-            %at1 = arith.muli %n1, %width : index
-            vector.transfer_write %sums#1, %y[%m0, %at1] {in_bounds = [true, true]}
-                : vector<8x16xf32>, memref<16x64xf32>
+            %place0 = arith.constant 0 : index
+            vector.transfer_write %sums0#0, %room[%place0, %c0, %c0] {in_bounds = [true, true]}
+                : vector<8x16xf32>, memref<2x8x16xf32>
+            %place1 = arith.constant 1 : index
+            vector.transfer_write %sums0#1, %room[%place1, %c0, %c0] {in_bounds = [true, true]}
+                : vector<8x16xf32>, memref<2x8x16xf32>
+            scf.for %m = %c0 to %rows_at_once step %c1 {
+              %r = arith.addi %m0, %m : index
+              scf.for %t = %c0 to %unit step %c1 {
+                %n = arith.addi %n0, %t : index
+                %at = arith.muli %n, %width : index
+                %y_sum = vector.load %room[%t, %m, %c0] : memref<2x8x16xf32>, vector<16xf32>
+                vector.store %y_sum, %y[%r, %at] : memref<16x64xf32>, vector<16xf32>
+              }
+            }
+          }
+        }
+        return
+      }
+    }
+  }
+
+  // Rows × weights: 1 × 64 by 21 tiles of 16, 1 × 4 at once.
+  stream.executable private @rows1_21x64_f32 {
+    stream.executable.export public @rows1_21x64_f32 workgroups() -> (index, index, index) {
+      %size1 = arith.constant 6 : index
+      %size2 = arith.constant 1 : index
+      %size3 = arith.constant 1 : index
+      stream.return %size1, %size2, %size3 : index, index, index
+    }
+    builtin.module {
+      func.func @rows1_21x64_f32(
+          %x_bytes: !stream.binding, %w_bytes: !stream.binding, %y_bytes: !stream.binding) {
+        %c0 = arith.constant 0 : index
+        %c1 = arith.constant 1 : index
+        %x = stream.binding.subspan %x_bytes[%c0] : !stream.binding -> memref<1x64xf32>
+        %w = stream.binding.subspan %w_bytes[%c0] : !stream.binding -> memref<21x64x16xf32>
+        %y = stream.binding.subspan %y_bytes[%c0] : !stream.binding -> memref<1x336xf32>
+        %width = arith.constant 16 : index
+        %depth = arith.constant 64 : index
+        %rows = arith.constant 1 : index
+        %rows_at_once = arith.constant 1 : index
+        %last_rows = arith.constant 0 : index
+        %tiles = arith.constant 21 : index
+        %tiles_at_once = arith.constant 4 : index
+        %unit = arith.constant 4 : index
+        %last_unit = arith.constant 17 : index
+        %tiles_of_group = arith.constant 4 : index
+        %prefetch = arith.constant 32 : index
+        %zeros = arith.constant dense<0.0> : vector<1x16xf32>
+        %room = memref.alloca() : memref<4x1x16xf32>
+        %group = stream.dispatch.workgroup.id[0] : index
+        %first = arith.muli %group, %tiles_of_group : index
+        %past = arith.addi %first, %tiles_of_group : index
+        %end = arith.minui %past, %tiles : index
+        %row_group = stream.dispatch.workgroup.id[1] : index
+        %rows_of_group = arith.constant 1 : index
+        %first_row = arith.muli %row_group, %rows_of_group : index
+        %past_row = arith.addi %first_row, %rows_of_group : index
+        %end_row = arith.minui %past_row, %rows : index
+        scf.for %tile = %first to %end step %unit {
+          %n0 = arith.minui %tile, %last_unit : index
+          %n1 = arith.addi %n0, %c1 : index
+          %n2 = arith.addi %n1, %c1 : index
+          %n3 = arith.addi %n2, %c1 : index
+          scf.for %row = %first_row to %end_row step %rows_at_once {
+            %m0 = arith.minui %row, %last_rows : index
+            %sums0:4 = scf.for %k = %c0 to %depth step %c1
+                iter_args(%sum0 = %zeros, %sum1 = %zeros, %sum2 = %zeros, %sum3 = %zeros)
+                -> (vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>) {
+              // as far ahead in what is read next: past a tile's end, the tiles after these
+              %ahead = arith.addi %k, %prefetch : index
+              %is_next = arith.cmpi uge, %ahead, %depth : index
+              %from_next = arith.subi %ahead, %depth : index
+              %ahead_k = arith.select %is_next, %from_next, %ahead : index
+              %ahead_n = arith.select %is_next, %tiles_at_once, %c0 : index
+              %x_even0 = memref.load %x[%m0, %k] : memref<1x64xf32>
+              %column_even = vector.from_elements
+                  %x_even0 : vector<1xf32>
+              %fetched0 = arith.addi %n0, %ahead_n : index
+              memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<21x64x16xf32>
+              %even0 = vector.load %w[%n0, %k, %c0] : memref<21x64x16xf32>, vector<16xf32>
+              %next0 = vector.outerproduct %column_even, %even0, %sum0 {kind = #vector.kind<add>}
+                  : vector<1xf32>, vector<16xf32>
+              %fetched1 = arith.addi %fetched0, %c1 : index
+              memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<21x64x16xf32>
+              %even1 = vector.load %w[%n1, %k, %c0] : memref<21x64x16xf32>, vector<16xf32>
+              %next1 = vector.outerproduct %column_even, %even1, %sum1 {kind = #vector.kind<add>}
+                  : vector<1xf32>, vector<16xf32>
+              %fetched2 = arith.addi %fetched1, %c1 : index
+              memref.prefetch %w[%fetched2, %ahead_k, %c0], read, locality<3>, data : memref<21x64x16xf32>
+              %even2 = vector.load %w[%n2, %k, %c0] : memref<21x64x16xf32>, vector<16xf32>
+              %next2 = vector.outerproduct %column_even, %even2, %sum2 {kind = #vector.kind<add>}
+                  : vector<1xf32>, vector<16xf32>
+              %fetched3 = arith.addi %fetched2, %c1 : index
+              memref.prefetch %w[%fetched3, %ahead_k, %c0], read, locality<3>, data : memref<21x64x16xf32>
+              %even3 = vector.load %w[%n3, %k, %c0] : memref<21x64x16xf32>, vector<16xf32>
+              %next3 = vector.outerproduct %column_even, %even3, %sum3 {kind = #vector.kind<add>}
+                  : vector<1xf32>, vector<16xf32>
+              scf.yield %next0, %next1, %next2, %next3
+                  : vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>
+            }
+            %place0 = arith.constant 0 : index
+            vector.transfer_write %sums0#0, %room[%place0, %c0, %c0] {in_bounds = [true, true]}
+                : vector<1x16xf32>, memref<4x1x16xf32>
+            %place1 = arith.constant 1 : index
+            vector.transfer_write %sums0#1, %room[%place1, %c0, %c0] {in_bounds = [true, true]}
+                : vector<1x16xf32>, memref<4x1x16xf32>
+            %place2 = arith.constant 2 : index
+            vector.transfer_write %sums0#2, %room[%place2, %c0, %c0] {in_bounds = [true, true]}
+                : vector<1x16xf32>, memref<4x1x16xf32>
+            %place3 = arith.constant 3 : index
+            vector.transfer_write %sums0#3, %room[%place3, %c0, %c0] {in_bounds = [true, true]}
+                : vector<1x16xf32>, memref<4x1x16xf32>
+            scf.for %m = %c0 to %rows_at_once step %c1 {
+              %r = arith.addi %m0, %m : index
+              scf.for %t = %c0 to %unit step %c1 {
+                %n = arith.addi %n0, %t : index
+                %at = arith.muli %n, %width : index
+                %y_sum = vector.load %room[%t, %m, %c0] : memref<4x1x16xf32>, vector<16xf32>
+                %lanes = vector.step : vector<16xindex>
+                %from = vector.broadcast %at : index to vector<16xindex>
+                %columns = arith.addi %from, %lanes : vector<16xindex>
+                %ends = arith.constant dense<331> : vector<16xindex>
+                %is_column = arith.cmpi ult, %columns, %ends : vector<16xindex>
+                %fill = arith.constant dense<0.0> : vector<16xf32>
+                %y_sum_kept = arith.select %is_column, %y_sum, %fill : vector<16xi1>, vector<16xf32>
+                vector.store %y_sum_kept, %y[%r, %at] : memref<1x336xf32>, vector<16xf32>
+              }
+            }
           }
         }
         return

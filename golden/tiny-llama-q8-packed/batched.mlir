@@ -78,13 +78,14 @@ module @batched {
       %k: !k_cache {tf.aliasing_output = 2 : i32},
       %v: !v_cache {tf.aliasing_output = 3 : i32})
       -> (!next, !logits, !k_cache, !v_cache) {
+
     %first_slot = arith.constant 0 : index
     %position_value = tensor.extract %position[] : tensor<i32>
     // how many blocks the step reads: those of the positions before its farthest row's, one at least
-    %cached_positions = arith.index_cast %position_value : i32 to index
+    %farthest = arith.index_cast %position_value : i32 to index
     %block_size = arith.constant 64 : index
     %one_block = arith.constant 1 : index
-    %blocks_held = arith.ceildivsi %cached_positions, %block_size : index
+    %blocks_held = arith.ceildivsi %farthest, %block_size : index
     %blocks_read = arith.maxsi %blocks_held, %one_block : index
     %blocks = util.assume.int %blocks_read<umin = 1, umax = 2> : index
 

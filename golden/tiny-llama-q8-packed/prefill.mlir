@@ -104,10 +104,10 @@ module @prefill {
     %last = arith.subi %length_index, %one : index
     %start_value = tensor.extract %start[] : tensor<i32>
     // how many blocks the step reads: those of the positions before its farthest row's, one at least
-    %cached_positions = arith.index_cast %start_value : i32 to index
+    %farthest = arith.index_cast %start_value : i32 to index
     %block_size = arith.constant 64 : index
     %one_block = arith.constant 1 : index
-    %blocks_held = arith.ceildivsi %cached_positions, %block_size : index
+    %blocks_held = arith.ceildivsi %farthest, %block_size : index
     %blocks_read = arith.maxsi %blocks_held, %one_block : index
     %blocks = util.assume.int %blocks_read<umin = 1, umax = 2> : index
 

@@ -80,6 +80,7 @@ module @ragged {
       %k: !k_cache {tf.aliasing_output = 2 : i32},
       %v: !v_cache {tf.aliasing_output = 3 : i32})
       -> (!next, !logits, !k_cache, !v_cache) {
+
     %first_slot = arith.constant 0 : index
     %row0 = arith.constant 0 : index
     %position0 = tensor.extract %positions[%row0] : !tokens
@@ -89,14 +90,14 @@ module @ragged {
     %position2 = tensor.extract %positions[%row2] : !tokens
     %row3 = arith.constant 3 : index
     %position3 = tensor.extract %positions[%row3] : !tokens
+    // how many blocks the step reads: those of the positions before its farthest row's, one at least
     %farthest1 = arith.maxsi %position0, %position1 : i32
     %farthest2 = arith.maxsi %farthest1, %position2 : i32
     %farthest3 = arith.maxsi %farthest2, %position3 : i32
-    // how many blocks the step reads: those of the positions before its farthest row's, one at least
-    %cached_positions = arith.index_cast %farthest3 : i32 to index
+    %farthest = arith.index_cast %farthest3 : i32 to index
     %block_size = arith.constant 64 : index
     %one_block = arith.constant 1 : index
-    %blocks_held = arith.ceildivsi %cached_positions, %block_size : index
+    %blocks_held = arith.ceildivsi %farthest, %block_size : index
     %blocks_read = arith.maxsi %blocks_held, %one_block : index
     %blocks = util.assume.int %blocks_read<umin = 1, umax = 2> : index
 

@@ -56,6 +56,7 @@ module @batched {
       %k: !k_cache {tf.aliasing_output = 2 : i32},
       %v: !v_cache {tf.aliasing_output = 3 : i32})
       -> (!next, !logits, !k_cache, !v_cache) {
+
     %first_slot = arith.constant 0 : index
     %positions = stablehlo.broadcast_in_dim %position, dims = [] : (tensor<i32>) -> !tokens
     // a layer's index is opaque to the compiler, so that one compiled attention serves all

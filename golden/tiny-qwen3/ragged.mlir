@@ -70,6 +70,7 @@ module @ragged {
       %k: !k_cache {tf.aliasing_output = 2 : i32},
       %v: !v_cache {tf.aliasing_output = 3 : i32})
       -> (!next, !logits, !k_cache, !v_cache) {
+
     %first_slot = arith.constant 0 : index
     // a layer's index is opaque to the compiler, so that one compiled attention serves all
     %layer0_index = arith.constant 0 : index

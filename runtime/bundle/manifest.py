@@ -14,7 +14,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from ..errors import UserError
 
-SCHEMA = 2
+SCHEMA = 3
 FILE_NAME = "manifest.json"
 ITEM_SIZES = {"f32": 4, "i32": 4, "bf16": 2, "f16": 2, "i8": 1}
 STEP_KINDS = ("decode", "batched", "ragged")
@@ -75,7 +75,7 @@ class WeightSpec:
     """One weight: the parts it is made of, joined along `out`, and how it is stored.
 
     `shape` is the logical `[out, in]` or `[out]`, `dtype` the parts'; without `tiling` it is stored
-    row by row, without `quant` as `dtype`.
+    row by row, without `quant` as `dtype`. `alternates`: a tile of each part in turn, and so on.
     """
 
     name: str
@@ -84,6 +84,7 @@ class WeightSpec:
     dtype: str
     tiling: Tiling | None = None
     quant: Quant | None = None
+    alternates: bool = False
 
     @property
     def arguments(self) -> tuple[TensorSpec, ...]:
@@ -110,14 +111,19 @@ class WeightSpec:
         if self.tiling is None:
             return (self.shape[0], self.columns)
         rows, columns = self.tiling.rows, self.tiling.columns
-        return (-(-self.shape[0] // rows), -(-self.columns // columns), rows, columns)
+        return (self._tiles(rows), -(-self.columns // columns), rows, columns)
 
     @property
     def _scales_shape(self) -> tuple[int, ...]:
         """`[out, groups]`; of tiles `[out / rows, groups, rows]`."""
         if self.tiling is None:
             return (self.shape[0], self.groups)
-        return (-(-self.shape[0] // self.tiling.rows), self.groups, self.tiling.rows)
+        return (self._tiles(self.tiling.rows), self.groups, self.tiling.rows)
+
+    def _tiles(self, rows: int) -> int:
+        """How many tiles of so many rows hold it; where parts alternate, each part's own."""
+        parts = len(self.parts) if self.alternates else 1
+        return parts * -(-self.shape[0] // (parts * rows))
 
     @property
     def nbytes(self) -> int:
@@ -217,7 +223,9 @@ class GraphFacts:
     """One compiled graph. `arguments` and `results` are those beside weights and caches.
 
     `reach`: how many cached positions it reads. A step is compiled for several chunks and
-    reaches; all but the largest say so in their names, as in `prefill_c16_w512`.
+    reaches; all but the largest say so in their names, as in `prefill_c16_w512`. `kernels`: the
+    set of kernels that compute a step whole, or null: those of one set give a row the same bits,
+    whatever its graph's kind and batch.
     """
 
     name: str
@@ -229,6 +237,7 @@ class GraphFacts:
     arguments: tuple[TensorSpec, ...]
     results: tuple[TensorSpec, ...]
     command: tuple[str, ...]
+    kernels: str | None = None
 
     @property
     def kind(self) -> str:
@@ -312,6 +321,11 @@ class Manifest:
     def layout(self) -> str:
         """What `--layout` made it: packed where weights are tiled, else rowmajor."""
         return "packed" if any(weight.tiling for weight in self.weights) else "rowmajor"
+
+    @property
+    def kernels(self) -> str | None:
+        """The set of kernels that computes its steps, or some of them; None without."""
+        return next((graph.kernels for graph in self.graphs if graph.kernels), None)
 
     def step_name(self, kind: str, batch: int) -> str:
         """The step of a kind that takes `batch` rows. Raises `UserError` if there is none."""
@@ -400,6 +414,8 @@ def _is_made_of(weight: WeightSpec) -> bool:
         if part.shape[1:] != weight.shape[1:]:
             return False
         count += rows[1] - rows[0]
+        if weight.alternates and (rows[1] - rows[0]) * len(weight.parts) != weight.shape[0]:
+            return False
     return (count,) == weight.shape[:1]
 
 

@@ -6,7 +6,7 @@ they are bound.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,7 +37,10 @@ def packed_blocks(checkpoint: Checkpoint, weight: WeightSpec, argument: str) -> 
         return
     raw = _RAW[ITEM_SIZES[weight.dtype]]
     rows = [part.view(raw).reshape(-1, weight.shape[1]) for part in parts]
-    matrix = rows[0] if len(rows) == 1 else np.concatenate(rows)
+    if weight.alternates and weight.tiling is not None:
+        matrix = alternated(rows, weight.tiling.rows)
+    else:
+        matrix = rows[0] if len(rows) == 1 else np.concatenate(rows)
     for begin in range(0, len(matrix), _BLOCK_ROWS):
         block = matrix[begin : begin + _BLOCK_ROWS]
         if weight.quant is not None:
@@ -81,6 +84,13 @@ def _values(bits: npt.NDArray[Any], dtype: str) -> npt.NDArray[Any]:
     if dtype == "bf16":
         return (bits.astype(np.uint32) << 16).view(np.float32)
     return bits.view(np.float16 if dtype == "f16" else np.float32)
+
+
+def alternated(parts: Sequence[npt.NDArray[Any]], tile: int) -> npt.NDArray[Any]:
+    """`tile` rows of each of the parts in turn, which are of one size, filled up to whole tiles."""
+    padded = [np.pad(part, ((0, -len(part) % tile), (0, 0))) for part in parts]
+    tiles = [part.reshape(-1, tile, part.shape[1]) for part in padded]
+    return np.stack(tiles, axis=1).reshape(-1, parts[0].shape[1])
 
 
 def pack_rows(matrix: npt.NDArray[Any], tiling: Tiling) -> npt.NDArray[Any]:

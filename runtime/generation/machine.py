@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
-from ..bundle.manifest import STEP_KINDS
+from ..bundle.manifest import STEP_KINDS, Manifest
 from ..bundle.session import Session, Step
 from ..errors import UserError
 from .scheduler import Logits
@@ -61,9 +61,10 @@ class _Prompts:
 class SessionMachine(_Prompts):
     """The `Machine` of a session.
 
-    One row runs `decode`, more the smallest `ragged` graph. In `exact` one row runs `ragged`, too:
-    all its sizes give the same bits, so that what runs beside a sequence cannot change a token;
-    `decode` sums in another order. Raises `UserError` where the session lacks the graphs.
+    One row runs `decode`, more the smallest `ragged` graph. Where these are not of one set of
+    kernels, `decode` sums in another order: then in `exact` one row runs `ragged`, too, all sizes
+    of which give the same bits, so that what runs beside a sequence cannot change a token.
+    Raises `UserError` where the session lacks the graphs.
     """
 
     def __init__(self, session: Session) -> None:
@@ -73,7 +74,9 @@ class SessionMachine(_Prompts):
             for graph in sorted(manifest.graphs, key=lambda graph: graph.batch)
             if graph.kind == "ragged"
         }
-        if 1 not in self._graphs and (manifest.cache.precision == "fast" or not self._graphs):
+        are_alike = _give_the_same_bits(manifest)
+        may_differ = manifest.cache.precision == "fast" or not self._graphs
+        if 1 not in self._graphs and (are_alike or may_differ):
             self._graphs = {1: "decode", **self._graphs}
         super().__init__(session, self._graphs.values())
         self.batches = list(self._graphs)
@@ -87,6 +90,13 @@ class SessionMachine(_Prompts):
         graph = self._graphs[len(tokens)]
         step = self._session.step(tokens, positions, graph=graph, reach=reach)
         return [StepRow(step, row) for row in range(len(tokens))]
+
+
+def _give_the_same_bits(manifest: Manifest) -> bool:
+    """Whether there is a `decode`, and all `ragged` graphs are by the same kernels as it."""
+    steps = [graph for graph in manifest.graphs if graph.kind in ("decode", "ragged")]
+    sets = {graph.kernels for graph in steps}
+    return len(sets) == 1 and None not in sets and "decode" in {graph.kind for graph in steps}
 
 
 class SingleMachine(_Prompts):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +18,15 @@ from streams import Stream, check, load_reference, rms_spread_error
 from workshop import TINY, Workshop
 
 from intaglio.codegen.bundle import BuildOptions
-from intaglio.runtime.bundle.manifest import ALL_KINDS
+from intaglio.runtime.bundle.manifest import ALL_KINDS, Manifest
 
 ROOT = Path(__file__).parents[2]
 ARM = ROOT / "build" / "arm"
 RECORD = Path(__file__).with_name("record.py")
 # so that products have 1, 8 (steps of all slots) and 16 rows a tile (prefill)
 OPTIONS = replace(TINY, slots=8)
+# those by kernels
+STEPS = ("decode", "batched", "ragged")
 
 pytestmark = [
     pytest.mark.arm,
@@ -47,11 +50,17 @@ def run(cpu: str, *args: str | Path) -> subprocess.CompletedProcess[str]:
 def emulated(workshop: Workshop, case: str, options: BuildOptions, out: Path) -> dict[str, Stream]:
     """What each kind of graph says on aarch64; see `record.py`."""
     bundle = workshop.bundle(workshop.model(case), options)
+    by_kernels = {graph.kind for graph in Manifest.load(bundle).graphs if graph.kernels == "neon"}
+    assert by_kernels == set(STEPS)
     # it has all instructions that qemu knows, among them those of each --arch
     done = run("max", bundle, case, out)
     assert done.returncode == 0, done.stderr
     with np.load(out) as arrays:
-        return {k: Stream(arrays[f"{k} logits"], arrays[f"{k} tokens"]) for k in ALL_KINDS}
+        found = {k: Stream(arrays[f"{k} logits"], arrays[f"{k} tokens"]) for k in ALL_KINDS}
+    # a row's bits are the same in each
+    for kind in STEPS:
+        assert found[kind].logits.tobytes() == found["decode"].logits.tobytes(), kind
+    return found
 
 
 def expected(case: str, kind: str) -> Stream:
@@ -60,8 +69,14 @@ def expected(case: str, kind: str) -> Stream:
     return Stream(stream.logits[7::8], stream.tokens[7::8]) if kind == "prefill" else stream
 
 
-@pytest.mark.parametrize("arch", ["neoverse-n1", "neoverse-v1", "neoverse-v2"])
-@pytest.mark.parametrize("case", ["llama_tied", "llama_odd_sizes"])
+@pytest.mark.parametrize(
+    ("case", "arch"),
+    [
+        *product(["llama_tied", "llama_odd_sizes"], ["neoverse-n1", "neoverse-v1", "neoverse-v2"]),
+        # windows, norms of heads and of what is added, GELU
+        ("gemma3_tied", "neoverse-n1"),
+    ],
+)
 def test_exact(workshop: Workshop, case: str, arch: str, tmp_path: Path) -> None:
     options = replace(OPTIONS, arch=arch)
     for kind, found in emulated(workshop, case, options, tmp_path / "streams.npz").items():

@@ -16,6 +16,7 @@ from tiny import CASES
 from workshop import TINY, Workshop
 
 from intaglio.cli import bench as bench_module
+from intaglio.codegen.targets import kernel_set
 from intaglio.runtime.measurement import bench as runtime_bench
 
 SHAPE = ["--context", "64", "--chunk", "16"]
@@ -59,6 +60,8 @@ def test_a_config_alone(config: Path, workshop: Workshop, monkeypatch: pytest.Mo
     header = found.stderr.splitlines()[-1]
     for part in (" threads, ", " GB/s", "IREE 3.", "Python 3.", "intaglio 0.", "fast, packed"):
         assert part in header
+    kernels = kernel_set("host")
+    assert (f"{kernels.name} kernels, context" in header) if kernels else ("kernels" not in header)
     assert header.endswith("context 64")
 
 

@@ -87,10 +87,10 @@ def at(*path: str | int, value: Any) -> Callable[[Data], None]:
 GONE = object()
 K, V = (("cache", "parts", 0, letter) for letter in "kv")
 DAMAGE: list[tuple[Callable[[Data], None], str]] = [
-    (at("schema", value=1), "schema is 1, this version reads 2: compile the bundle again"),
-    (at("schema", value="1"), "schema is '1', this version reads 2"),
-    (at("schema", value=True), "schema is True, this version reads 2"),
-    (at("schema", value=2.0), "schema: expected int, found float"),
+    (at("schema", value=1), "schema is 1, this version reads 3: compile the bundle again"),
+    (at("schema", value="1"), "schema is '1', this version reads 3"),
+    (at("schema", value=True), "schema is True, this version reads 3"),
+    (at("schema", value=3.0), "schema: expected int, found float"),
     (at("schema", value=GONE), "schema is None"),
     (at("weights", value=GONE), "field 'weights' is missing or unknown"),
     (at("checksum", value=1), "field 'checksum' is missing or unknown"),
@@ -235,10 +235,22 @@ def test_a_bundle_with_weights_runs_anywhere(
     assert set(header) == {weight.name for weight in manifest.weights}
     for weight in manifest.weights:
         begin, end = header[weight.name]["data_offsets"]
-        parts = np.concatenate([tensors[part.tensor] for part in weight.parts])
+        parts = joined([tensors[part.tensor] for part in weight.parts], weight.alternates)
         assert data[base + begin : base + end] == tiled(parts, weight.tiling).tobytes()
         assert (end - begin) % 64 or (base + begin) % 64 == 0
     assert base % 64 == 0
+
+
+def joined(parts: list[Any], alternates: bool) -> Any:
+    """Row by row: below each other, or 16 of each in turn."""
+    if not alternates:
+        return np.concatenate(parts)
+    count = -(-len(parts[0]) // 16) * 16
+    matrix = np.zeros((count * len(parts), parts[0].shape[1]), parts[0].dtype)
+    for number, part in enumerate(parts):
+        for row in range(len(part)):
+            matrix[(row // 16 * len(parts) + number) * 16 + row % 16] = part[row]
+    return matrix
 
 
 def tiled(matrix: Any, tiling: Tiling | None) -> Any:

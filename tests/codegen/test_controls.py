@@ -106,23 +106,17 @@ PREFILL_ONLY: dict[str, tuple[Mutation, ...]] = {
     ),
 }
 _ROWS = "{{ g.tokens }}"
+_LAYERS = '{{ step.layers("%tokens", "%positions", "%positions") }}'
 _FIRST_POSITIONS = f"""
     %first = stablehlo.slice %positions [0:1] : ({_ROWS}) -> tensor<1xi32>
     %firsts = stablehlo.broadcast_in_dim %first, dims = [0] : (tensor<1xi32>) -> {_ROWS}
-    %first_slot = """
+{{{{ step.layers("%tokens", "%positions", "%firsts") }}}}"""
 RAGGED_ONLY: dict[str, tuple[Mutation, ...]] = {
     "every row written to slot 0": (("cache/blocked.mlir.j2", "set slot = row", "set slot = 0"),),
     "every row written at row 0's position": (
         ("cache/blocked.mlir.j2", "%positions[%row{{ row }}]", "%positions[%row0]"),
     ),
-    "every row masked by row 0's position": (
-        ("steps/ragged.mlir.j2", '"%positions", "%positions")', '"%positions", "%firsts")'),
-        (
-            "steps/ragged.mlir.j2",
-            "    %first_slot = ",
-            _FIRST_POSITIONS,
-        ),
-    ),
+    "every row masked by row 0's position": (("steps/ragged.mlir.j2", _LAYERS, _FIRST_POSITIONS),),
 }
 _PADDING_WRITTEN = (("cache/blocked.mlir.j2", "add %start, %length", "add %start, %block_length"),)
 KINDS = ("prefill_all", "decode", "ragged")  # `batched` is `ragged` but for its one position
@@ -131,35 +125,39 @@ KINDS = ("prefill_all", "decode", "ragged")  # `batched` is `ragged` but for its
 @pytest.mark.parametrize("kind", KINDS)
 def test_unmutated_passes(workshop: Workshop, kind: str) -> None:
     reference = load_reference(MODEL)
-    session = workshop.session(MODEL, only(*KINDS, chunk=16))
+    session = workshop.session(MODEL, only(*KINDS, build="portable", chunk=16))
     check(feed(session, kind, reference), reference.stream, kind)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("control", EVERY_KIND)
 def test_a_mutated_template_is_noticed(workshop: Workshop, control: str, kind: str) -> None:
-    session = workshop.session(MODEL, only(*KINDS, chunk=16), EVERY_KIND[control])
+    session = workshop.session(MODEL, only(*KINDS, build="portable", chunk=16), EVERY_KIND[control])
     reference = load_reference(MODEL)
     assert_noticed(feed(session, kind, reference), reference, f"{control}, {kind}")
 
 
 @pytest.mark.parametrize("control", PREFILL_ONLY)
 def test_a_mutated_prefill_is_noticed(workshop: Workshop, control: str) -> None:
-    session = workshop.session(MODEL, only("prefill_all", chunk=16), PREFILL_ONLY[control])
+    session = workshop.session(
+        MODEL, only("prefill_all", build="portable", chunk=16), PREFILL_ONLY[control]
+    )
     reference = load_reference(MODEL)
     assert_noticed(feed(session, "prefill_all", reference), reference, control)
 
 
 @pytest.mark.parametrize("control", RAGGED_ONLY)
 def test_a_mutated_ragged_is_noticed(workshop: Workshop, control: str) -> None:
-    session = workshop.session(MODEL, only("ragged"), RAGGED_ONLY[control])
+    session = workshop.session(MODEL, only("ragged", build="portable"), RAGGED_ONLY[control])
     reference = load_reference(MODEL)
     assert_noticed(feed(session, "ragged", reference), reference, control)
 
 
 def test_written_padding_is_noticed(workshop: Workshop) -> None:
     """The logits need not show it: the check of which places a prefill writes must."""
-    session = fill(workshop.session(MODEL, only("prefill_all", chunk=16), _PADDING_WRITTEN))
+    session = fill(
+        workshop.session(MODEL, only("prefill_all", build="portable", chunk=16), _PADDING_WRITTEN)
+    )
     before = cache_of(session)
     session.prefill([other_token(2, p) for p in range(5, 14)], slot=2, start=5, graph="prefill_all")
     assert changed_places(session, before) > {(2, p) for p in range(5, 14)}
@@ -221,7 +219,9 @@ def test_ties_go_to_the_lowest_token(
     tensors = weights_of(case)
     head = tensors["lm_head.weight"].copy()
     head[:165], head[330] = head[165:330], 0
-    bundle = workshop.bundle(workshop.model(MODEL), only(kind, chunk=16), mutations)
+    bundle = workshop.bundle(
+        workshop.model(MODEL), only(kind, build="portable", chunk=16), mutations
+    )
     weights = write_folder(tmp_path, case.config, {**tensors, "lm_head.weight": head})
     found = feed(open_session(bundle, weights), kind, reference)
     lowest = found.logits.argmax(axis=-1)

@@ -25,22 +25,28 @@ _NO_BIAS = (
 EXACT: dict[str, tuple[str, str, str, tuple[Mutation, ...]]] = {
     # products and lookups
     "tiles: sums not from zero": (
-        *("llama_untied", "packed", "decode"),
+        *("llama_untied", "portable", "decode"),
         ((TILES, "{{ y }}_zero = arith.constant 0.0", "{{ y }}_zero = arith.constant 1.0"),),
     ),
     "tiles: a lookup of the tile's first row": (
-        *("llama_untied", "packed", "decode"),
+        *("llama_untied", "portable", "decode"),
         ((TILES, "remainder {{ ids }}, {{ y }}_n", "subtract {{ ids }}, {{ ids }}"),),
     ),
     "joined: k and v where q is": (
-        *("llama_mha", "packed", "decode"),
+        *("llama_mha", "portable", "decode"),
         ((LINEAR, "[part.begin, part.begin + part.size]", "[0, part.size]"),),
     ),
     "joined: up where gate is": (
-        *("llama_untied", "packed", "decode"),
-        ((LINEAR, "{{ part.begin }}:{{ part.begin + part.size }}", "0:{{ part.size }}"),),
+        *("llama_untied", "portable", "decode"),
+        (
+            (
+                LINEAR,
+                "op.rows }}, {{ part.begin }}:{{ part.begin + part.size }}",
+                "op.rows }}, 0:{{ part.size }}",
+            ),
+        ),
     ),
-    "tiles: no bias": ("llama_biases", "packed", "decode", (_NO_BIAS,)),
+    "tiles: no bias": ("llama_biases", "portable", "decode", (_NO_BIAS,)),
     "rowmajor: no bias": ("llama_biases", "rowmajor", "decode", (_NO_BIAS,)),
     "rowmajor: a lookup of token 0": (
         *("llama_untied", "rowmajor", "decode"),
@@ -55,11 +61,11 @@ EXACT: dict[str, tuple[str, str, str, tuple[Mutation, ...]]] = {
     ),
     # the cache in blocks; its masks and prefill's writes are in test_controls.py
     "blocks: one fewer read": (
-        *("llama_untied", "packed", "decode"),
+        *("llama_untied", "portable", "decode"),
         ((BLOCKED, "arith.ceildivsi", "arith.floordivsi"),),
     ),
     "blocks: written at a block's start": (
-        *("llama_untied", "packed", "decode"),
+        *("llama_untied", "portable", "decode"),
         (
             (
                 BLOCKED,
@@ -69,7 +75,7 @@ EXACT: dict[str, tuple[str, str, str, tuple[Mutation, ...]]] = {
         ),
     ),
     "blocks: every layer reads the first's": (
-        *("llama_untied", "packed", "decode"),
+        *("llama_untied", "portable", "decode"),
         (("attention/blocked.mlir.j2", "_all[%layer, %first,", "_all[0, %first,"),),
     ),
     # the cache that is not
@@ -135,7 +141,7 @@ _KEY = """
       %key_f32 = arith.extf %bits : f16 to f32"""
 FAST: dict[str, tuple[str, tuple[Mutation, ...]]] = {
     "tiles: weights": (
-        "packed",
+        "portable",
         (
             (
                 TILES,
@@ -146,7 +152,7 @@ FAST: dict[str, tuple[str, tuple[Mutation, ...]]] = {
         ),
     ),
     "tiles: the embedding": (
-        "packed",
+        "portable",
         (
             (
                 TILES,
@@ -169,7 +175,7 @@ FAST: dict[str, tuple[str, tuple[Mutation, ...]]] = {
         ),
     ),
     "blocks: keys": (
-        "packed",
+        "portable",
         (("attention/blocked.mlir.j2", '{{- widen("%key", dtype) }}', _KEY),),
     ),
     "plain: keys": (

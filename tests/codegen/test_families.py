@@ -20,35 +20,35 @@ _SEEN_UNTIL = "stablehlo.compare GT, %seen_until, "
 # case, kind, build, mutations
 CONTROLS: dict[str, tuple[str, str, str, tuple[Mutation, ...]]] = {
     "QK-norm left out": (
-        *("qwen3_untied", "decode", "packed"),
+        *("qwen3_untied", "decode", "portable"),
         ((_ATTENTION, '("%q_normed", "%k_normed")', '("%q_flat", "%k_flat")'),),
     ),
     "QK-norm of keys left out": (
-        *("qwen3_untied", "decode", "packed"),
+        *("qwen3_untied", "decode", "portable"),
         ((_ATTENTION, '("%q_normed", "%k_normed")', '("%q_normed", "%k_flat")'),),
     ),
     "1 + w as w": (
-        *("gemma3_untied", "decode", "packed"),
+        *("gemma3_untied", "decode", "portable"),
         (("ops/rms_norm.mlir.j2", '"%whole_weight" if norm.weight_offset', '"%weight" if True'),),
     ),
     "embedding not scaled": (
-        *("gemma3_untied", "decode", "packed"),
+        *("gemma3_untied", "decode", "portable"),
         (("ops/embedding.mlir.j2", "dense<{{ g.embed_scale }}>", "dense<1.0>"),),
     ),
     "what is added not normed": (
-        *("gemma3_untied", "decode", "packed"),
+        *("gemma3_untied", "decode", "portable"),
         (("steps/layer.mlir.j2", '"%fed_normed" if l.post_norms', '"%fed" if True'),),
     ),
     "SiLU for GELU": (
-        *("gemma3_untied", "decode", "packed"),
+        *("gemma3_untied", "decode", "portable"),
         (("ops/mlp.mlir.j2", "import mlp.activation as", 'import "ops/silu.mlir.j2" as'),),
     ),
     "window one too long": (
-        *("mistral_window", "decode", "packed"),
+        *("mistral_window", "decode", "portable"),
         (("attention/blocked.mlir.j2", _NEAR, _NEAR.replace("sgt", "sge")),),
     ),
     "window one too short": (
-        *("mistral_window", "decode", "packed"),
+        *("mistral_window", "decode", "portable"),
         (
             (
                 "attention/blocked.mlir.j2",
@@ -58,15 +58,15 @@ CONTROLS: dict[str, tuple[str, str, str, tuple[Mutation, ...]]] = {
         ),
     ),
     "window read from the next block": (
-        *("mistral_window", "decode", "packed"),
+        *("mistral_window", "decode", "portable"),
         (("cache/blocked.mlir.j2", "{{ sees.window - 1 }} : index", "0 : index"),),
     ),
     "blocks numbered from the window's first": (
-        *("mistral_window", "decode", "packed"),
+        *("mistral_window", "decode", "portable"),
         (("attention/blocked.mlir.j2", "arith.addi %n, %first_block", "arith.addi %n, %n"),),
     ),
     "a chunk's windows all of its first query": (
-        *("mistral_window", "prefill_all", "packed"),
+        *("mistral_window", "prefill_all", "portable"),
         (
             (
                 "attention/blocked.mlir.j2",
@@ -76,7 +76,7 @@ CONTROLS: dict[str, tuple[str, str, str, tuple[Mutation, ...]]] = {
         ),
     ),
     "window of a chunk's own tokens one too long": (
-        *("mistral_window", "prefill_all", "packed"),
+        *("mistral_window", "prefill_all", "portable"),
         (
             (
                 "ops/causal_mask.mlir.j2",

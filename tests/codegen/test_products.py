@@ -58,7 +58,7 @@ class Product:
     def of(cls, arch: str, dtype: str, precision: Precision) -> Product:
         tiny = read_model(GOLDEN / "tiny-llama" / "config.json")
         model = replace(tiny, dtype=dtype, hidden_size=72, vocab_size=331)
-        # the compiler's own products: kernels are test_kernels.py's
+        # the compiler's own products: kernels are test_kernel_rows.py's
         options = BuildOptions(kinds=("decode",), arch=arch, precision=precision, kernels="none")
         (graph,) = options.graphs(model)
         return cls(arch, model, graph)

@@ -37,6 +37,8 @@ every_model = pytest.mark.parametrize(
     [
         # those of quantized weights are test_quantize.py's
         *((name, "packed") for name, case in CASES.items() if not case.fits_q8),
+        # without kernels, as other targets have every step
+        *((name, "portable") for name, case in CASES.items() if not case.fits_q8),
         *((name, "rowmajor") for name in (*SOME, "gemma3_untied")),
         *((name, "reaches") for name in ("llama_bf16", "mistral", "qwen2_tied", "gemma3_untied")),
         *WITHOUT_AVX512,

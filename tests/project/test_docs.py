@@ -13,20 +13,28 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 import click
+import iree.runtime as rt
+import ml_dtypes
+import numpy as np
 import pytest
-from helpers import ROOT, own_cache
+from helpers import ROOT, compile_cache, own_cache
 from serving import served_bundle
 from smollm2 import STEPS
 from workshop import Workshop
 
 from intaglio import __version__
 from intaglio.cli import main
+from intaglio.codegen.compile import compile_all, make_job
 from intaglio.runtime.bundle import manifest
+from intaglio.runtime.bundle.device import Device
+from intaglio.runtime.bundle.manifest import TensorSpec, Tiling
+from intaglio.runtime.bundle.packing import pack_rows
 
 pytestmark = pytest.mark.slow
 FILES = (
     *("README.md", "CONTRIBUTING.md", "benchmarks/README.md"),
-    *("docs/architecture.md", "docs/contract.md", "docs/performance.md", "docs/serving.md"),
+    *("docs/architecture.md", "docs/contract.md", "docs/kernels.md", "docs/performance.md"),
+    "docs/serving.md",
 )
 BIN = Path(sys.executable).parent
 
@@ -239,7 +247,7 @@ WRITTEN = [*FILES, "CHANGELOG.md"]
 
 def paths_in(file: str) -> set[str]:
     """Files and folders of the repository that a text names, in backticks or as a link."""
-    text = (ROOT / file).read_text()
+    text = re.sub(r"^```mlir\n.*?^```$", "", (ROOT / file).read_text(), flags=re.M | re.S)
     spans = set(re.findall(r"`([\w./-]+)`", text))
     links = {link for link in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in link}
     beside = ((ROOT / file).parent / link for link in links)
@@ -298,9 +306,32 @@ def test_code_that_is_quoted_is_the_files(first: str) -> None:
     assert code in (ROOT / QUOTED[first]).read_text()
 
 
-def test_the_layer_is_the_goldens() -> None:
-    (layer,) = (block.text for block in BLOCKS if block.language == "mlir")
-    assert layer in (ROOT / "golden" / "tiny-llama" / "decode.mlir").read_text()
+def test_the_layers_are_the_goldens() -> None:
+    layers = [b.text for b in BLOCKS if b.language == "mlir" and b.file == "README.md"]
+    for layer, golden in zip(layers, ("tiny-llama", "tiny-llama-packed"), strict=True):
+        assert layer in (ROOT / "golden" / golden / "decode.mlir").read_text()
+
+
+def test_the_page_of_mlir_is_a_kernel(workshop: Workshop, tmp_path: Path) -> None:
+    """It compiles as it stands, and multiplies a row by bf16 weights in pairs."""
+    (page,) = (b.text for b in BLOCKS if b.language == "mlir" and b.file == "docs/kernels.md")
+    with compile_cache(workshop):
+        (binary,) = compile_all([make_job("page", page, "cpu", "host")])
+    (tmp_path / "page.vmfb").write_bytes(binary)
+    random = np.random.default_rng(0)
+    x = random.standard_normal((1, 96)).astype(np.float32)
+    w = random.standard_normal((96, 96)).astype(ml_dtypes.bfloat16)
+    device = Device("local-task")
+    context, entry = device.load(tmp_path / "page.vmfb", "page")
+    arguments, results = rt.VmVariantList(2), rt.VmVariantList(1)
+    arguments.push_ref(device.put(TensorSpec("x", x.shape, "f32"), x))
+    pairs = pack_rows(w.view(np.uint16), Tiling(16, 2))
+    arguments.push_ref(device.put(TensorSpec("w", pairs.shape, "bf16"), pairs))
+    context.invoke(entry, arguments, results)
+    view = results.get_as_object(0, rt.HalBufferView)
+    found = device.read(view, TensorSpec("y", x.shape, "f32"))
+    expected = x.astype(np.float64) @ w.astype(np.float64).T
+    assert np.abs(found - expected).max() < 1e-4
 
 
 def test_the_service_and_the_container_start_what_there_is() -> None:

@@ -72,6 +72,8 @@ def _content(name: str, named: dict[str, Any], found: dict[str, str]) -> str:
     if name in found:
         return found[name]
     function = named[name]
+    # what refers to itself, as an executable's exports do to its function, does so by name
+    found[name] = name
 
     def refer_by_content(op: Any) -> ir.WalkResult:
         for key, value in list(op.attributes.items()):

@@ -1,0 +1,343 @@
+"""Kernels as their templates see them: sizes, memory, and what a dispatch takes and gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from intaglio.runtime.bundle.manifest import ITEM_SIZES, WeightSpec
+
+from ..kernels import AttentionKernel, RowsKernel
+from ..spec import Attention, Norm
+from .caches import CacheView
+from .types import Types, ceil, f32
+
+# columns of a tile, and lanes of a vector
+LANES = 16
+# bytes of a workgroup's scores, and of all that it has on the stack: IREE's threads have 128 KB
+_SCORES, _STACK = 16384, 65536
+
+
+def whole_tiles(columns: int) -> int:
+    """So many columns filled up to whole tiles, as rows between kernels are."""
+    return ceil(columns, LANES) * LANES
+
+
+class KernelView:
+    """One kernel: an executable called `name`, written by `template`.
+
+    `role`: the name without its number. `memory`: its arguments and results in order, as the
+    memrefs that it lays over them; `takes` and `gives`: the same as a dispatch's types, where what
+    it writes in place is the argument's name.
+    """
+
+    template = ""
+
+    def __init__(self, rows: int) -> None:
+        self.name, self.role, self.rows = "", "", rows
+        self.memory: list[tuple[str, str]] = []
+        self.takes: list[str] = []
+        self.gives: list[str] = []
+        self.parameters: list[str] = []
+
+    def is_like(self, other: KernelView) -> bool:
+        """Whether both are one kernel."""
+        named = {"name": "", "role": ""}
+        return vars(self) | named == vars(other) | named
+
+    def _read(self, name: str, tensor: str, *shape: object, seen: str = "") -> str:
+        """An argument of type `tensor`; its memref, which another may be `seen` as."""
+        self.takes.append(tensor)
+        return self._lay(name, seen or memory_type(*shape))
+
+    def _write(self, name: str, tensor: str, *shape: object) -> str:
+        self.gives.append(tensor)
+        return self._lay(name, memory_type(*shape))
+
+    def _write_normed(self, types: Types, kind: str, columns: int) -> None:
+        """Rows, rows times the next norm's weight, and sums of squares of each tile."""
+        shape, squares = (self.rows, columns, "f32"), (self.rows, columns // LANES, "f32")
+        self.y = self._write("y", kind, *shape)
+        self._write("weighteds", kind, *shape)
+        self.square_sums = self._write("square_sums", types.name("squares", *squares), *squares)
+
+    def _lay(self, name: str, memory: str) -> str:
+        self.memory.append((name, memory))
+        self.parameters.append(f"%{name}_bytes: !stream.binding")
+        return memory
+
+
+@dataclass(frozen=True)
+class VectorView:
+    """A weight `[size]` in memory."""
+
+    type: str
+    dtype: str
+
+
+@dataclass(frozen=True)
+class GainView:
+    """A norm of rows of `length`, and its weight; by `parts` sums of squares, `width` at once."""
+
+    eps: str
+    length: str
+    weight_offset: str
+    weight: VectorView
+    parts: int
+    width: int
+
+    @classmethod
+    def of(cls, norm: Norm, size: int, dtype: str) -> GainView:
+        parts = ceil(size, LANES)
+        offset = f32(norm.weight_offset) if norm.weight_offset else ""
+        vector = VectorView(memory_type(size, dtype), dtype)
+        return cls(f32(norm.eps), f32(size), offset, vector, parts, divisor(parts))
+
+
+class RowsView(KernelView):
+    """`rows` rows × a weight. `epilogue`: plain, residual, activation or logits.
+
+    `norm`: of the rows before the product, by their sums of squares. `next`: of the rows after it,
+    which are added to what they were (residual). `has_bias`: added to each sum.
+    """
+
+    template = "kernels/rows.mlir.j2"
+
+    def __init__(
+        self,
+        types: Types,
+        weight: WeightSpec,
+        rows: int,
+        sizes: RowsKernel,
+        *,
+        x: str,
+        y: str,
+        epilogue: str = "plain",
+        norm: GainView | None = None,
+        next: GainView | None = None,
+        activation: str = "",
+        has_bias: bool = False,
+    ) -> None:
+        super().__init__(rows)
+        (stored,) = weight.arguments
+        outputs, self.inputs = weight.shape
+        self.dtype, self.epilogue, self.activation = weight.dtype, epilogue, activation
+        self.norm, self.next = norm, next
+        self.tiles, self.depth = stored.shape[:2]
+        self.outputs = outputs // 2 if activation else outputs
+        if weight.alternates and not activation:
+            self.outputs = self.tiles * LANES
+        self.is_cut = self.outputs % LANES != 0
+        self.is_paired = stored.shape[3] == 2
+        self._cut(sizes)
+        role = weight.name.split("_", 1)[1] if weight.name.startswith("layer") else weight.name
+        self.columns = whole_tiles(self.inputs)
+        shape = (rows, self.columns, "f32")
+        self.x = self._read("x", types.name(x, *shape), *shape)
+        self.w = self._read("w", types.name(role, *stored.shape, stored.dtype), seen=self._w())
+        self.bias = None
+        if has_bias:
+            memory = self._read(
+                "bias", types.name(f"{role}_bias", outputs, self.dtype), outputs, self.dtype
+            )
+            self.bias = VectorView(memory, self.dtype)
+        self.bias_names = [f"%{role}_bias"] if has_bias else []
+        self.last = "_shifted" if has_bias else "_scaled" if norm else "_sum"
+        if norm:
+            shape = (rows, norm.parts, "f32")
+            self.squares = self._read("squares", types.name("squares", *shape), *shape)
+            self.scales = memory_type(rows, "f32")
+        self._results(types, y)
+        self.column = f"vector<{self.rows_at_once}xf32>"
+        self.room = memory_type(self.unit, self.rows_at_once, LANES, "f32")
+
+    def _cut(self, sizes: RowsKernel) -> None:
+        """What is at once: of rows as many each time, 13 as 7 and 7, of which one is the same."""
+        rows = min(self.rows, sizes.rows_of_group)
+        self.rows_at_once = ceil(rows, ceil(rows, sizes.rows_at_once))
+        # gate and up alternate
+        least = 2 if self.activation else 1
+        self.tiles_at_once = min(sizes.tiles_at_once, self.tiles)
+        self.unit = max(least, self.tiles_at_once)
+        self.tiles_of_group = max(self.unit, sizes.tiles_of_group)
+        self.groups = ceil(self.tiles, self.tiles_of_group)
+        self.prefetch = min(sizes.prefetch, self.depth)
+        self.rows_of_group = min(self.rows, sizes.rows_of_group)
+        self.row_groups = ceil(self.rows, self.rows_of_group)
+
+    def _w(self) -> str:
+        if not self.is_paired:
+            return memory_type(self.tiles, self.depth, LANES, self.dtype)
+        pair = (LANES, "i32") if self.dtype == "bf16" else (2 * LANES, self.dtype)
+        return memory_type(self.tiles, self.depth, *pair)
+
+    def _results(self, types: Types, y: str) -> None:
+        if self.epilogue == "logits":
+            shape: tuple[object, ...] = (self.rows, self.outputs, "f32")
+            self.y = self._write("y", types.name(y, *shape), *shape)
+            shape = (self.rows, self.tiles, "f32")
+            self.largests = self._write("largests", types.name("largests", *shape), *shape)
+            return
+        shape = (self.rows, whole_tiles(self.outputs), "f32")
+        kind = types.name(y, *shape)
+        if self.next is None:
+            self.y = self._write("y", kind, *shape)
+            return
+        self._read("residual", kind, *shape)
+        self._read(
+            "next_norm", types.name("norm", self.outputs, self.dtype), seen=self.next.weight.type
+        )
+        self._write_normed(types, kind, whole_tiles(self.outputs))
+
+
+class RowNormView(KernelView):
+    """Rows by themselves: with `norm` normed and added to what they were; ready for the `next`."""
+
+    template = "kernels/norm.mlir.j2"
+
+    def __init__(
+        self, types: Types, rows: int, size: int, *, norm: GainView | None, next: GainView
+    ) -> None:
+        super().__init__(rows)
+        self.norm, self.next = norm, next
+        self.tiles, self.outputs, self.is_cut = ceil(size, LANES), size, size % LANES != 0
+        shape = (rows, whole_tiles(size), "f32")
+        rows_type = types.name("rows", *shape)
+        own, dtype = types.name("norm", size, next.weight.dtype), next.weight.dtype
+        if norm:
+            self.x = self._read("x", rows_type, *shape)
+            self._read("own_norm", own, size, dtype)
+            self._read("residual", rows_type, *shape)
+        else:
+            self.x = self._read("x", types.name("hidden", rows, size, "f32"), rows, size, "f32")
+        self._read("next_norm", own, size, dtype)
+        self._write_normed(types, rows_type, whole_tiles(size))
+
+
+class StepAttentionView(KernelView):
+    """Attention of a step's rows over one of the caches."""
+
+    template = "kernels/attention.mlir.j2"
+
+    def __init__(
+        self,
+        types: Types,
+        spec: Attention,
+        cache: CacheView,
+        sizes: AttentionKernel,
+        norm_dtype: str,
+    ) -> None:
+        super().__init__(cache.lanes)
+        assert cache.block is not None
+        self.num_heads, self.num_kv_heads = spec.num_heads, spec.num_kv_heads
+        self.group, self.head_dim, self.half = spec.group, spec.head_dim, spec.head_dim // 2
+        self.window, self.scale = spec.sliding_window, f32(spec.scale)
+        self.block, self.dtype = cache.block, cache.dtype
+        # a run's scores are on the stack: fewer blocks where many queries share a kv head
+        blocks = max(1, min(sizes.blocks_of_run, _SCORES // (4 * self.group * self.block)))
+        self.run = self.block * blocks
+        self.runs = ceil(cache.blocks, blocks)
+        if spec.sliding_window:
+            # wherever a window begins in its first run
+            self.runs = min(self.runs, (spec.sliding_window - 2) // self.run + 2)
+        self.count = f"%runs_window{spec.sliding_window}" if spec.sliding_window else "%runs"
+        self.block_width, self.head_width = divisor(self.block), divisor(self.head_dim)
+        self.half_width = divisor(self.half)
+        self.queries_at_once = ceil(self.group, ceil(self.group, sizes.sums_at_once))
+        room = max(1, sizes.sums_at_once // self.queries_at_once)
+        self.places_at_once = divisor(self.block // self.block_width, room)
+        self.columns_at_once = divisor(self.head_dim // self.head_width, room)
+        # of the vectors at once, those that begin a line of 64 bytes
+        self.prefetch, size = sizes.prefetch, ITEM_SIZES[self.dtype]
+        self.key_lines = _lines(self.places_at_once, self.block_width * size)
+        self.value_lines = _lines(self.columns_at_once, self.head_width * size)
+        self.qk_norm = (
+            GainView.of(spec.qk_norm, self.head_dim, norm_dtype) if spec.qk_norm else None
+        )
+        self._lay_all(types, cache, norm_dtype)
+
+    def _lay_all(self, types: Types, cache: CacheView, norm_dtype: str) -> None:
+        rows, heads = self.rows, self.num_kv_heads
+        self._read("positions", types.name("tokens", rows, "i32"), rows, "i32")
+        angle = (rows, 2, self.half, "f32")
+        for name in ("cos", "sin"):
+            self.angle = self._read(name, types.name("angle", *angle), *angle)
+        columns = whole_tiles((self.num_heads + 2 * heads) * self.head_dim)
+        qkv = (rows, columns, "f32")
+        self.qkv = self._read("qkv", types.name("qkv_rows", *qkv), *qkv)
+        if self.qk_norm:
+            kind = types.name("head_norm", self.head_dim, norm_dtype)
+            for name in ("q_norm", "k_norm"):
+                self._read(name, kind, self.head_dim, norm_dtype)
+        part = cache.spec.part
+        self.k = self._read("k", cache.k, *part.k.shape, cache.dtype)
+        self.v = self._read("v", cache.v, *part.v.shape, cache.dtype)
+        self.gives += ["%k_cache", "%v_cache"]
+        self.takes.append("index")
+        self.parameters.append("%layer: index")
+        partials = (rows, heads, self.runs, self.group, self.head_dim, "f32")
+        maxima = (rows, heads, self.runs, self.group, "f32")
+        self.partial_types = [types.name("partials", *partials)]
+        self.partial_types += [types.name("of_runs", *maxima)] * 2
+        self.partials = self._write("partials", self.partial_types[0], *partials)
+        for name in ("maxima", "sums_of_runs"):
+            self.maxima = self._write(name, self.partial_types[1], *maxima)
+        self.turned = memory_type(self.group + 1, self.head_dim, "f32")
+        self.scores = memory_type(self.group, self.run, "f32")
+
+
+def fits_the_stack(spec: Attention, block: int) -> bool:
+    """Whether a workgroup of attention has room for its queries, key and scores."""
+    queries = (spec.group + 1) * spec.head_dim
+    return 4 * (queries + spec.group * block) <= _STACK
+
+
+class MergeView(KernelView):
+    """What an attention's runs have left, joined."""
+
+    template = "kernels/merge.mlir.j2"
+
+    def __init__(self, types: Types, attention: StepAttentionView) -> None:
+        super().__init__(attention.rows)
+        a = self.attention = attention
+        columns = a.num_heads * a.head_dim
+        self.columns, self.is_cut = whole_tiles(columns), columns % LANES != 0
+        self._read("positions", a.takes[0], a.rows, "i32")
+        self._read("partials", a.partial_types[0], seen=a.partials)
+        self._read("maxima", a.partial_types[1], seen=a.maxima)
+        self._read("sums_of_runs", a.partial_types[2], seen=a.maxima)
+        shape = (a.rows, self.columns, "f32")
+        self.y = self._write("y", types.name("q_rows", *shape), *shape)
+
+
+class ArgmaxView(KernelView):
+    """The lowest index of each row's largest logit."""
+
+    template = "kernels/argmax.mlir.j2"
+
+    def __init__(self, types: Types, head: RowsView) -> None:
+        super().__init__(head.rows)
+        self.tiles, self.vocab_size = head.tiles, head.outputs
+        self.width = divisor(head.tiles)
+        logits, largests = head.gives
+        self.largests = self._read("largests", largests, seen=head.largests)
+        self.logits = self._read("logits", logits, seen=head.y)
+        shape = (head.rows, "i32")
+        self.tokens = self._write("tokens", types.name("next", *shape), *shape)
+
+
+def _lines(vectors: int, size: int) -> list[int]:
+    """Which of so many vectors of `size` bytes, one after the other, begin a line of 64 bytes."""
+    return [number for number in range(vectors) if number * size % 64 == 0]
+
+
+def divisor(size: int, most: int = LANES) -> int:
+    """The largest power of two that divides `size` and is `most` or less."""
+    power = 1
+    while power * 2 <= most and size % (power * 2) == 0:
+        power *= 2
+    return power
+
+
+def memory_type(*parts: object) -> str:
+    """`memory_type(4, 8, "f32")` is `memref<4x8xf32>`."""
+    return f"memref<{'x'.join(str(part) for part in parts)}>"

@@ -1,0 +1,153 @@
+"""What the inner loops of rows × weights are compiled to, for SmolLM2's sizes: a golden, and that
+no sum leaves its register.
+
+`PYTHONPATH=tests python tests/codegen/test_kernel_assembly.py` rewrites tests/data/assembly.txt:
+read its diff.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from helpers import DATA
+from iree.compiler.tools import binaries
+from kernel_rows import RowsCase
+from kernels import SETS, Function, job_of
+
+from intaglio.codegen.kernels import KernelSet, RowsKernel
+from intaglio.codegen.targets import kernel_set
+from intaglio.codegen.views.types import Types
+
+pytestmark = pytest.mark.compiles
+COMMITTED = DATA / "assembly.txt"
+ARCHS = ("x86-64-v4", "znver4", "x86-64-v3", "neoverse-n1")
+HIDDEN, INNER, VOCAB, QKV = 576, 1536, 49152, (9 + 2 * 3) * 64
+# each product of a step of one row and of eight
+CASES = [
+    case
+    for rows in (1, 8)
+    for case in (
+        RowsCase(rows, QKV, HIDDEN, "bf16", norm=True),
+        RowsCase(rows, HIDDEN, HIDDEN, "bf16", "residual"),
+        RowsCase(rows, INNER, HIDDEN, "bf16", "activation", norm=True, activation="silu"),
+        RowsCase(rows, HIDDEN, INNER, "bf16", "residual"),
+        RowsCase(rows, VOCAB, HIDDEN, "bf16", "logits", norm=True),
+    )
+]
+# LLVM writes no other names of these on x86-64 and aarch64
+_FMA = re.compile(r"\s(vfmadd\w+ps|fmla)\s")
+_PREFETCH = re.compile(r"\s(prefetch\w+|prfm)\s")
+_STACK = re.compile(r"\(%r[sb]p\b|\[(sp|x29)\b")
+_LABEL = re.compile(r"(\.LBB\w+):")
+_BRANCH = re.compile(r"\s(?:j\w+|b(?:\.\w+)?|[ct]bn?z)\s.*?(\.LBB\w+)")
+
+
+@dataclass(frozen=True)
+class Loop:
+    """What a loop's instructions are."""
+
+    fmas: int
+    prefetches: int
+    on_stack: int
+
+    @classmethod
+    def of(cls, lines: list[str]) -> Loop:
+        kinds = (_FMA, _PREFETCH, _STACK)
+        return cls(*(sum(bool(kind.search(line)) for line in lines) for kind in kinds))
+
+    def __str__(self) -> str:
+        return f"{self.fmas} FMAs, {self.prefetches} prefetches, {self.on_stack} on the stack"
+
+
+@functools.cache
+def loops_of(arch: str, kernels: KernelSet) -> dict[str, list[Loop]]:
+    """The inner loops that prefetch, of each kernel compiled for an arch."""
+    types = Types()
+    views = [case.view(types, kernels) for case in CASES]
+    job = job_of(arch, types, [Function(view, types) for view in views])
+    program = binaries.find_tool("iree-compile")
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "kernels.mlir").write_text(job.text)
+        dump = f"--iree-hal-dump-executable-intermediates-to={folder}"
+        subprocess.run([program, *job.command[1:], dump], cwd=folder, check=True)
+        (assembly,) = Path(folder).glob("*.s")
+        lines = assembly.read_text().splitlines()
+    return {case.name: list(_inner_loops(_function(lines, case.name))) for case in CASES}
+
+
+def _function(lines: list[str], name: str) -> list[str]:
+    begin = lines.index(f"{name}:")
+    end = next(at for at in range(begin, len(lines)) if lines[at].startswith(".Lfunc_end"))
+    return lines[begin:end]
+
+
+def _inner_loops(lines: list[str]) -> Iterator[Loop]:
+    """Those from a label to a branch back to it, with no such loop inside, that prefetch."""
+    labels = {found[1]: at for at, line in enumerate(lines) if (found := _LABEL.match(line))}
+    back = [
+        (labels[found[1]], at)
+        for at, line in enumerate(lines)
+        if (found := _BRANCH.search(line)) and labels[found[1]] < at
+    ]
+    for begin, end in back:
+        if not any(begin <= inner and at < end for inner, at in back):
+            loop = Loop.of(lines[begin : end + 1])
+            if loop.prefetches:
+                yield loop
+
+
+def listing(arch: str) -> str:
+    lines = [f"{arch}:"]
+    for case, loops in loops_of(arch, of_arch(arch)).items():
+        lines += [f"  {case}: {loop}" for loop in loops]
+    return "\n".join(lines) + "\n"
+
+
+def of_arch(arch: str) -> KernelSet:
+    kernels = kernel_set(arch)
+    assert kernels is not None
+    return kernels
+
+
+@pytest.mark.parametrize("arch", ARCHS)
+def test_inner_loops_are_as_committed(arch: str) -> None:
+    committed = COMMITTED.read_text().split("\n\n")
+    (expected,) = [text for text in committed if text.startswith(f"{arch}:")]
+    found = listing(arch).rstrip("\n")
+    assert found == expected.rstrip("\n"), "changed on purpose? run this file, read the diff"
+
+
+@pytest.mark.parametrize("arch", ARCHS)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_sums_stay_in_registers(case: RowsCase, arch: str) -> None:
+    """Each inner loop multiplies and fetches ahead, a line of each tile, and has no spill."""
+    kernels = of_arch(arch)
+    view = case.view(Types(), kernels)
+    loops = loops_of(arch, kernels)[case.name]
+    assert loops
+    lanes = {"avx512": 16, "avx2": 8, "neon": 4}[kernels.name]
+    for loop in loops:
+        # of two of k, each tile and each row
+        assert loop.fmas > 0
+        assert loop.fmas % (2 * view.tiles_at_once * view.rows_at_once * 16 // lanes) == 0
+        assert loop.prefetches % view.tiles_at_once == 0
+        assert loop.on_stack == 0
+
+
+def test_more_sums_than_registers_are_seen() -> None:
+    """8 rows × 4 tiles are 64 of AVX2's 16."""
+    sizes = RowsKernel(rows=256, rows_at_once=8, tiles_at_once=4, tiles_of_group=4, prefetch=64)
+    kernels = replace(SETS["avx2"], rows=(sizes,))
+    loops = loops_of("x86-64-v3", kernels)[CASES[-1].name]
+    assert all(loop.on_stack > 0 for loop in loops)
+
+
+if __name__ == "__main__":
+    COMMITTED.write_text("\n".join(listing(arch) for arch in ARCHS))

@@ -1,0 +1,115 @@
+"""Values for kernels by themselves, and how near to float64 their results must be."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from hypothesis import strategies as st
+from kernels import NUMPY
+
+Array = npt.NDArray[Any]
+# half the distance from 1 to the next f32: what an operation may be off by, relatively
+U = 2.0**-24
+# below it everything may be zero: products of what is too small for an f32
+SMALLEST = 1e-30
+SUBNORMAL = 1e-40
+SPECIAL = (np.nan, np.inf, -np.inf, 0.0, -0.0, SUBNORMAL, -SUBNORMAL)
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Arrays by name: normally distributed, with some elements something `special`.
+
+    special: (name, element, value); there may be more elements than there are.
+    """
+
+    seed: int
+    special: tuple[tuple[str, int, float], ...] = ()
+
+    def array(self, name: str, shape: Sequence[int], dtype: str, scale: float = 1.0) -> Array:
+        random = np.random.default_rng([self.seed, zlib.crc32(name.encode())])
+        values = (random.standard_normal(tuple(shape)) * scale).astype(NUMPY[dtype])
+        for where, element, value in self.special:
+            if where == name:
+                is_f16 = dtype == "f16" and abs(value) == SUBNORMAL
+                values.reshape(-1)[element % values.size] = value * 1e33 if is_f16 else value
+        return values
+
+
+def draws(*names: str) -> st.SearchStrategy[Draw]:
+    """Some with what is special in up to four elements of arrays called so."""
+    special = st.tuples(st.sampled_from(names), st.integers(0, 2**16), st.sampled_from(SPECIAL))
+    return st.builds(Draw, st.integers(0, 2**32 - 1), st.lists(special, max_size=4).map(tuple))
+
+
+@dataclass(frozen=True)
+class Near:
+    """What float64 says, and how far from it a finite value may be."""
+
+    values: Array
+    tolerance: Array
+
+
+def check(
+    found: Mapping[str, Array],
+    expected: Callable[[Mapping[str, Array]], Mapping[str, Near]],
+    given: Mapping[str, Array],
+) -> None:
+    """Each of what is expected of `given` is found: NaN and infinities where they are expected.
+
+    What is too small for a normal f32 may count as zero, in all that is given.
+    """
+    flushed = {name: _flushed(values) for name, values in given.items()}
+    with np.errstate(all="ignore"):
+        ways = [expected(given), expected(flushed)]
+    for name in ways[0]:
+        off = np.minimum(*(_times_off(found[name], way[name]) for way in ways))
+        if (off > 1).any():
+            raise Wrong(name, found[name], ways[0][name], off)
+
+
+class Wrong(AssertionError):
+    """Something is off by `times` what it may be off by: infinitely where it is no such number."""
+
+    def __init__(self, name: str, found: Array, near: Near, off: Array) -> None:
+        at = tuple(int(i) for i in np.unravel_index(off.argmax(), off.shape))
+        self.times = float(off[at])
+        super().__init__(
+            f"{name} is wrong in {np.sum(off > 1)} places: at {at} {found[at]}, not "
+            f"{near.values[at]} ± {near.tolerance[at]}"
+        )
+
+
+def _times_off(found: Array, near: Near) -> Array:
+    found, values = found.astype(np.float64), near.values
+    with np.errstate(invalid="ignore"):
+        off = np.abs(found - values) / (near.tolerance + SMALLEST)
+        same = (found == values) | (np.isnan(found) & np.isnan(values))
+        both = np.isfinite(found) & np.isfinite(values)
+    return np.where(same, 0, np.where(both, off, np.inf))
+
+
+def _flushed(values: Array) -> Array:
+    if values.dtype not in (np.float32, NUMPY["bf16"]):
+        return values
+    exact = wide(values)
+    return np.where(np.abs(exact) < 2.0**-126, np.copysign(0.0, exact), exact).astype(values.dtype)
+
+
+def wide(values: Array) -> Array:
+    return np.asarray(values, np.float64)
+
+
+def padded(values: Array, columns: int) -> Array:
+    """Rows with zeros behind them."""
+    return np.pad(values, ((0, 0), (0, columns - values.shape[1])))
+
+
+def by_tile(values: Array) -> Array:
+    """`[rows, columns]` as `[rows, tiles, 16]`."""
+    return values.reshape(len(values), -1, 16)
