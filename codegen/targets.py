@@ -249,15 +249,17 @@ def formats_of(
     A tiled product of 16-bit operands has a microkernel for bf16 with avx512_bf16 and is ten
     times slower elsewhere; of f32 by 16-bit weights it is fast everywhere.
     """
+    chosen = kernel_set(arch) if kernels == "auto" and layout == "packed" else None
     if coding is not None:
-        tiling = Tiling(*weight_tile("f32")) if layout == "packed" else None
-        return Formats(joined=layout == "packed", tiling=tiling, quant=CODINGS[coding])
+        # four integers are one element of 32 bits
+        tile = (16, 4) if chosen else weight_tile("f32")
+        tiling = Tiling(*tile) if layout == "packed" else None
+        return Formats(layout == "packed", tiling, quant=CODINGS[coding], kernels=chosen)
     if layout == "rowmajor":
         return Formats(operands="f32" if precision == "exact" else model.dtype)
     is_bf16 = precision == "fast" and model.dtype == "bf16" and _is_faster_in_bf16(arch)
     # bf16 tiles are two columns wide, and IREE cannot distribute the packing of an odd one
     operands = "bf16" if is_bf16 and not _has_odd_columns(model) else "f32"
-    chosen = kernel_set(arch) if kernels == "auto" else None
     tile = weight_tile("bf16" if chosen and model.dtype != "f32" else operands)
     return Formats(joined=True, tiling=Tiling(*tile), operands=operands, kernels=chosen)
 

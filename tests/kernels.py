@@ -32,6 +32,7 @@ NUMPY: dict[str, Any] = {
     "f16": np.float16,
     "bf16": ml_dtypes.bfloat16,
     "i32": np.int32,
+    "i8": np.int8,
 }
 # an arch for each set of kernels
 ARCHS = {"avx512": "x86-64-v4", "avx2": "x86-64-v3", "neon": "neoverse-n1"}
@@ -119,7 +120,8 @@ class Product(Function):
         assert op.kernel is not None
         super().__init__(op.kernel, types)
         self.op, self.types = op, [op.y]
-        kinds = {"x": op.x, "w": op.weight, "y": op.y}
+        weights = {name[1:]: kind for name, kind in op.parameters}
+        kinds = {"x": op.x, **weights, "y": op.y}
         aliases = dict(types.used_in(" ".join(kinds.values())))
         said = {"y": " {iree.abi.output = 0 : index}"}
         self.parameters = [f"%{name}: {kind}{said.get(name, '')}" for name, kind in kinds.items()]

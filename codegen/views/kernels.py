@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from intaglio.runtime.bundle.manifest import ITEM_SIZES, WeightSpec
+from intaglio.runtime.bundle.manifest import ITEM_SIZES, TensorSpec, WeightSpec
 
 from ..kernels import AttentionKernel, RowsKernel
 from ..spec import Attention, Norm
@@ -118,29 +118,38 @@ class RowsView(KernelView):
         has_bias: bool = False,
     ) -> None:
         super().__init__(rows)
-        (stored,) = weight.arguments
         outputs, self.inputs = weight.shape
         self.dtype, self.epilogue, self.activation = weight.dtype, epilogue, activation
         self.norm, self.next = norm, next
-        self.tiles, self.depth = stored.shape[:2]
+        data, *scales = weight.arguments
+        self.tiles, self.per_step = data.shape[0], data.shape[3]
+        self.depth = ceil(self.inputs, self.per_step)
         self.outputs = outputs // 2 if activation else outputs
         if weight.alternates and not activation:
             self.outputs = self.tiles * LANES
         self.is_cut = self.outputs % LANES != 0
-        self.is_paired = stored.shape[3] == 2
+        # what the weight is coded as; of integers, whose groups of k have a scale
+        self.coding = f"q{weight.quant.bits}" if weight.quant else weight.dtype
+        self.group, self.groups = (weight.quant.group if weight.quant else 0), weight.groups
+        self.steps_of_group = self.group // self.per_step
         self._cut(sizes)
         role = weight.name.split("_", 1)[1] if weight.name.startswith("layer") else weight.name
         self.columns = whole_tiles(self.inputs)
         shape = (rows, self.columns, "f32")
         self.x = self._read("x", types.name(x, *shape), *shape)
-        self.w = self._read("w", types.name(role, *stored.shape, stored.dtype), seen=self._w())
+        self.w = self._read("w", types.name(role, *data.shape, data.dtype), seen=self._w(data))
+        self.weight_names = [f"%{role}"]
+        for spec in scales:
+            kind = types.name(f"{role}_scales", *spec.shape, spec.dtype)
+            self.w_scales = self._read("w_scales", kind, *spec.shape, spec.dtype)
+            self.weight_names.append(f"%{role}_scales")
         self.bias = None
         if has_bias:
             memory = self._read(
                 "bias", types.name(f"{role}_bias", outputs, self.dtype), outputs, self.dtype
             )
             self.bias = VectorView(memory, self.dtype)
-        self.bias_names = [f"%{role}_bias"] if has_bias else []
+            self.weight_names.append(f"%{role}_bias")
         self.last = "_shifted" if has_bias else "_scaled" if norm else "_sum"
         if norm:
             shape = (rows, norm.parts, "f32")
@@ -159,16 +168,17 @@ class RowsView(KernelView):
         self.tiles_at_once = min(sizes.tiles_at_once, self.tiles)
         self.unit = max(least, self.tiles_at_once)
         self.tiles_of_group = max(self.unit, sizes.tiles_of_group)
-        self.groups = ceil(self.tiles, self.tiles_of_group)
+        self.tile_groups = ceil(self.tiles, self.tiles_of_group)
         self.prefetch = min(sizes.prefetch, self.depth)
         self.rows_of_group = min(self.rows, sizes.rows_of_group)
         self.row_groups = ceil(self.rows, self.rows_of_group)
 
-    def _w(self) -> str:
-        if not self.is_paired:
-            return memory_type(self.tiles, self.depth, LANES, self.dtype)
-        pair = (LANES, "i32") if self.dtype == "bf16" else (2 * LANES, self.dtype)
-        return memory_type(self.tiles, self.depth, *pair)
+    def _w(self, data: TensorSpec) -> str:
+        """A step's weights as one element of 32 bits; f16's as they are."""
+        if self.per_step == 1:
+            return memory_type(*data.shape[:3], data.dtype)
+        step = (2 * LANES, "f16") if self.coding == "f16" else (LANES, "i32")
+        return memory_type(*data.shape[:2], *step)
 
     def _results(self, types: Types, y: str) -> None:
         if self.epilogue == "logits":

@@ -347,7 +347,7 @@ module @decode {
         %tiles_of_group = arith.constant 4 : index
         %prefetch = arith.constant 32 : index
         %zeros = arith.constant dense<0.0> : vector<1x16xf32>
-        %c2 = arith.constant 2 : index
+        %per_step = arith.constant 2 : index
         %half = arith.constant dense<16> : vector<16xi32>
         %upper = arith.constant dense<0xFFFF0000> : vector<16xi32>
         %room = memref.alloca() : memref<4x1x16xf32>
@@ -396,59 +396,59 @@ module @decode {
               %from_next = arith.subi %ahead, %depth : index
               %ahead_k = arith.select %is_next, %from_next, %ahead : index
               %ahead_n = arith.select %is_next, %tiles_at_once, %c0 : index
-              %k_even = arith.muli %k, %c2 : index
-              %k_odd = arith.addi %k_even, %c1 : index
-              %x_even0 = memref.load %x[%m0, %k_even] : memref<1x2048xf32>
-              %column_even = vector.from_elements
-                  %x_even0 : vector<1xf32>
-              %x_odd0 = memref.load %x[%m0, %k_odd] : memref<1x2048xf32>
-              %column_odd = vector.from_elements
-                  %x_odd0 : vector<1xf32>
+              %k0 = arith.muli %k, %per_step : index
+              %x0_0 = memref.load %x[%m0, %k0] : memref<1x2048xf32>
+              %column0 = vector.from_elements
+                  %x0_0 : vector<1xf32>
+              %k1 = arith.addi %k0, %c1 : index
+              %x1_0 = memref.load %x[%m0, %k1] : memref<1x2048xf32>
+              %column1 = vector.from_elements
+                  %x1_0 : vector<1xf32>
               %fetched0 = arith.addi %n0, %ahead_n : index
               memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<192x1024x16xi32>
               %stored0 = vector.load %w[%n0, %k, %c0] : memref<192x1024x16xi32>, vector<16xi32>
               %low0 = arith.shli %stored0, %half : vector<16xi32>
-              %even0 = arith.bitcast %low0 : vector<16xi32> to vector<16xf32>
+              %w0_0 = arith.bitcast %low0 : vector<16xi32> to vector<16xf32>
               %high0 = arith.andi %stored0, %upper : vector<16xi32>
-              %odd0 = arith.bitcast %high0 : vector<16xi32> to vector<16xf32>
-              %next0 = vector.outerproduct %column_even, %even0, %sum0 {kind = #vector.kind<add>}
+              %w0_1 = arith.bitcast %high0 : vector<16xi32> to vector<16xf32>
+              %sum0_0 = vector.outerproduct %column0, %w0_0, %sum0 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
-              %both0 = vector.outerproduct %column_odd, %odd0, %next0 {kind = #vector.kind<add>}
+              %next0 = vector.outerproduct %column1, %w0_1, %sum0_0 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
               %fetched1 = arith.addi %fetched0, %c1 : index
               memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<192x1024x16xi32>
               %stored1 = vector.load %w[%n1, %k, %c0] : memref<192x1024x16xi32>, vector<16xi32>
               %low1 = arith.shli %stored1, %half : vector<16xi32>
-              %even1 = arith.bitcast %low1 : vector<16xi32> to vector<16xf32>
+              %w1_0 = arith.bitcast %low1 : vector<16xi32> to vector<16xf32>
               %high1 = arith.andi %stored1, %upper : vector<16xi32>
-              %odd1 = arith.bitcast %high1 : vector<16xi32> to vector<16xf32>
-              %next1 = vector.outerproduct %column_even, %even1, %sum1 {kind = #vector.kind<add>}
+              %w1_1 = arith.bitcast %high1 : vector<16xi32> to vector<16xf32>
+              %sum1_0 = vector.outerproduct %column0, %w1_0, %sum1 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
-              %both1 = vector.outerproduct %column_odd, %odd1, %next1 {kind = #vector.kind<add>}
+              %next1 = vector.outerproduct %column1, %w1_1, %sum1_0 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
               %fetched2 = arith.addi %fetched1, %c1 : index
               memref.prefetch %w[%fetched2, %ahead_k, %c0], read, locality<3>, data : memref<192x1024x16xi32>
               %stored2 = vector.load %w[%n2, %k, %c0] : memref<192x1024x16xi32>, vector<16xi32>
               %low2 = arith.shli %stored2, %half : vector<16xi32>
-              %even2 = arith.bitcast %low2 : vector<16xi32> to vector<16xf32>
+              %w2_0 = arith.bitcast %low2 : vector<16xi32> to vector<16xf32>
               %high2 = arith.andi %stored2, %upper : vector<16xi32>
-              %odd2 = arith.bitcast %high2 : vector<16xi32> to vector<16xf32>
-              %next2 = vector.outerproduct %column_even, %even2, %sum2 {kind = #vector.kind<add>}
+              %w2_1 = arith.bitcast %high2 : vector<16xi32> to vector<16xf32>
+              %sum2_0 = vector.outerproduct %column0, %w2_0, %sum2 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
-              %both2 = vector.outerproduct %column_odd, %odd2, %next2 {kind = #vector.kind<add>}
+              %next2 = vector.outerproduct %column1, %w2_1, %sum2_0 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
               %fetched3 = arith.addi %fetched2, %c1 : index
               memref.prefetch %w[%fetched3, %ahead_k, %c0], read, locality<3>, data : memref<192x1024x16xi32>
               %stored3 = vector.load %w[%n3, %k, %c0] : memref<192x1024x16xi32>, vector<16xi32>
               %low3 = arith.shli %stored3, %half : vector<16xi32>
-              %even3 = arith.bitcast %low3 : vector<16xi32> to vector<16xf32>
+              %w3_0 = arith.bitcast %low3 : vector<16xi32> to vector<16xf32>
               %high3 = arith.andi %stored3, %upper : vector<16xi32>
-              %odd3 = arith.bitcast %high3 : vector<16xi32> to vector<16xf32>
-              %next3 = vector.outerproduct %column_even, %even3, %sum3 {kind = #vector.kind<add>}
+              %w3_1 = arith.bitcast %high3 : vector<16xi32> to vector<16xf32>
+              %sum3_0 = vector.outerproduct %column0, %w3_0, %sum3 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
-              %both3 = vector.outerproduct %column_odd, %odd3, %next3 {kind = #vector.kind<add>}
+              %next3 = vector.outerproduct %column1, %w3_1, %sum3_0 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
-              scf.yield %both0, %both1, %both2, %both3
+              scf.yield %next0, %next1, %next2, %next3
                   : vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>
             }
             %place0 = arith.constant 0 : index
@@ -908,7 +908,7 @@ module @decode {
         %tiles_of_group = arith.constant 4 : index
         %prefetch = arith.constant 32 : index
         %zeros = arith.constant dense<0.0> : vector<1x16xf32>
-        %c2 = arith.constant 2 : index
+        %per_step = arith.constant 2 : index
         %half = arith.constant dense<16> : vector<16xi32>
         %upper = arith.constant dense<0xFFFF0000> : vector<16xi32>
         %room = memref.alloca() : memref<4x1x16xf32>
@@ -937,59 +937,59 @@ module @decode {
               %from_next = arith.subi %ahead, %depth : index
               %ahead_k = arith.select %is_next, %from_next, %ahead : index
               %ahead_n = arith.select %is_next, %tiles_at_once, %c0 : index
-              %k_even = arith.muli %k, %c2 : index
-              %k_odd = arith.addi %k_even, %c1 : index
-              %x_even0 = memref.load %x[%m0, %k_even] : memref<1x2048xf32>
-              %column_even = vector.from_elements
-                  %x_even0 : vector<1xf32>
-              %x_odd0 = memref.load %x[%m0, %k_odd] : memref<1x2048xf32>
-              %column_odd = vector.from_elements
-                  %x_odd0 : vector<1xf32>
+              %k0 = arith.muli %k, %per_step : index
+              %x0_0 = memref.load %x[%m0, %k0] : memref<1x2048xf32>
+              %column0 = vector.from_elements
+                  %x0_0 : vector<1xf32>
+              %k1 = arith.addi %k0, %c1 : index
+              %x1_0 = memref.load %x[%m0, %k1] : memref<1x2048xf32>
+              %column1 = vector.from_elements
+                  %x1_0 : vector<1xf32>
               %fetched0 = arith.addi %n0, %ahead_n : index
               memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<128x1024x16xi32>
               %stored0 = vector.load %w[%n0, %k, %c0] : memref<128x1024x16xi32>, vector<16xi32>
               %low0 = arith.shli %stored0, %half : vector<16xi32>
-              %even0 = arith.bitcast %low0 : vector<16xi32> to vector<16xf32>
+              %w0_0 = arith.bitcast %low0 : vector<16xi32> to vector<16xf32>
               %high0 = arith.andi %stored0, %upper : vector<16xi32>
-              %odd0 = arith.bitcast %high0 : vector<16xi32> to vector<16xf32>
-              %next0 = vector.outerproduct %column_even, %even0, %sum0 {kind = #vector.kind<add>}
+              %w0_1 = arith.bitcast %high0 : vector<16xi32> to vector<16xf32>
+              %sum0_0 = vector.outerproduct %column0, %w0_0, %sum0 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
-              %both0 = vector.outerproduct %column_odd, %odd0, %next0 {kind = #vector.kind<add>}
+              %next0 = vector.outerproduct %column1, %w0_1, %sum0_0 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
               %fetched1 = arith.addi %fetched0, %c1 : index
               memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<128x1024x16xi32>
               %stored1 = vector.load %w[%n1, %k, %c0] : memref<128x1024x16xi32>, vector<16xi32>
               %low1 = arith.shli %stored1, %half : vector<16xi32>
-              %even1 = arith.bitcast %low1 : vector<16xi32> to vector<16xf32>
+              %w1_0 = arith.bitcast %low1 : vector<16xi32> to vector<16xf32>
               %high1 = arith.andi %stored1, %upper : vector<16xi32>
-              %odd1 = arith.bitcast %high1 : vector<16xi32> to vector<16xf32>
-              %next1 = vector.outerproduct %column_even, %even1, %sum1 {kind = #vector.kind<add>}
+              %w1_1 = arith.bitcast %high1 : vector<16xi32> to vector<16xf32>
+              %sum1_0 = vector.outerproduct %column0, %w1_0, %sum1 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
-              %both1 = vector.outerproduct %column_odd, %odd1, %next1 {kind = #vector.kind<add>}
+              %next1 = vector.outerproduct %column1, %w1_1, %sum1_0 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
               %fetched2 = arith.addi %fetched1, %c1 : index
               memref.prefetch %w[%fetched2, %ahead_k, %c0], read, locality<3>, data : memref<128x1024x16xi32>
               %stored2 = vector.load %w[%n2, %k, %c0] : memref<128x1024x16xi32>, vector<16xi32>
               %low2 = arith.shli %stored2, %half : vector<16xi32>
-              %even2 = arith.bitcast %low2 : vector<16xi32> to vector<16xf32>
+              %w2_0 = arith.bitcast %low2 : vector<16xi32> to vector<16xf32>
               %high2 = arith.andi %stored2, %upper : vector<16xi32>
-              %odd2 = arith.bitcast %high2 : vector<16xi32> to vector<16xf32>
-              %next2 = vector.outerproduct %column_even, %even2, %sum2 {kind = #vector.kind<add>}
+              %w2_1 = arith.bitcast %high2 : vector<16xi32> to vector<16xf32>
+              %sum2_0 = vector.outerproduct %column0, %w2_0, %sum2 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
-              %both2 = vector.outerproduct %column_odd, %odd2, %next2 {kind = #vector.kind<add>}
+              %next2 = vector.outerproduct %column1, %w2_1, %sum2_0 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
               %fetched3 = arith.addi %fetched2, %c1 : index
               memref.prefetch %w[%fetched3, %ahead_k, %c0], read, locality<3>, data : memref<128x1024x16xi32>
               %stored3 = vector.load %w[%n3, %k, %c0] : memref<128x1024x16xi32>, vector<16xi32>
               %low3 = arith.shli %stored3, %half : vector<16xi32>
-              %even3 = arith.bitcast %low3 : vector<16xi32> to vector<16xf32>
+              %w3_0 = arith.bitcast %low3 : vector<16xi32> to vector<16xf32>
               %high3 = arith.andi %stored3, %upper : vector<16xi32>
-              %odd3 = arith.bitcast %high3 : vector<16xi32> to vector<16xf32>
-              %next3 = vector.outerproduct %column_even, %even3, %sum3 {kind = #vector.kind<add>}
+              %w3_1 = arith.bitcast %high3 : vector<16xi32> to vector<16xf32>
+              %sum3_0 = vector.outerproduct %column0, %w3_0, %sum3 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
-              %both3 = vector.outerproduct %column_odd, %odd3, %next3 {kind = #vector.kind<add>}
+              %next3 = vector.outerproduct %column1, %w3_1, %sum3_0 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
-              scf.yield %both0, %both1, %both2, %both3
+              scf.yield %next0, %next1, %next2, %next3
                   : vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>
             }
             %place0 = arith.constant 0 : index
@@ -1059,6 +1059,7 @@ module @decode {
         %tiles_of_group = arith.constant 4 : index
         %prefetch = arith.constant 32 : index
         %zeros = arith.constant dense<0.0> : vector<1x16xf32>
+        %per_step = arith.constant 2 : index
         %c2 = arith.constant 2 : index
         %half = arith.constant dense<16> : vector<16xi32>
         %upper = arith.constant dense<0xFFFF0000> : vector<16xi32>
@@ -1108,59 +1109,59 @@ module @decode {
               %from_next = arith.subi %ahead, %depth : index
               %ahead_k = arith.select %is_next, %from_next, %ahead : index
               %ahead_n = arith.select %is_next, %tiles_at_once, %c0 : index
-              %k_even = arith.muli %k, %c2 : index
-              %k_odd = arith.addi %k_even, %c1 : index
-              %x_even0 = memref.load %x[%m0, %k_even] : memref<1x2048xf32>
-              %column_even = vector.from_elements
-                  %x_even0 : vector<1xf32>
-              %x_odd0 = memref.load %x[%m0, %k_odd] : memref<1x2048xf32>
-              %column_odd = vector.from_elements
-                  %x_odd0 : vector<1xf32>
+              %k0 = arith.muli %k, %per_step : index
+              %x0_0 = memref.load %x[%m0, %k0] : memref<1x2048xf32>
+              %column0 = vector.from_elements
+                  %x0_0 : vector<1xf32>
+              %k1 = arith.addi %k0, %c1 : index
+              %x1_0 = memref.load %x[%m0, %k1] : memref<1x2048xf32>
+              %column1 = vector.from_elements
+                  %x1_0 : vector<1xf32>
               %fetched0 = arith.addi %n0, %ahead_n : index
               memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<1024x1024x16xi32>
               %stored0 = vector.load %w[%n0, %k, %c0] : memref<1024x1024x16xi32>, vector<16xi32>
               %low0 = arith.shli %stored0, %half : vector<16xi32>
-              %even0 = arith.bitcast %low0 : vector<16xi32> to vector<16xf32>
+              %w0_0 = arith.bitcast %low0 : vector<16xi32> to vector<16xf32>
               %high0 = arith.andi %stored0, %upper : vector<16xi32>
-              %odd0 = arith.bitcast %high0 : vector<16xi32> to vector<16xf32>
-              %next0 = vector.outerproduct %column_even, %even0, %sum0 {kind = #vector.kind<add>}
+              %w0_1 = arith.bitcast %high0 : vector<16xi32> to vector<16xf32>
+              %sum0_0 = vector.outerproduct %column0, %w0_0, %sum0 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
-              %both0 = vector.outerproduct %column_odd, %odd0, %next0 {kind = #vector.kind<add>}
+              %next0 = vector.outerproduct %column1, %w0_1, %sum0_0 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
               %fetched1 = arith.addi %fetched0, %c1 : index
               memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<1024x1024x16xi32>
               %stored1 = vector.load %w[%n1, %k, %c0] : memref<1024x1024x16xi32>, vector<16xi32>
               %low1 = arith.shli %stored1, %half : vector<16xi32>
-              %even1 = arith.bitcast %low1 : vector<16xi32> to vector<16xf32>
+              %w1_0 = arith.bitcast %low1 : vector<16xi32> to vector<16xf32>
               %high1 = arith.andi %stored1, %upper : vector<16xi32>
-              %odd1 = arith.bitcast %high1 : vector<16xi32> to vector<16xf32>
-              %next1 = vector.outerproduct %column_even, %even1, %sum1 {kind = #vector.kind<add>}
+              %w1_1 = arith.bitcast %high1 : vector<16xi32> to vector<16xf32>
+              %sum1_0 = vector.outerproduct %column0, %w1_0, %sum1 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
-              %both1 = vector.outerproduct %column_odd, %odd1, %next1 {kind = #vector.kind<add>}
+              %next1 = vector.outerproduct %column1, %w1_1, %sum1_0 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
               %fetched2 = arith.addi %fetched1, %c1 : index
               memref.prefetch %w[%fetched2, %ahead_k, %c0], read, locality<3>, data : memref<1024x1024x16xi32>
               %stored2 = vector.load %w[%n2, %k, %c0] : memref<1024x1024x16xi32>, vector<16xi32>
               %low2 = arith.shli %stored2, %half : vector<16xi32>
-              %even2 = arith.bitcast %low2 : vector<16xi32> to vector<16xf32>
+              %w2_0 = arith.bitcast %low2 : vector<16xi32> to vector<16xf32>
               %high2 = arith.andi %stored2, %upper : vector<16xi32>
-              %odd2 = arith.bitcast %high2 : vector<16xi32> to vector<16xf32>
-              %next2 = vector.outerproduct %column_even, %even2, %sum2 {kind = #vector.kind<add>}
+              %w2_1 = arith.bitcast %high2 : vector<16xi32> to vector<16xf32>
+              %sum2_0 = vector.outerproduct %column0, %w2_0, %sum2 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
-              %both2 = vector.outerproduct %column_odd, %odd2, %next2 {kind = #vector.kind<add>}
+              %next2 = vector.outerproduct %column1, %w2_1, %sum2_0 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
               %fetched3 = arith.addi %fetched2, %c1 : index
               memref.prefetch %w[%fetched3, %ahead_k, %c0], read, locality<3>, data : memref<1024x1024x16xi32>
               %stored3 = vector.load %w[%n3, %k, %c0] : memref<1024x1024x16xi32>, vector<16xi32>
               %low3 = arith.shli %stored3, %half : vector<16xi32>
-              %even3 = arith.bitcast %low3 : vector<16xi32> to vector<16xf32>
+              %w3_0 = arith.bitcast %low3 : vector<16xi32> to vector<16xf32>
               %high3 = arith.andi %stored3, %upper : vector<16xi32>
-              %odd3 = arith.bitcast %high3 : vector<16xi32> to vector<16xf32>
-              %next3 = vector.outerproduct %column_even, %even3, %sum3 {kind = #vector.kind<add>}
+              %w3_1 = arith.bitcast %high3 : vector<16xi32> to vector<16xf32>
+              %sum3_0 = vector.outerproduct %column0, %w3_0, %sum3 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
-              %both3 = vector.outerproduct %column_odd, %odd3, %next3 {kind = #vector.kind<add>}
+              %next3 = vector.outerproduct %column1, %w3_1, %sum3_0 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
-              scf.yield %both0, %both1, %both2, %both3
+              scf.yield %next0, %next1, %next2, %next3
                   : vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>
             }
             %place0 = arith.constant 0 : index
@@ -1238,7 +1239,7 @@ module @decode {
         %tiles_of_group = arith.constant 4 : index
         %prefetch = arith.constant 32 : index
         %zeros = arith.constant dense<0.0> : vector<1x16xf32>
-        %c2 = arith.constant 2 : index
+        %per_step = arith.constant 2 : index
         %half = arith.constant dense<16> : vector<16xi32>
         %upper = arith.constant dense<0xFFFF0000> : vector<16xi32>
         %room = memref.alloca() : memref<4x1x16xf32>
@@ -1267,59 +1268,59 @@ module @decode {
               %from_next = arith.subi %ahead, %depth : index
               %ahead_k = arith.select %is_next, %from_next, %ahead : index
               %ahead_n = arith.select %is_next, %tiles_at_once, %c0 : index
-              %k_even = arith.muli %k, %c2 : index
-              %k_odd = arith.addi %k_even, %c1 : index
-              %x_even0 = memref.load %x[%m0, %k_even] : memref<1x8192xf32>
-              %column_even = vector.from_elements
-                  %x_even0 : vector<1xf32>
-              %x_odd0 = memref.load %x[%m0, %k_odd] : memref<1x8192xf32>
-              %column_odd = vector.from_elements
-                  %x_odd0 : vector<1xf32>
+              %k0 = arith.muli %k, %per_step : index
+              %x0_0 = memref.load %x[%m0, %k0] : memref<1x8192xf32>
+              %column0 = vector.from_elements
+                  %x0_0 : vector<1xf32>
+              %k1 = arith.addi %k0, %c1 : index
+              %x1_0 = memref.load %x[%m0, %k1] : memref<1x8192xf32>
+              %column1 = vector.from_elements
+                  %x1_0 : vector<1xf32>
               %fetched0 = arith.addi %n0, %ahead_n : index
               memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<128x4096x16xi32>
               %stored0 = vector.load %w[%n0, %k, %c0] : memref<128x4096x16xi32>, vector<16xi32>
               %low0 = arith.shli %stored0, %half : vector<16xi32>
-              %even0 = arith.bitcast %low0 : vector<16xi32> to vector<16xf32>
+              %w0_0 = arith.bitcast %low0 : vector<16xi32> to vector<16xf32>
               %high0 = arith.andi %stored0, %upper : vector<16xi32>
-              %odd0 = arith.bitcast %high0 : vector<16xi32> to vector<16xf32>
-              %next0 = vector.outerproduct %column_even, %even0, %sum0 {kind = #vector.kind<add>}
+              %w0_1 = arith.bitcast %high0 : vector<16xi32> to vector<16xf32>
+              %sum0_0 = vector.outerproduct %column0, %w0_0, %sum0 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
-              %both0 = vector.outerproduct %column_odd, %odd0, %next0 {kind = #vector.kind<add>}
+              %next0 = vector.outerproduct %column1, %w0_1, %sum0_0 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
               %fetched1 = arith.addi %fetched0, %c1 : index
               memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<128x4096x16xi32>
               %stored1 = vector.load %w[%n1, %k, %c0] : memref<128x4096x16xi32>, vector<16xi32>
               %low1 = arith.shli %stored1, %half : vector<16xi32>
-              %even1 = arith.bitcast %low1 : vector<16xi32> to vector<16xf32>
+              %w1_0 = arith.bitcast %low1 : vector<16xi32> to vector<16xf32>
               %high1 = arith.andi %stored1, %upper : vector<16xi32>
-              %odd1 = arith.bitcast %high1 : vector<16xi32> to vector<16xf32>
-              %next1 = vector.outerproduct %column_even, %even1, %sum1 {kind = #vector.kind<add>}
+              %w1_1 = arith.bitcast %high1 : vector<16xi32> to vector<16xf32>
+              %sum1_0 = vector.outerproduct %column0, %w1_0, %sum1 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
-              %both1 = vector.outerproduct %column_odd, %odd1, %next1 {kind = #vector.kind<add>}
+              %next1 = vector.outerproduct %column1, %w1_1, %sum1_0 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
               %fetched2 = arith.addi %fetched1, %c1 : index
               memref.prefetch %w[%fetched2, %ahead_k, %c0], read, locality<3>, data : memref<128x4096x16xi32>
               %stored2 = vector.load %w[%n2, %k, %c0] : memref<128x4096x16xi32>, vector<16xi32>
               %low2 = arith.shli %stored2, %half : vector<16xi32>
-              %even2 = arith.bitcast %low2 : vector<16xi32> to vector<16xf32>
+              %w2_0 = arith.bitcast %low2 : vector<16xi32> to vector<16xf32>
               %high2 = arith.andi %stored2, %upper : vector<16xi32>
-              %odd2 = arith.bitcast %high2 : vector<16xi32> to vector<16xf32>
-              %next2 = vector.outerproduct %column_even, %even2, %sum2 {kind = #vector.kind<add>}
+              %w2_1 = arith.bitcast %high2 : vector<16xi32> to vector<16xf32>
+              %sum2_0 = vector.outerproduct %column0, %w2_0, %sum2 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
-              %both2 = vector.outerproduct %column_odd, %odd2, %next2 {kind = #vector.kind<add>}
+              %next2 = vector.outerproduct %column1, %w2_1, %sum2_0 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
               %fetched3 = arith.addi %fetched2, %c1 : index
               memref.prefetch %w[%fetched3, %ahead_k, %c0], read, locality<3>, data : memref<128x4096x16xi32>
               %stored3 = vector.load %w[%n3, %k, %c0] : memref<128x4096x16xi32>, vector<16xi32>
               %low3 = arith.shli %stored3, %half : vector<16xi32>
-              %even3 = arith.bitcast %low3 : vector<16xi32> to vector<16xf32>
+              %w3_0 = arith.bitcast %low3 : vector<16xi32> to vector<16xf32>
               %high3 = arith.andi %stored3, %upper : vector<16xi32>
-              %odd3 = arith.bitcast %high3 : vector<16xi32> to vector<16xf32>
-              %next3 = vector.outerproduct %column_even, %even3, %sum3 {kind = #vector.kind<add>}
+              %w3_1 = arith.bitcast %high3 : vector<16xi32> to vector<16xf32>
+              %sum3_0 = vector.outerproduct %column0, %w3_0, %sum3 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
-              %both3 = vector.outerproduct %column_odd, %odd3, %next3 {kind = #vector.kind<add>}
+              %next3 = vector.outerproduct %column1, %w3_1, %sum3_0 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
-              scf.yield %both0, %both1, %both2, %both3
+              scf.yield %next0, %next1, %next2, %next3
                   : vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>
             }
             %place0 = arith.constant 0 : index
@@ -1390,7 +1391,7 @@ module @decode {
         %tiles_of_group = arith.constant 4 : index
         %prefetch = arith.constant 32 : index
         %zeros = arith.constant dense<0.0> : vector<1x16xf32>
-        %c2 = arith.constant 2 : index
+        %per_step = arith.constant 2 : index
         %half = arith.constant dense<16> : vector<16xi32>
         %upper = arith.constant dense<0xFFFF0000> : vector<16xi32>
         %room = memref.alloca() : memref<4x1x16xf32>
@@ -1439,59 +1440,59 @@ module @decode {
               %from_next = arith.subi %ahead, %depth : index
               %ahead_k = arith.select %is_next, %from_next, %ahead : index
               %ahead_n = arith.select %is_next, %tiles_at_once, %c0 : index
-              %k_even = arith.muli %k, %c2 : index
-              %k_odd = arith.addi %k_even, %c1 : index
-              %x_even0 = memref.load %x[%m0, %k_even] : memref<1x2048xf32>
-              %column_even = vector.from_elements
-                  %x_even0 : vector<1xf32>
-              %x_odd0 = memref.load %x[%m0, %k_odd] : memref<1x2048xf32>
-              %column_odd = vector.from_elements
-                  %x_odd0 : vector<1xf32>
+              %k0 = arith.muli %k, %per_step : index
+              %x0_0 = memref.load %x[%m0, %k0] : memref<1x2048xf32>
+              %column0 = vector.from_elements
+                  %x0_0 : vector<1xf32>
+              %k1 = arith.addi %k0, %c1 : index
+              %x1_0 = memref.load %x[%m0, %k1] : memref<1x2048xf32>
+              %column1 = vector.from_elements
+                  %x1_0 : vector<1xf32>
               %fetched0 = arith.addi %n0, %ahead_n : index
               memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<8016x1024x16xi32>
               %stored0 = vector.load %w[%n0, %k, %c0] : memref<8016x1024x16xi32>, vector<16xi32>
               %low0 = arith.shli %stored0, %half : vector<16xi32>
-              %even0 = arith.bitcast %low0 : vector<16xi32> to vector<16xf32>
+              %w0_0 = arith.bitcast %low0 : vector<16xi32> to vector<16xf32>
               %high0 = arith.andi %stored0, %upper : vector<16xi32>
-              %odd0 = arith.bitcast %high0 : vector<16xi32> to vector<16xf32>
-              %next0 = vector.outerproduct %column_even, %even0, %sum0 {kind = #vector.kind<add>}
+              %w0_1 = arith.bitcast %high0 : vector<16xi32> to vector<16xf32>
+              %sum0_0 = vector.outerproduct %column0, %w0_0, %sum0 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
-              %both0 = vector.outerproduct %column_odd, %odd0, %next0 {kind = #vector.kind<add>}
+              %next0 = vector.outerproduct %column1, %w0_1, %sum0_0 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
               %fetched1 = arith.addi %fetched0, %c1 : index
               memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<8016x1024x16xi32>
               %stored1 = vector.load %w[%n1, %k, %c0] : memref<8016x1024x16xi32>, vector<16xi32>
               %low1 = arith.shli %stored1, %half : vector<16xi32>
-              %even1 = arith.bitcast %low1 : vector<16xi32> to vector<16xf32>
+              %w1_0 = arith.bitcast %low1 : vector<16xi32> to vector<16xf32>
               %high1 = arith.andi %stored1, %upper : vector<16xi32>
-              %odd1 = arith.bitcast %high1 : vector<16xi32> to vector<16xf32>
-              %next1 = vector.outerproduct %column_even, %even1, %sum1 {kind = #vector.kind<add>}
+              %w1_1 = arith.bitcast %high1 : vector<16xi32> to vector<16xf32>
+              %sum1_0 = vector.outerproduct %column0, %w1_0, %sum1 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
-              %both1 = vector.outerproduct %column_odd, %odd1, %next1 {kind = #vector.kind<add>}
+              %next1 = vector.outerproduct %column1, %w1_1, %sum1_0 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
               %fetched2 = arith.addi %fetched1, %c1 : index
               memref.prefetch %w[%fetched2, %ahead_k, %c0], read, locality<3>, data : memref<8016x1024x16xi32>
               %stored2 = vector.load %w[%n2, %k, %c0] : memref<8016x1024x16xi32>, vector<16xi32>
               %low2 = arith.shli %stored2, %half : vector<16xi32>
-              %even2 = arith.bitcast %low2 : vector<16xi32> to vector<16xf32>
+              %w2_0 = arith.bitcast %low2 : vector<16xi32> to vector<16xf32>
               %high2 = arith.andi %stored2, %upper : vector<16xi32>
-              %odd2 = arith.bitcast %high2 : vector<16xi32> to vector<16xf32>
-              %next2 = vector.outerproduct %column_even, %even2, %sum2 {kind = #vector.kind<add>}
+              %w2_1 = arith.bitcast %high2 : vector<16xi32> to vector<16xf32>
+              %sum2_0 = vector.outerproduct %column0, %w2_0, %sum2 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
-              %both2 = vector.outerproduct %column_odd, %odd2, %next2 {kind = #vector.kind<add>}
+              %next2 = vector.outerproduct %column1, %w2_1, %sum2_0 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
               %fetched3 = arith.addi %fetched2, %c1 : index
               memref.prefetch %w[%fetched3, %ahead_k, %c0], read, locality<3>, data : memref<8016x1024x16xi32>
               %stored3 = vector.load %w[%n3, %k, %c0] : memref<8016x1024x16xi32>, vector<16xi32>
               %low3 = arith.shli %stored3, %half : vector<16xi32>
-              %even3 = arith.bitcast %low3 : vector<16xi32> to vector<16xf32>
+              %w3_0 = arith.bitcast %low3 : vector<16xi32> to vector<16xf32>
               %high3 = arith.andi %stored3, %upper : vector<16xi32>
-              %odd3 = arith.bitcast %high3 : vector<16xi32> to vector<16xf32>
-              %next3 = vector.outerproduct %column_even, %even3, %sum3 {kind = #vector.kind<add>}
+              %w3_1 = arith.bitcast %high3 : vector<16xi32> to vector<16xf32>
+              %sum3_0 = vector.outerproduct %column0, %w3_0, %sum3 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
-              %both3 = vector.outerproduct %column_odd, %odd3, %next3 {kind = #vector.kind<add>}
+              %next3 = vector.outerproduct %column1, %w3_1, %sum3_0 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
-              scf.yield %both0, %both1, %both2, %both3
+              scf.yield %next0, %next1, %next2, %next3
                   : vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>
             }
             %place0 = arith.constant 0 : index

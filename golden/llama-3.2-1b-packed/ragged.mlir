@@ -364,7 +364,7 @@ module @ragged {
         %tiles_of_group = arith.constant 6 : index
         %prefetch = arith.constant 64 : index
         %zeros = arith.constant dense<0.0> : vector<8x16xf32>
-        %c2 = arith.constant 2 : index
+        %per_step = arith.constant 2 : index
         %half = arith.constant dense<16> : vector<16xi32>
         %upper = arith.constant dense<0xFFFF0000> : vector<16xi32>
         %room = memref.alloca() : memref<2x8x16xf32>
@@ -418,51 +418,51 @@ module @ragged {
               %from_next = arith.subi %ahead, %depth : index
               %ahead_k = arith.select %is_next, %from_next, %ahead : index
               %ahead_n = arith.select %is_next, %tiles_at_once, %c0 : index
-              %k_even = arith.muli %k, %c2 : index
-              %k_odd = arith.addi %k_even, %c1 : index
-              %x_even0 = memref.load %x[%m0, %k_even] : memref<8x2048xf32>
-              %x_even1 = memref.load %x[%m1, %k_even] : memref<8x2048xf32>
-              %x_even2 = memref.load %x[%m2, %k_even] : memref<8x2048xf32>
-              %x_even3 = memref.load %x[%m3, %k_even] : memref<8x2048xf32>
-              %x_even4 = memref.load %x[%m4, %k_even] : memref<8x2048xf32>
-              %x_even5 = memref.load %x[%m5, %k_even] : memref<8x2048xf32>
-              %x_even6 = memref.load %x[%m6, %k_even] : memref<8x2048xf32>
-              %x_even7 = memref.load %x[%m7, %k_even] : memref<8x2048xf32>
-              %column_even = vector.from_elements
-                  %x_even0, %x_even1, %x_even2, %x_even3, %x_even4, %x_even5, %x_even6, %x_even7 : vector<8xf32>
-              %x_odd0 = memref.load %x[%m0, %k_odd] : memref<8x2048xf32>
-              %x_odd1 = memref.load %x[%m1, %k_odd] : memref<8x2048xf32>
-              %x_odd2 = memref.load %x[%m2, %k_odd] : memref<8x2048xf32>
-              %x_odd3 = memref.load %x[%m3, %k_odd] : memref<8x2048xf32>
-              %x_odd4 = memref.load %x[%m4, %k_odd] : memref<8x2048xf32>
-              %x_odd5 = memref.load %x[%m5, %k_odd] : memref<8x2048xf32>
-              %x_odd6 = memref.load %x[%m6, %k_odd] : memref<8x2048xf32>
-              %x_odd7 = memref.load %x[%m7, %k_odd] : memref<8x2048xf32>
-              %column_odd = vector.from_elements
-                  %x_odd0, %x_odd1, %x_odd2, %x_odd3, %x_odd4, %x_odd5, %x_odd6, %x_odd7 : vector<8xf32>
+              %k0 = arith.muli %k, %per_step : index
+              %x0_0 = memref.load %x[%m0, %k0] : memref<8x2048xf32>
+              %x0_1 = memref.load %x[%m1, %k0] : memref<8x2048xf32>
+              %x0_2 = memref.load %x[%m2, %k0] : memref<8x2048xf32>
+              %x0_3 = memref.load %x[%m3, %k0] : memref<8x2048xf32>
+              %x0_4 = memref.load %x[%m4, %k0] : memref<8x2048xf32>
+              %x0_5 = memref.load %x[%m5, %k0] : memref<8x2048xf32>
+              %x0_6 = memref.load %x[%m6, %k0] : memref<8x2048xf32>
+              %x0_7 = memref.load %x[%m7, %k0] : memref<8x2048xf32>
+              %column0 = vector.from_elements
+                  %x0_0, %x0_1, %x0_2, %x0_3, %x0_4, %x0_5, %x0_6, %x0_7 : vector<8xf32>
+              %k1 = arith.addi %k0, %c1 : index
+              %x1_0 = memref.load %x[%m0, %k1] : memref<8x2048xf32>
+              %x1_1 = memref.load %x[%m1, %k1] : memref<8x2048xf32>
+              %x1_2 = memref.load %x[%m2, %k1] : memref<8x2048xf32>
+              %x1_3 = memref.load %x[%m3, %k1] : memref<8x2048xf32>
+              %x1_4 = memref.load %x[%m4, %k1] : memref<8x2048xf32>
+              %x1_5 = memref.load %x[%m5, %k1] : memref<8x2048xf32>
+              %x1_6 = memref.load %x[%m6, %k1] : memref<8x2048xf32>
+              %x1_7 = memref.load %x[%m7, %k1] : memref<8x2048xf32>
+              %column1 = vector.from_elements
+                  %x1_0, %x1_1, %x1_2, %x1_3, %x1_4, %x1_5, %x1_6, %x1_7 : vector<8xf32>
               %fetched0 = arith.addi %n0, %ahead_n : index
               memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<192x1024x16xi32>
               %stored0 = vector.load %w[%n0, %k, %c0] : memref<192x1024x16xi32>, vector<16xi32>
               %low0 = arith.shli %stored0, %half : vector<16xi32>
-              %even0 = arith.bitcast %low0 : vector<16xi32> to vector<16xf32>
+              %w0_0 = arith.bitcast %low0 : vector<16xi32> to vector<16xf32>
               %high0 = arith.andi %stored0, %upper : vector<16xi32>
-              %odd0 = arith.bitcast %high0 : vector<16xi32> to vector<16xf32>
-              %next0 = vector.outerproduct %column_even, %even0, %sum0 {kind = #vector.kind<add>}
+              %w0_1 = arith.bitcast %high0 : vector<16xi32> to vector<16xf32>
+              %sum0_0 = vector.outerproduct %column0, %w0_0, %sum0 {kind = #vector.kind<add>}
                   : vector<8xf32>, vector<16xf32>
-              %both0 = vector.outerproduct %column_odd, %odd0, %next0 {kind = #vector.kind<add>}
+              %next0 = vector.outerproduct %column1, %w0_1, %sum0_0 {kind = #vector.kind<add>}
                   : vector<8xf32>, vector<16xf32>
               %fetched1 = arith.addi %fetched0, %c1 : index
               memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<192x1024x16xi32>
               %stored1 = vector.load %w[%n1, %k, %c0] : memref<192x1024x16xi32>, vector<16xi32>
               %low1 = arith.shli %stored1, %half : vector<16xi32>
-              %even1 = arith.bitcast %low1 : vector<16xi32> to vector<16xf32>
+              %w1_0 = arith.bitcast %low1 : vector<16xi32> to vector<16xf32>
               %high1 = arith.andi %stored1, %upper : vector<16xi32>
-              %odd1 = arith.bitcast %high1 : vector<16xi32> to vector<16xf32>
-              %next1 = vector.outerproduct %column_even, %even1, %sum1 {kind = #vector.kind<add>}
+              %w1_1 = arith.bitcast %high1 : vector<16xi32> to vector<16xf32>
+              %sum1_0 = vector.outerproduct %column0, %w1_0, %sum1 {kind = #vector.kind<add>}
                   : vector<8xf32>, vector<16xf32>
-              %both1 = vector.outerproduct %column_odd, %odd1, %next1 {kind = #vector.kind<add>}
+              %next1 = vector.outerproduct %column1, %w1_1, %sum1_0 {kind = #vector.kind<add>}
                   : vector<8xf32>, vector<16xf32>
-              scf.yield %both0, %both1
+              scf.yield %next0, %next1
                   : vector<8x16xf32>, vector<8x16xf32>
             }
             %place0 = arith.constant 0 : index
@@ -916,7 +916,7 @@ module @ragged {
         %tiles_of_group = arith.constant 6 : index
         %prefetch = arith.constant 64 : index
         %zeros = arith.constant dense<0.0> : vector<8x16xf32>
-        %c2 = arith.constant 2 : index
+        %per_step = arith.constant 2 : index
         %half = arith.constant dense<16> : vector<16xi32>
         %upper = arith.constant dense<0xFFFF0000> : vector<16xi32>
         %room = memref.alloca() : memref<2x8x16xf32>
@@ -950,51 +950,51 @@ module @ragged {
               %from_next = arith.subi %ahead, %depth : index
               %ahead_k = arith.select %is_next, %from_next, %ahead : index
               %ahead_n = arith.select %is_next, %tiles_at_once, %c0 : index
-              %k_even = arith.muli %k, %c2 : index
-              %k_odd = arith.addi %k_even, %c1 : index
-              %x_even0 = memref.load %x[%m0, %k_even] : memref<8x2048xf32>
-              %x_even1 = memref.load %x[%m1, %k_even] : memref<8x2048xf32>
-              %x_even2 = memref.load %x[%m2, %k_even] : memref<8x2048xf32>
-              %x_even3 = memref.load %x[%m3, %k_even] : memref<8x2048xf32>
-              %x_even4 = memref.load %x[%m4, %k_even] : memref<8x2048xf32>
-              %x_even5 = memref.load %x[%m5, %k_even] : memref<8x2048xf32>
-              %x_even6 = memref.load %x[%m6, %k_even] : memref<8x2048xf32>
-              %x_even7 = memref.load %x[%m7, %k_even] : memref<8x2048xf32>
-              %column_even = vector.from_elements
-                  %x_even0, %x_even1, %x_even2, %x_even3, %x_even4, %x_even5, %x_even6, %x_even7 : vector<8xf32>
-              %x_odd0 = memref.load %x[%m0, %k_odd] : memref<8x2048xf32>
-              %x_odd1 = memref.load %x[%m1, %k_odd] : memref<8x2048xf32>
-              %x_odd2 = memref.load %x[%m2, %k_odd] : memref<8x2048xf32>
-              %x_odd3 = memref.load %x[%m3, %k_odd] : memref<8x2048xf32>
-              %x_odd4 = memref.load %x[%m4, %k_odd] : memref<8x2048xf32>
-              %x_odd5 = memref.load %x[%m5, %k_odd] : memref<8x2048xf32>
-              %x_odd6 = memref.load %x[%m6, %k_odd] : memref<8x2048xf32>
-              %x_odd7 = memref.load %x[%m7, %k_odd] : memref<8x2048xf32>
-              %column_odd = vector.from_elements
-                  %x_odd0, %x_odd1, %x_odd2, %x_odd3, %x_odd4, %x_odd5, %x_odd6, %x_odd7 : vector<8xf32>
+              %k0 = arith.muli %k, %per_step : index
+              %x0_0 = memref.load %x[%m0, %k0] : memref<8x2048xf32>
+              %x0_1 = memref.load %x[%m1, %k0] : memref<8x2048xf32>
+              %x0_2 = memref.load %x[%m2, %k0] : memref<8x2048xf32>
+              %x0_3 = memref.load %x[%m3, %k0] : memref<8x2048xf32>
+              %x0_4 = memref.load %x[%m4, %k0] : memref<8x2048xf32>
+              %x0_5 = memref.load %x[%m5, %k0] : memref<8x2048xf32>
+              %x0_6 = memref.load %x[%m6, %k0] : memref<8x2048xf32>
+              %x0_7 = memref.load %x[%m7, %k0] : memref<8x2048xf32>
+              %column0 = vector.from_elements
+                  %x0_0, %x0_1, %x0_2, %x0_3, %x0_4, %x0_5, %x0_6, %x0_7 : vector<8xf32>
+              %k1 = arith.addi %k0, %c1 : index
+              %x1_0 = memref.load %x[%m0, %k1] : memref<8x2048xf32>
+              %x1_1 = memref.load %x[%m1, %k1] : memref<8x2048xf32>
+              %x1_2 = memref.load %x[%m2, %k1] : memref<8x2048xf32>
+              %x1_3 = memref.load %x[%m3, %k1] : memref<8x2048xf32>
+              %x1_4 = memref.load %x[%m4, %k1] : memref<8x2048xf32>
+              %x1_5 = memref.load %x[%m5, %k1] : memref<8x2048xf32>
+              %x1_6 = memref.load %x[%m6, %k1] : memref<8x2048xf32>
+              %x1_7 = memref.load %x[%m7, %k1] : memref<8x2048xf32>
+              %column1 = vector.from_elements
+                  %x1_0, %x1_1, %x1_2, %x1_3, %x1_4, %x1_5, %x1_6, %x1_7 : vector<8xf32>
               %fetched0 = arith.addi %n0, %ahead_n : index
               memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<128x1024x16xi32>
               %stored0 = vector.load %w[%n0, %k, %c0] : memref<128x1024x16xi32>, vector<16xi32>
               %low0 = arith.shli %stored0, %half : vector<16xi32>
-              %even0 = arith.bitcast %low0 : vector<16xi32> to vector<16xf32>
+              %w0_0 = arith.bitcast %low0 : vector<16xi32> to vector<16xf32>
               %high0 = arith.andi %stored0, %upper : vector<16xi32>
-              %odd0 = arith.bitcast %high0 : vector<16xi32> to vector<16xf32>
-              %next0 = vector.outerproduct %column_even, %even0, %sum0 {kind = #vector.kind<add>}
+              %w0_1 = arith.bitcast %high0 : vector<16xi32> to vector<16xf32>
+              %sum0_0 = vector.outerproduct %column0, %w0_0, %sum0 {kind = #vector.kind<add>}
                   : vector<8xf32>, vector<16xf32>
-              %both0 = vector.outerproduct %column_odd, %odd0, %next0 {kind = #vector.kind<add>}
+              %next0 = vector.outerproduct %column1, %w0_1, %sum0_0 {kind = #vector.kind<add>}
                   : vector<8xf32>, vector<16xf32>
               %fetched1 = arith.addi %fetched0, %c1 : index
               memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<128x1024x16xi32>
               %stored1 = vector.load %w[%n1, %k, %c0] : memref<128x1024x16xi32>, vector<16xi32>
               %low1 = arith.shli %stored1, %half : vector<16xi32>
-              %even1 = arith.bitcast %low1 : vector<16xi32> to vector<16xf32>
+              %w1_0 = arith.bitcast %low1 : vector<16xi32> to vector<16xf32>
               %high1 = arith.andi %stored1, %upper : vector<16xi32>
-              %odd1 = arith.bitcast %high1 : vector<16xi32> to vector<16xf32>
-              %next1 = vector.outerproduct %column_even, %even1, %sum1 {kind = #vector.kind<add>}
+              %w1_1 = arith.bitcast %high1 : vector<16xi32> to vector<16xf32>
+              %sum1_0 = vector.outerproduct %column0, %w1_0, %sum1 {kind = #vector.kind<add>}
                   : vector<8xf32>, vector<16xf32>
-              %both1 = vector.outerproduct %column_odd, %odd1, %next1 {kind = #vector.kind<add>}
+              %next1 = vector.outerproduct %column1, %w1_1, %sum1_0 {kind = #vector.kind<add>}
                   : vector<8xf32>, vector<16xf32>
-              scf.yield %both0, %both1
+              scf.yield %next0, %next1
                   : vector<8x16xf32>, vector<8x16xf32>
             }
             %place0 = arith.constant 0 : index
@@ -1058,6 +1058,7 @@ module @ragged {
         %tiles_of_group = arith.constant 6 : index
         %prefetch = arith.constant 64 : index
         %zeros = arith.constant dense<0.0> : vector<8x16xf32>
+        %per_step = arith.constant 2 : index
         %c2 = arith.constant 2 : index
         %half = arith.constant dense<16> : vector<16xi32>
         %upper = arith.constant dense<0xFFFF0000> : vector<16xi32>
@@ -1112,51 +1113,51 @@ module @ragged {
               %from_next = arith.subi %ahead, %depth : index
               %ahead_k = arith.select %is_next, %from_next, %ahead : index
               %ahead_n = arith.select %is_next, %tiles_at_once, %c0 : index
-              %k_even = arith.muli %k, %c2 : index
-              %k_odd = arith.addi %k_even, %c1 : index
-              %x_even0 = memref.load %x[%m0, %k_even] : memref<8x2048xf32>
-              %x_even1 = memref.load %x[%m1, %k_even] : memref<8x2048xf32>
-              %x_even2 = memref.load %x[%m2, %k_even] : memref<8x2048xf32>
-              %x_even3 = memref.load %x[%m3, %k_even] : memref<8x2048xf32>
-              %x_even4 = memref.load %x[%m4, %k_even] : memref<8x2048xf32>
-              %x_even5 = memref.load %x[%m5, %k_even] : memref<8x2048xf32>
-              %x_even6 = memref.load %x[%m6, %k_even] : memref<8x2048xf32>
-              %x_even7 = memref.load %x[%m7, %k_even] : memref<8x2048xf32>
-              %column_even = vector.from_elements
-                  %x_even0, %x_even1, %x_even2, %x_even3, %x_even4, %x_even5, %x_even6, %x_even7 : vector<8xf32>
-              %x_odd0 = memref.load %x[%m0, %k_odd] : memref<8x2048xf32>
-              %x_odd1 = memref.load %x[%m1, %k_odd] : memref<8x2048xf32>
-              %x_odd2 = memref.load %x[%m2, %k_odd] : memref<8x2048xf32>
-              %x_odd3 = memref.load %x[%m3, %k_odd] : memref<8x2048xf32>
-              %x_odd4 = memref.load %x[%m4, %k_odd] : memref<8x2048xf32>
-              %x_odd5 = memref.load %x[%m5, %k_odd] : memref<8x2048xf32>
-              %x_odd6 = memref.load %x[%m6, %k_odd] : memref<8x2048xf32>
-              %x_odd7 = memref.load %x[%m7, %k_odd] : memref<8x2048xf32>
-              %column_odd = vector.from_elements
-                  %x_odd0, %x_odd1, %x_odd2, %x_odd3, %x_odd4, %x_odd5, %x_odd6, %x_odd7 : vector<8xf32>
+              %k0 = arith.muli %k, %per_step : index
+              %x0_0 = memref.load %x[%m0, %k0] : memref<8x2048xf32>
+              %x0_1 = memref.load %x[%m1, %k0] : memref<8x2048xf32>
+              %x0_2 = memref.load %x[%m2, %k0] : memref<8x2048xf32>
+              %x0_3 = memref.load %x[%m3, %k0] : memref<8x2048xf32>
+              %x0_4 = memref.load %x[%m4, %k0] : memref<8x2048xf32>
+              %x0_5 = memref.load %x[%m5, %k0] : memref<8x2048xf32>
+              %x0_6 = memref.load %x[%m6, %k0] : memref<8x2048xf32>
+              %x0_7 = memref.load %x[%m7, %k0] : memref<8x2048xf32>
+              %column0 = vector.from_elements
+                  %x0_0, %x0_1, %x0_2, %x0_3, %x0_4, %x0_5, %x0_6, %x0_7 : vector<8xf32>
+              %k1 = arith.addi %k0, %c1 : index
+              %x1_0 = memref.load %x[%m0, %k1] : memref<8x2048xf32>
+              %x1_1 = memref.load %x[%m1, %k1] : memref<8x2048xf32>
+              %x1_2 = memref.load %x[%m2, %k1] : memref<8x2048xf32>
+              %x1_3 = memref.load %x[%m3, %k1] : memref<8x2048xf32>
+              %x1_4 = memref.load %x[%m4, %k1] : memref<8x2048xf32>
+              %x1_5 = memref.load %x[%m5, %k1] : memref<8x2048xf32>
+              %x1_6 = memref.load %x[%m6, %k1] : memref<8x2048xf32>
+              %x1_7 = memref.load %x[%m7, %k1] : memref<8x2048xf32>
+              %column1 = vector.from_elements
+                  %x1_0, %x1_1, %x1_2, %x1_3, %x1_4, %x1_5, %x1_6, %x1_7 : vector<8xf32>
               %fetched0 = arith.addi %n0, %ahead_n : index
               memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<1024x1024x16xi32>
               %stored0 = vector.load %w[%n0, %k, %c0] : memref<1024x1024x16xi32>, vector<16xi32>
               %low0 = arith.shli %stored0, %half : vector<16xi32>
-              %even0 = arith.bitcast %low0 : vector<16xi32> to vector<16xf32>
+              %w0_0 = arith.bitcast %low0 : vector<16xi32> to vector<16xf32>
               %high0 = arith.andi %stored0, %upper : vector<16xi32>
-              %odd0 = arith.bitcast %high0 : vector<16xi32> to vector<16xf32>
-              %next0 = vector.outerproduct %column_even, %even0, %sum0 {kind = #vector.kind<add>}
+              %w0_1 = arith.bitcast %high0 : vector<16xi32> to vector<16xf32>
+              %sum0_0 = vector.outerproduct %column0, %w0_0, %sum0 {kind = #vector.kind<add>}
                   : vector<8xf32>, vector<16xf32>
-              %both0 = vector.outerproduct %column_odd, %odd0, %next0 {kind = #vector.kind<add>}
+              %next0 = vector.outerproduct %column1, %w0_1, %sum0_0 {kind = #vector.kind<add>}
                   : vector<8xf32>, vector<16xf32>
               %fetched1 = arith.addi %fetched0, %c1 : index
               memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<1024x1024x16xi32>
               %stored1 = vector.load %w[%n1, %k, %c0] : memref<1024x1024x16xi32>, vector<16xi32>
               %low1 = arith.shli %stored1, %half : vector<16xi32>
-              %even1 = arith.bitcast %low1 : vector<16xi32> to vector<16xf32>
+              %w1_0 = arith.bitcast %low1 : vector<16xi32> to vector<16xf32>
               %high1 = arith.andi %stored1, %upper : vector<16xi32>
-              %odd1 = arith.bitcast %high1 : vector<16xi32> to vector<16xf32>
-              %next1 = vector.outerproduct %column_even, %even1, %sum1 {kind = #vector.kind<add>}
+              %w1_1 = arith.bitcast %high1 : vector<16xi32> to vector<16xf32>
+              %sum1_0 = vector.outerproduct %column0, %w1_0, %sum1 {kind = #vector.kind<add>}
                   : vector<8xf32>, vector<16xf32>
-              %both1 = vector.outerproduct %column_odd, %odd1, %next1 {kind = #vector.kind<add>}
+              %next1 = vector.outerproduct %column1, %w1_1, %sum1_0 {kind = #vector.kind<add>}
                   : vector<8xf32>, vector<16xf32>
-              scf.yield %both0, %both1
+              scf.yield %next0, %next1
                   : vector<8x16xf32>, vector<8x16xf32>
             }
             %place0 = arith.constant 0 : index
@@ -1228,7 +1229,7 @@ module @ragged {
         %tiles_of_group = arith.constant 6 : index
         %prefetch = arith.constant 64 : index
         %zeros = arith.constant dense<0.0> : vector<8x16xf32>
-        %c2 = arith.constant 2 : index
+        %per_step = arith.constant 2 : index
         %half = arith.constant dense<16> : vector<16xi32>
         %upper = arith.constant dense<0xFFFF0000> : vector<16xi32>
         %room = memref.alloca() : memref<2x8x16xf32>
@@ -1262,51 +1263,51 @@ module @ragged {
               %from_next = arith.subi %ahead, %depth : index
               %ahead_k = arith.select %is_next, %from_next, %ahead : index
               %ahead_n = arith.select %is_next, %tiles_at_once, %c0 : index
-              %k_even = arith.muli %k, %c2 : index
-              %k_odd = arith.addi %k_even, %c1 : index
-              %x_even0 = memref.load %x[%m0, %k_even] : memref<8x8192xf32>
-              %x_even1 = memref.load %x[%m1, %k_even] : memref<8x8192xf32>
-              %x_even2 = memref.load %x[%m2, %k_even] : memref<8x8192xf32>
-              %x_even3 = memref.load %x[%m3, %k_even] : memref<8x8192xf32>
-              %x_even4 = memref.load %x[%m4, %k_even] : memref<8x8192xf32>
-              %x_even5 = memref.load %x[%m5, %k_even] : memref<8x8192xf32>
-              %x_even6 = memref.load %x[%m6, %k_even] : memref<8x8192xf32>
-              %x_even7 = memref.load %x[%m7, %k_even] : memref<8x8192xf32>
-              %column_even = vector.from_elements
-                  %x_even0, %x_even1, %x_even2, %x_even3, %x_even4, %x_even5, %x_even6, %x_even7 : vector<8xf32>
-              %x_odd0 = memref.load %x[%m0, %k_odd] : memref<8x8192xf32>
-              %x_odd1 = memref.load %x[%m1, %k_odd] : memref<8x8192xf32>
-              %x_odd2 = memref.load %x[%m2, %k_odd] : memref<8x8192xf32>
-              %x_odd3 = memref.load %x[%m3, %k_odd] : memref<8x8192xf32>
-              %x_odd4 = memref.load %x[%m4, %k_odd] : memref<8x8192xf32>
-              %x_odd5 = memref.load %x[%m5, %k_odd] : memref<8x8192xf32>
-              %x_odd6 = memref.load %x[%m6, %k_odd] : memref<8x8192xf32>
-              %x_odd7 = memref.load %x[%m7, %k_odd] : memref<8x8192xf32>
-              %column_odd = vector.from_elements
-                  %x_odd0, %x_odd1, %x_odd2, %x_odd3, %x_odd4, %x_odd5, %x_odd6, %x_odd7 : vector<8xf32>
+              %k0 = arith.muli %k, %per_step : index
+              %x0_0 = memref.load %x[%m0, %k0] : memref<8x8192xf32>
+              %x0_1 = memref.load %x[%m1, %k0] : memref<8x8192xf32>
+              %x0_2 = memref.load %x[%m2, %k0] : memref<8x8192xf32>
+              %x0_3 = memref.load %x[%m3, %k0] : memref<8x8192xf32>
+              %x0_4 = memref.load %x[%m4, %k0] : memref<8x8192xf32>
+              %x0_5 = memref.load %x[%m5, %k0] : memref<8x8192xf32>
+              %x0_6 = memref.load %x[%m6, %k0] : memref<8x8192xf32>
+              %x0_7 = memref.load %x[%m7, %k0] : memref<8x8192xf32>
+              %column0 = vector.from_elements
+                  %x0_0, %x0_1, %x0_2, %x0_3, %x0_4, %x0_5, %x0_6, %x0_7 : vector<8xf32>
+              %k1 = arith.addi %k0, %c1 : index
+              %x1_0 = memref.load %x[%m0, %k1] : memref<8x8192xf32>
+              %x1_1 = memref.load %x[%m1, %k1] : memref<8x8192xf32>
+              %x1_2 = memref.load %x[%m2, %k1] : memref<8x8192xf32>
+              %x1_3 = memref.load %x[%m3, %k1] : memref<8x8192xf32>
+              %x1_4 = memref.load %x[%m4, %k1] : memref<8x8192xf32>
+              %x1_5 = memref.load %x[%m5, %k1] : memref<8x8192xf32>
+              %x1_6 = memref.load %x[%m6, %k1] : memref<8x8192xf32>
+              %x1_7 = memref.load %x[%m7, %k1] : memref<8x8192xf32>
+              %column1 = vector.from_elements
+                  %x1_0, %x1_1, %x1_2, %x1_3, %x1_4, %x1_5, %x1_6, %x1_7 : vector<8xf32>
               %fetched0 = arith.addi %n0, %ahead_n : index
               memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<128x4096x16xi32>
               %stored0 = vector.load %w[%n0, %k, %c0] : memref<128x4096x16xi32>, vector<16xi32>
               %low0 = arith.shli %stored0, %half : vector<16xi32>
-              %even0 = arith.bitcast %low0 : vector<16xi32> to vector<16xf32>
+              %w0_0 = arith.bitcast %low0 : vector<16xi32> to vector<16xf32>
               %high0 = arith.andi %stored0, %upper : vector<16xi32>
-              %odd0 = arith.bitcast %high0 : vector<16xi32> to vector<16xf32>
-              %next0 = vector.outerproduct %column_even, %even0, %sum0 {kind = #vector.kind<add>}
+              %w0_1 = arith.bitcast %high0 : vector<16xi32> to vector<16xf32>
+              %sum0_0 = vector.outerproduct %column0, %w0_0, %sum0 {kind = #vector.kind<add>}
                   : vector<8xf32>, vector<16xf32>
-              %both0 = vector.outerproduct %column_odd, %odd0, %next0 {kind = #vector.kind<add>}
+              %next0 = vector.outerproduct %column1, %w0_1, %sum0_0 {kind = #vector.kind<add>}
                   : vector<8xf32>, vector<16xf32>
               %fetched1 = arith.addi %fetched0, %c1 : index
               memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<128x4096x16xi32>
               %stored1 = vector.load %w[%n1, %k, %c0] : memref<128x4096x16xi32>, vector<16xi32>
               %low1 = arith.shli %stored1, %half : vector<16xi32>
-              %even1 = arith.bitcast %low1 : vector<16xi32> to vector<16xf32>
+              %w1_0 = arith.bitcast %low1 : vector<16xi32> to vector<16xf32>
               %high1 = arith.andi %stored1, %upper : vector<16xi32>
-              %odd1 = arith.bitcast %high1 : vector<16xi32> to vector<16xf32>
-              %next1 = vector.outerproduct %column_even, %even1, %sum1 {kind = #vector.kind<add>}
+              %w1_1 = arith.bitcast %high1 : vector<16xi32> to vector<16xf32>
+              %sum1_0 = vector.outerproduct %column0, %w1_0, %sum1 {kind = #vector.kind<add>}
                   : vector<8xf32>, vector<16xf32>
-              %both1 = vector.outerproduct %column_odd, %odd1, %next1 {kind = #vector.kind<add>}
+              %next1 = vector.outerproduct %column1, %w1_1, %sum1_0 {kind = #vector.kind<add>}
                   : vector<8xf32>, vector<16xf32>
-              scf.yield %both0, %both1
+              scf.yield %next0, %next1
                   : vector<8x16xf32>, vector<8x16xf32>
             }
             %place0 = arith.constant 0 : index
@@ -1371,7 +1372,7 @@ module @ragged {
         %tiles_of_group = arith.constant 6 : index
         %prefetch = arith.constant 64 : index
         %zeros = arith.constant dense<0.0> : vector<8x16xf32>
-        %c2 = arith.constant 2 : index
+        %per_step = arith.constant 2 : index
         %half = arith.constant dense<16> : vector<16xi32>
         %upper = arith.constant dense<0xFFFF0000> : vector<16xi32>
         %room = memref.alloca() : memref<2x8x16xf32>
@@ -1425,51 +1426,51 @@ module @ragged {
               %from_next = arith.subi %ahead, %depth : index
               %ahead_k = arith.select %is_next, %from_next, %ahead : index
               %ahead_n = arith.select %is_next, %tiles_at_once, %c0 : index
-              %k_even = arith.muli %k, %c2 : index
-              %k_odd = arith.addi %k_even, %c1 : index
-              %x_even0 = memref.load %x[%m0, %k_even] : memref<8x2048xf32>
-              %x_even1 = memref.load %x[%m1, %k_even] : memref<8x2048xf32>
-              %x_even2 = memref.load %x[%m2, %k_even] : memref<8x2048xf32>
-              %x_even3 = memref.load %x[%m3, %k_even] : memref<8x2048xf32>
-              %x_even4 = memref.load %x[%m4, %k_even] : memref<8x2048xf32>
-              %x_even5 = memref.load %x[%m5, %k_even] : memref<8x2048xf32>
-              %x_even6 = memref.load %x[%m6, %k_even] : memref<8x2048xf32>
-              %x_even7 = memref.load %x[%m7, %k_even] : memref<8x2048xf32>
-              %column_even = vector.from_elements
-                  %x_even0, %x_even1, %x_even2, %x_even3, %x_even4, %x_even5, %x_even6, %x_even7 : vector<8xf32>
-              %x_odd0 = memref.load %x[%m0, %k_odd] : memref<8x2048xf32>
-              %x_odd1 = memref.load %x[%m1, %k_odd] : memref<8x2048xf32>
-              %x_odd2 = memref.load %x[%m2, %k_odd] : memref<8x2048xf32>
-              %x_odd3 = memref.load %x[%m3, %k_odd] : memref<8x2048xf32>
-              %x_odd4 = memref.load %x[%m4, %k_odd] : memref<8x2048xf32>
-              %x_odd5 = memref.load %x[%m5, %k_odd] : memref<8x2048xf32>
-              %x_odd6 = memref.load %x[%m6, %k_odd] : memref<8x2048xf32>
-              %x_odd7 = memref.load %x[%m7, %k_odd] : memref<8x2048xf32>
-              %column_odd = vector.from_elements
-                  %x_odd0, %x_odd1, %x_odd2, %x_odd3, %x_odd4, %x_odd5, %x_odd6, %x_odd7 : vector<8xf32>
+              %k0 = arith.muli %k, %per_step : index
+              %x0_0 = memref.load %x[%m0, %k0] : memref<8x2048xf32>
+              %x0_1 = memref.load %x[%m1, %k0] : memref<8x2048xf32>
+              %x0_2 = memref.load %x[%m2, %k0] : memref<8x2048xf32>
+              %x0_3 = memref.load %x[%m3, %k0] : memref<8x2048xf32>
+              %x0_4 = memref.load %x[%m4, %k0] : memref<8x2048xf32>
+              %x0_5 = memref.load %x[%m5, %k0] : memref<8x2048xf32>
+              %x0_6 = memref.load %x[%m6, %k0] : memref<8x2048xf32>
+              %x0_7 = memref.load %x[%m7, %k0] : memref<8x2048xf32>
+              %column0 = vector.from_elements
+                  %x0_0, %x0_1, %x0_2, %x0_3, %x0_4, %x0_5, %x0_6, %x0_7 : vector<8xf32>
+              %k1 = arith.addi %k0, %c1 : index
+              %x1_0 = memref.load %x[%m0, %k1] : memref<8x2048xf32>
+              %x1_1 = memref.load %x[%m1, %k1] : memref<8x2048xf32>
+              %x1_2 = memref.load %x[%m2, %k1] : memref<8x2048xf32>
+              %x1_3 = memref.load %x[%m3, %k1] : memref<8x2048xf32>
+              %x1_4 = memref.load %x[%m4, %k1] : memref<8x2048xf32>
+              %x1_5 = memref.load %x[%m5, %k1] : memref<8x2048xf32>
+              %x1_6 = memref.load %x[%m6, %k1] : memref<8x2048xf32>
+              %x1_7 = memref.load %x[%m7, %k1] : memref<8x2048xf32>
+              %column1 = vector.from_elements
+                  %x1_0, %x1_1, %x1_2, %x1_3, %x1_4, %x1_5, %x1_6, %x1_7 : vector<8xf32>
               %fetched0 = arith.addi %n0, %ahead_n : index
               memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<8016x1024x16xi32>
               %stored0 = vector.load %w[%n0, %k, %c0] : memref<8016x1024x16xi32>, vector<16xi32>
               %low0 = arith.shli %stored0, %half : vector<16xi32>
-              %even0 = arith.bitcast %low0 : vector<16xi32> to vector<16xf32>
+              %w0_0 = arith.bitcast %low0 : vector<16xi32> to vector<16xf32>
               %high0 = arith.andi %stored0, %upper : vector<16xi32>
-              %odd0 = arith.bitcast %high0 : vector<16xi32> to vector<16xf32>
-              %next0 = vector.outerproduct %column_even, %even0, %sum0 {kind = #vector.kind<add>}
+              %w0_1 = arith.bitcast %high0 : vector<16xi32> to vector<16xf32>
+              %sum0_0 = vector.outerproduct %column0, %w0_0, %sum0 {kind = #vector.kind<add>}
                   : vector<8xf32>, vector<16xf32>
-              %both0 = vector.outerproduct %column_odd, %odd0, %next0 {kind = #vector.kind<add>}
+              %next0 = vector.outerproduct %column1, %w0_1, %sum0_0 {kind = #vector.kind<add>}
                   : vector<8xf32>, vector<16xf32>
               %fetched1 = arith.addi %fetched0, %c1 : index
               memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<8016x1024x16xi32>
               %stored1 = vector.load %w[%n1, %k, %c0] : memref<8016x1024x16xi32>, vector<16xi32>
               %low1 = arith.shli %stored1, %half : vector<16xi32>
-              %even1 = arith.bitcast %low1 : vector<16xi32> to vector<16xf32>
+              %w1_0 = arith.bitcast %low1 : vector<16xi32> to vector<16xf32>
               %high1 = arith.andi %stored1, %upper : vector<16xi32>
-              %odd1 = arith.bitcast %high1 : vector<16xi32> to vector<16xf32>
-              %next1 = vector.outerproduct %column_even, %even1, %sum1 {kind = #vector.kind<add>}
+              %w1_1 = arith.bitcast %high1 : vector<16xi32> to vector<16xf32>
+              %sum1_0 = vector.outerproduct %column0, %w1_0, %sum1 {kind = #vector.kind<add>}
                   : vector<8xf32>, vector<16xf32>
-              %both1 = vector.outerproduct %column_odd, %odd1, %next1 {kind = #vector.kind<add>}
+              %next1 = vector.outerproduct %column1, %w1_1, %sum1_0 {kind = #vector.kind<add>}
                   : vector<8xf32>, vector<16xf32>
-              scf.yield %both0, %both1
+              scf.yield %next0, %next1
                   : vector<8x16xf32>, vector<8x16xf32>
             }
             %place0 = arith.constant 0 : index

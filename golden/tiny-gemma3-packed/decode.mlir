@@ -309,6 +309,7 @@ module @decode {
         %tiles_of_group = arith.constant 4 : index
         %prefetch = arith.constant 32 : index
         %zeros = arith.constant dense<0.0> : vector<1x16xf32>
+        %per_step = arith.constant 1 : index
         %room = memref.alloca() : memref<4x1x16xf32>
         %scales = memref.alloca() : memref<1xf32>
         %parts = arith.constant 4 : index
@@ -355,28 +356,29 @@ module @decode {
               %from_next = arith.subi %ahead, %depth : index
               %ahead_k = arith.select %is_next, %from_next, %ahead : index
               %ahead_n = arith.select %is_next, %tiles_at_once, %c0 : index
-              %x_even0 = memref.load %x[%m0, %k] : memref<1x64xf32>
-              %column_even = vector.from_elements
-                  %x_even0 : vector<1xf32>
+              %k0 = arith.muli %k, %per_step : index
+              %x0_0 = memref.load %x[%m0, %k0] : memref<1x64xf32>
+              %column0 = vector.from_elements
+                  %x0_0 : vector<1xf32>
               %fetched0 = arith.addi %n0, %ahead_n : index
               memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<12x64x16xf32>
-              %even0 = vector.load %w[%n0, %k, %c0] : memref<12x64x16xf32>, vector<16xf32>
-              %next0 = vector.outerproduct %column_even, %even0, %sum0 {kind = #vector.kind<add>}
+              %w0_0 = vector.load %w[%n0, %k, %c0] : memref<12x64x16xf32>, vector<16xf32>
+              %next0 = vector.outerproduct %column0, %w0_0, %sum0 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
               %fetched1 = arith.addi %fetched0, %c1 : index
               memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<12x64x16xf32>
-              %even1 = vector.load %w[%n1, %k, %c0] : memref<12x64x16xf32>, vector<16xf32>
-              %next1 = vector.outerproduct %column_even, %even1, %sum1 {kind = #vector.kind<add>}
+              %w1_0 = vector.load %w[%n1, %k, %c0] : memref<12x64x16xf32>, vector<16xf32>
+              %next1 = vector.outerproduct %column0, %w1_0, %sum1 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
               %fetched2 = arith.addi %fetched1, %c1 : index
               memref.prefetch %w[%fetched2, %ahead_k, %c0], read, locality<3>, data : memref<12x64x16xf32>
-              %even2 = vector.load %w[%n2, %k, %c0] : memref<12x64x16xf32>, vector<16xf32>
-              %next2 = vector.outerproduct %column_even, %even2, %sum2 {kind = #vector.kind<add>}
+              %w2_0 = vector.load %w[%n2, %k, %c0] : memref<12x64x16xf32>, vector<16xf32>
+              %next2 = vector.outerproduct %column0, %w2_0, %sum2 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
               %fetched3 = arith.addi %fetched2, %c1 : index
               memref.prefetch %w[%fetched3, %ahead_k, %c0], read, locality<3>, data : memref<12x64x16xf32>
-              %even3 = vector.load %w[%n3, %k, %c0] : memref<12x64x16xf32>, vector<16xf32>
-              %next3 = vector.outerproduct %column_even, %even3, %sum3 {kind = #vector.kind<add>}
+              %w3_0 = vector.load %w[%n3, %k, %c0] : memref<12x64x16xf32>, vector<16xf32>
+              %next3 = vector.outerproduct %column0, %w3_0, %sum3 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
               scf.yield %next0, %next1, %next2, %next3
                   : vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>
@@ -857,6 +859,7 @@ module @decode {
         %tiles_of_group = arith.constant 4 : index
         %prefetch = arith.constant 32 : index
         %zeros = arith.constant dense<0.0> : vector<1x16xf32>
+        %per_step = arith.constant 1 : index
         %room = memref.alloca() : memref<4x1x16xf32>
         %group = stream.dispatch.workgroup.id[0] : index
         %first = arith.muli %group, %tiles_of_group : index
@@ -883,28 +886,29 @@ module @decode {
               %from_next = arith.subi %ahead, %depth : index
               %ahead_k = arith.select %is_next, %from_next, %ahead : index
               %ahead_n = arith.select %is_next, %tiles_at_once, %c0 : index
-              %x_even0 = memref.load %x[%m0, %k] : memref<1x96xf32>
-              %column_even = vector.from_elements
-                  %x_even0 : vector<1xf32>
+              %k0 = arith.muli %k, %per_step : index
+              %x0_0 = memref.load %x[%m0, %k0] : memref<1x96xf32>
+              %column0 = vector.from_elements
+                  %x0_0 : vector<1xf32>
               %fetched0 = arith.addi %n0, %ahead_n : index
               memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<4x96x16xf32>
-              %even0 = vector.load %w[%n0, %k, %c0] : memref<4x96x16xf32>, vector<16xf32>
-              %next0 = vector.outerproduct %column_even, %even0, %sum0 {kind = #vector.kind<add>}
+              %w0_0 = vector.load %w[%n0, %k, %c0] : memref<4x96x16xf32>, vector<16xf32>
+              %next0 = vector.outerproduct %column0, %w0_0, %sum0 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
               %fetched1 = arith.addi %fetched0, %c1 : index
               memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<4x96x16xf32>
-              %even1 = vector.load %w[%n1, %k, %c0] : memref<4x96x16xf32>, vector<16xf32>
-              %next1 = vector.outerproduct %column_even, %even1, %sum1 {kind = #vector.kind<add>}
+              %w1_0 = vector.load %w[%n1, %k, %c0] : memref<4x96x16xf32>, vector<16xf32>
+              %next1 = vector.outerproduct %column0, %w1_0, %sum1 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
               %fetched2 = arith.addi %fetched1, %c1 : index
               memref.prefetch %w[%fetched2, %ahead_k, %c0], read, locality<3>, data : memref<4x96x16xf32>
-              %even2 = vector.load %w[%n2, %k, %c0] : memref<4x96x16xf32>, vector<16xf32>
-              %next2 = vector.outerproduct %column_even, %even2, %sum2 {kind = #vector.kind<add>}
+              %w2_0 = vector.load %w[%n2, %k, %c0] : memref<4x96x16xf32>, vector<16xf32>
+              %next2 = vector.outerproduct %column0, %w2_0, %sum2 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
               %fetched3 = arith.addi %fetched2, %c1 : index
               memref.prefetch %w[%fetched3, %ahead_k, %c0], read, locality<3>, data : memref<4x96x16xf32>
-              %even3 = vector.load %w[%n3, %k, %c0] : memref<4x96x16xf32>, vector<16xf32>
-              %next3 = vector.outerproduct %column_even, %even3, %sum3 {kind = #vector.kind<add>}
+              %w3_0 = vector.load %w[%n3, %k, %c0] : memref<4x96x16xf32>, vector<16xf32>
+              %next3 = vector.outerproduct %column0, %w3_0, %sum3 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
               scf.yield %next0, %next1, %next2, %next3
                   : vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>
@@ -1034,6 +1038,7 @@ module @decode {
         %tiles_of_group = arith.constant 4 : index
         %prefetch = arith.constant 32 : index
         %zeros = arith.constant dense<0.0> : vector<1x16xf32>
+        %per_step = arith.constant 1 : index
         %c2 = arith.constant 2 : index
         %room = memref.alloca() : memref<4x1x16xf32>
         %scales = memref.alloca() : memref<1xf32>
@@ -1081,28 +1086,29 @@ module @decode {
               %from_next = arith.subi %ahead, %depth : index
               %ahead_k = arith.select %is_next, %from_next, %ahead : index
               %ahead_n = arith.select %is_next, %tiles_at_once, %c0 : index
-              %x_even0 = memref.load %x[%m0, %k] : memref<1x64xf32>
-              %column_even = vector.from_elements
-                  %x_even0 : vector<1xf32>
+              %k0 = arith.muli %k, %per_step : index
+              %x0_0 = memref.load %x[%m0, %k0] : memref<1x64xf32>
+              %column0 = vector.from_elements
+                  %x0_0 : vector<1xf32>
               %fetched0 = arith.addi %n0, %ahead_n : index
               memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<14x64x16xf32>
-              %even0 = vector.load %w[%n0, %k, %c0] : memref<14x64x16xf32>, vector<16xf32>
-              %next0 = vector.outerproduct %column_even, %even0, %sum0 {kind = #vector.kind<add>}
+              %w0_0 = vector.load %w[%n0, %k, %c0] : memref<14x64x16xf32>, vector<16xf32>
+              %next0 = vector.outerproduct %column0, %w0_0, %sum0 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
               %fetched1 = arith.addi %fetched0, %c1 : index
               memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<14x64x16xf32>
-              %even1 = vector.load %w[%n1, %k, %c0] : memref<14x64x16xf32>, vector<16xf32>
-              %next1 = vector.outerproduct %column_even, %even1, %sum1 {kind = #vector.kind<add>}
+              %w1_0 = vector.load %w[%n1, %k, %c0] : memref<14x64x16xf32>, vector<16xf32>
+              %next1 = vector.outerproduct %column0, %w1_0, %sum1 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
               %fetched2 = arith.addi %fetched1, %c1 : index
               memref.prefetch %w[%fetched2, %ahead_k, %c0], read, locality<3>, data : memref<14x64x16xf32>
-              %even2 = vector.load %w[%n2, %k, %c0] : memref<14x64x16xf32>, vector<16xf32>
-              %next2 = vector.outerproduct %column_even, %even2, %sum2 {kind = #vector.kind<add>}
+              %w2_0 = vector.load %w[%n2, %k, %c0] : memref<14x64x16xf32>, vector<16xf32>
+              %next2 = vector.outerproduct %column0, %w2_0, %sum2 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
               %fetched3 = arith.addi %fetched2, %c1 : index
               memref.prefetch %w[%fetched3, %ahead_k, %c0], read, locality<3>, data : memref<14x64x16xf32>
-              %even3 = vector.load %w[%n3, %k, %c0] : memref<14x64x16xf32>, vector<16xf32>
-              %next3 = vector.outerproduct %column_even, %even3, %sum3 {kind = #vector.kind<add>}
+              %w3_0 = vector.load %w[%n3, %k, %c0] : memref<14x64x16xf32>, vector<16xf32>
+              %next3 = vector.outerproduct %column0, %w3_0, %sum3 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
               scf.yield %next0, %next1, %next2, %next3
                   : vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>
@@ -1190,6 +1196,7 @@ module @decode {
         %tiles_of_group = arith.constant 4 : index
         %prefetch = arith.constant 32 : index
         %zeros = arith.constant dense<0.0> : vector<1x16xf32>
+        %per_step = arith.constant 1 : index
         %room = memref.alloca() : memref<4x1x16xf32>
         %group = stream.dispatch.workgroup.id[0] : index
         %first = arith.muli %group, %tiles_of_group : index
@@ -1216,28 +1223,29 @@ module @decode {
               %from_next = arith.subi %ahead, %depth : index
               %ahead_k = arith.select %is_next, %from_next, %ahead : index
               %ahead_n = arith.select %is_next, %tiles_at_once, %c0 : index
-              %x_even0 = memref.load %x[%m0, %k] : memref<1x112xf32>
-              %column_even = vector.from_elements
-                  %x_even0 : vector<1xf32>
+              %k0 = arith.muli %k, %per_step : index
+              %x0_0 = memref.load %x[%m0, %k0] : memref<1x112xf32>
+              %column0 = vector.from_elements
+                  %x0_0 : vector<1xf32>
               %fetched0 = arith.addi %n0, %ahead_n : index
               memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<4x100x16xf32>
-              %even0 = vector.load %w[%n0, %k, %c0] : memref<4x100x16xf32>, vector<16xf32>
-              %next0 = vector.outerproduct %column_even, %even0, %sum0 {kind = #vector.kind<add>}
+              %w0_0 = vector.load %w[%n0, %k, %c0] : memref<4x100x16xf32>, vector<16xf32>
+              %next0 = vector.outerproduct %column0, %w0_0, %sum0 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
               %fetched1 = arith.addi %fetched0, %c1 : index
               memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<4x100x16xf32>
-              %even1 = vector.load %w[%n1, %k, %c0] : memref<4x100x16xf32>, vector<16xf32>
-              %next1 = vector.outerproduct %column_even, %even1, %sum1 {kind = #vector.kind<add>}
+              %w1_0 = vector.load %w[%n1, %k, %c0] : memref<4x100x16xf32>, vector<16xf32>
+              %next1 = vector.outerproduct %column0, %w1_0, %sum1 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
               %fetched2 = arith.addi %fetched1, %c1 : index
               memref.prefetch %w[%fetched2, %ahead_k, %c0], read, locality<3>, data : memref<4x100x16xf32>
-              %even2 = vector.load %w[%n2, %k, %c0] : memref<4x100x16xf32>, vector<16xf32>
-              %next2 = vector.outerproduct %column_even, %even2, %sum2 {kind = #vector.kind<add>}
+              %w2_0 = vector.load %w[%n2, %k, %c0] : memref<4x100x16xf32>, vector<16xf32>
+              %next2 = vector.outerproduct %column0, %w2_0, %sum2 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
               %fetched3 = arith.addi %fetched2, %c1 : index
               memref.prefetch %w[%fetched3, %ahead_k, %c0], read, locality<3>, data : memref<4x100x16xf32>
-              %even3 = vector.load %w[%n3, %k, %c0] : memref<4x100x16xf32>, vector<16xf32>
-              %next3 = vector.outerproduct %column_even, %even3, %sum3 {kind = #vector.kind<add>}
+              %w3_0 = vector.load %w[%n3, %k, %c0] : memref<4x100x16xf32>, vector<16xf32>
+              %next3 = vector.outerproduct %column0, %w3_0, %sum3 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
               scf.yield %next0, %next1, %next2, %next3
                   : vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>
@@ -1714,6 +1722,7 @@ module @decode {
         %tiles_of_group = arith.constant 4 : index
         %prefetch = arith.constant 32 : index
         %zeros = arith.constant dense<0.0> : vector<1x16xf32>
+        %per_step = arith.constant 1 : index
         %room = memref.alloca() : memref<4x1x16xf32>
         %scales = memref.alloca() : memref<1xf32>
         %parts = arith.constant 4 : index
@@ -1760,28 +1769,29 @@ module @decode {
               %from_next = arith.subi %ahead, %depth : index
               %ahead_k = arith.select %is_next, %from_next, %ahead : index
               %ahead_n = arith.select %is_next, %tiles_at_once, %c0 : index
-              %x_even0 = memref.load %x[%m0, %k] : memref<1x64xf32>
-              %column_even = vector.from_elements
-                  %x_even0 : vector<1xf32>
+              %k0 = arith.muli %k, %per_step : index
+              %x0_0 = memref.load %x[%m0, %k0] : memref<1x64xf32>
+              %column0 = vector.from_elements
+                  %x0_0 : vector<1xf32>
               %fetched0 = arith.addi %n0, %ahead_n : index
               memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<21x64x16xf32>
-              %even0 = vector.load %w[%n0, %k, %c0] : memref<21x64x16xf32>, vector<16xf32>
-              %next0 = vector.outerproduct %column_even, %even0, %sum0 {kind = #vector.kind<add>}
+              %w0_0 = vector.load %w[%n0, %k, %c0] : memref<21x64x16xf32>, vector<16xf32>
+              %next0 = vector.outerproduct %column0, %w0_0, %sum0 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
               %fetched1 = arith.addi %fetched0, %c1 : index
               memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<21x64x16xf32>
-              %even1 = vector.load %w[%n1, %k, %c0] : memref<21x64x16xf32>, vector<16xf32>
-              %next1 = vector.outerproduct %column_even, %even1, %sum1 {kind = #vector.kind<add>}
+              %w1_0 = vector.load %w[%n1, %k, %c0] : memref<21x64x16xf32>, vector<16xf32>
+              %next1 = vector.outerproduct %column0, %w1_0, %sum1 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
               %fetched2 = arith.addi %fetched1, %c1 : index
               memref.prefetch %w[%fetched2, %ahead_k, %c0], read, locality<3>, data : memref<21x64x16xf32>
-              %even2 = vector.load %w[%n2, %k, %c0] : memref<21x64x16xf32>, vector<16xf32>
-              %next2 = vector.outerproduct %column_even, %even2, %sum2 {kind = #vector.kind<add>}
+              %w2_0 = vector.load %w[%n2, %k, %c0] : memref<21x64x16xf32>, vector<16xf32>
+              %next2 = vector.outerproduct %column0, %w2_0, %sum2 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
               %fetched3 = arith.addi %fetched2, %c1 : index
               memref.prefetch %w[%fetched3, %ahead_k, %c0], read, locality<3>, data : memref<21x64x16xf32>
-              %even3 = vector.load %w[%n3, %k, %c0] : memref<21x64x16xf32>, vector<16xf32>
-              %next3 = vector.outerproduct %column_even, %even3, %sum3 {kind = #vector.kind<add>}
+              %w3_0 = vector.load %w[%n3, %k, %c0] : memref<21x64x16xf32>, vector<16xf32>
+              %next3 = vector.outerproduct %column0, %w3_0, %sum3 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
               scf.yield %next0, %next1, %next2, %next3
                   : vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>

@@ -314,6 +314,7 @@ module @ragged {
         %tiles_of_group = arith.constant 4 : index
         %prefetch = arith.constant 32 : index
         %zeros = arith.constant dense<0.0> : vector<4x16xf32>
+        %per_step = arith.constant 1 : index
         %room = memref.alloca() : memref<4x4x16xf32>
         %scales = memref.alloca() : memref<4xf32>
         %parts = arith.constant 4 : index
@@ -363,31 +364,32 @@ module @ragged {
               %from_next = arith.subi %ahead, %depth : index
               %ahead_k = arith.select %is_next, %from_next, %ahead : index
               %ahead_n = arith.select %is_next, %tiles_at_once, %c0 : index
-              %x_even0 = memref.load %x[%m0, %k] : memref<4x64xf32>
-              %x_even1 = memref.load %x[%m1, %k] : memref<4x64xf32>
-              %x_even2 = memref.load %x[%m2, %k] : memref<4x64xf32>
-              %x_even3 = memref.load %x[%m3, %k] : memref<4x64xf32>
-              %column_even = vector.from_elements
-                  %x_even0, %x_even1, %x_even2, %x_even3 : vector<4xf32>
+              %k0 = arith.muli %k, %per_step : index
+              %x0_0 = memref.load %x[%m0, %k0] : memref<4x64xf32>
+              %x0_1 = memref.load %x[%m1, %k0] : memref<4x64xf32>
+              %x0_2 = memref.load %x[%m2, %k0] : memref<4x64xf32>
+              %x0_3 = memref.load %x[%m3, %k0] : memref<4x64xf32>
+              %column0 = vector.from_elements
+                  %x0_0, %x0_1, %x0_2, %x0_3 : vector<4xf32>
               %fetched0 = arith.addi %n0, %ahead_n : index
               memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<12x64x16xf32>
-              %even0 = vector.load %w[%n0, %k, %c0] : memref<12x64x16xf32>, vector<16xf32>
-              %next0 = vector.outerproduct %column_even, %even0, %sum0 {kind = #vector.kind<add>}
+              %w0_0 = vector.load %w[%n0, %k, %c0] : memref<12x64x16xf32>, vector<16xf32>
+              %next0 = vector.outerproduct %column0, %w0_0, %sum0 {kind = #vector.kind<add>}
                   : vector<4xf32>, vector<16xf32>
               %fetched1 = arith.addi %fetched0, %c1 : index
               memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<12x64x16xf32>
-              %even1 = vector.load %w[%n1, %k, %c0] : memref<12x64x16xf32>, vector<16xf32>
-              %next1 = vector.outerproduct %column_even, %even1, %sum1 {kind = #vector.kind<add>}
+              %w1_0 = vector.load %w[%n1, %k, %c0] : memref<12x64x16xf32>, vector<16xf32>
+              %next1 = vector.outerproduct %column0, %w1_0, %sum1 {kind = #vector.kind<add>}
                   : vector<4xf32>, vector<16xf32>
               %fetched2 = arith.addi %fetched1, %c1 : index
               memref.prefetch %w[%fetched2, %ahead_k, %c0], read, locality<3>, data : memref<12x64x16xf32>
-              %even2 = vector.load %w[%n2, %k, %c0] : memref<12x64x16xf32>, vector<16xf32>
-              %next2 = vector.outerproduct %column_even, %even2, %sum2 {kind = #vector.kind<add>}
+              %w2_0 = vector.load %w[%n2, %k, %c0] : memref<12x64x16xf32>, vector<16xf32>
+              %next2 = vector.outerproduct %column0, %w2_0, %sum2 {kind = #vector.kind<add>}
                   : vector<4xf32>, vector<16xf32>
               %fetched3 = arith.addi %fetched2, %c1 : index
               memref.prefetch %w[%fetched3, %ahead_k, %c0], read, locality<3>, data : memref<12x64x16xf32>
-              %even3 = vector.load %w[%n3, %k, %c0] : memref<12x64x16xf32>, vector<16xf32>
-              %next3 = vector.outerproduct %column_even, %even3, %sum3 {kind = #vector.kind<add>}
+              %w3_0 = vector.load %w[%n3, %k, %c0] : memref<12x64x16xf32>, vector<16xf32>
+              %next3 = vector.outerproduct %column0, %w3_0, %sum3 {kind = #vector.kind<add>}
                   : vector<4xf32>, vector<16xf32>
               scf.yield %next0, %next1, %next2, %next3
                   : vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>
@@ -868,6 +870,7 @@ module @ragged {
         %tiles_of_group = arith.constant 4 : index
         %prefetch = arith.constant 32 : index
         %zeros = arith.constant dense<0.0> : vector<4x16xf32>
+        %per_step = arith.constant 1 : index
         %room = memref.alloca() : memref<4x4x16xf32>
         %group = stream.dispatch.workgroup.id[0] : index
         %first = arith.muli %group, %tiles_of_group : index
@@ -897,31 +900,32 @@ module @ragged {
               %from_next = arith.subi %ahead, %depth : index
               %ahead_k = arith.select %is_next, %from_next, %ahead : index
               %ahead_n = arith.select %is_next, %tiles_at_once, %c0 : index
-              %x_even0 = memref.load %x[%m0, %k] : memref<4x96xf32>
-              %x_even1 = memref.load %x[%m1, %k] : memref<4x96xf32>
-              %x_even2 = memref.load %x[%m2, %k] : memref<4x96xf32>
-              %x_even3 = memref.load %x[%m3, %k] : memref<4x96xf32>
-              %column_even = vector.from_elements
-                  %x_even0, %x_even1, %x_even2, %x_even3 : vector<4xf32>
+              %k0 = arith.muli %k, %per_step : index
+              %x0_0 = memref.load %x[%m0, %k0] : memref<4x96xf32>
+              %x0_1 = memref.load %x[%m1, %k0] : memref<4x96xf32>
+              %x0_2 = memref.load %x[%m2, %k0] : memref<4x96xf32>
+              %x0_3 = memref.load %x[%m3, %k0] : memref<4x96xf32>
+              %column0 = vector.from_elements
+                  %x0_0, %x0_1, %x0_2, %x0_3 : vector<4xf32>
               %fetched0 = arith.addi %n0, %ahead_n : index
               memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<4x96x16xf32>
-              %even0 = vector.load %w[%n0, %k, %c0] : memref<4x96x16xf32>, vector<16xf32>
-              %next0 = vector.outerproduct %column_even, %even0, %sum0 {kind = #vector.kind<add>}
+              %w0_0 = vector.load %w[%n0, %k, %c0] : memref<4x96x16xf32>, vector<16xf32>
+              %next0 = vector.outerproduct %column0, %w0_0, %sum0 {kind = #vector.kind<add>}
                   : vector<4xf32>, vector<16xf32>
               %fetched1 = arith.addi %fetched0, %c1 : index
               memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<4x96x16xf32>
-              %even1 = vector.load %w[%n1, %k, %c0] : memref<4x96x16xf32>, vector<16xf32>
-              %next1 = vector.outerproduct %column_even, %even1, %sum1 {kind = #vector.kind<add>}
+              %w1_0 = vector.load %w[%n1, %k, %c0] : memref<4x96x16xf32>, vector<16xf32>
+              %next1 = vector.outerproduct %column0, %w1_0, %sum1 {kind = #vector.kind<add>}
                   : vector<4xf32>, vector<16xf32>
               %fetched2 = arith.addi %fetched1, %c1 : index
               memref.prefetch %w[%fetched2, %ahead_k, %c0], read, locality<3>, data : memref<4x96x16xf32>
-              %even2 = vector.load %w[%n2, %k, %c0] : memref<4x96x16xf32>, vector<16xf32>
-              %next2 = vector.outerproduct %column_even, %even2, %sum2 {kind = #vector.kind<add>}
+              %w2_0 = vector.load %w[%n2, %k, %c0] : memref<4x96x16xf32>, vector<16xf32>
+              %next2 = vector.outerproduct %column0, %w2_0, %sum2 {kind = #vector.kind<add>}
                   : vector<4xf32>, vector<16xf32>
               %fetched3 = arith.addi %fetched2, %c1 : index
               memref.prefetch %w[%fetched3, %ahead_k, %c0], read, locality<3>, data : memref<4x96x16xf32>
-              %even3 = vector.load %w[%n3, %k, %c0] : memref<4x96x16xf32>, vector<16xf32>
-              %next3 = vector.outerproduct %column_even, %even3, %sum3 {kind = #vector.kind<add>}
+              %w3_0 = vector.load %w[%n3, %k, %c0] : memref<4x96x16xf32>, vector<16xf32>
+              %next3 = vector.outerproduct %column0, %w3_0, %sum3 {kind = #vector.kind<add>}
                   : vector<4xf32>, vector<16xf32>
               scf.yield %next0, %next1, %next2, %next3
                   : vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>
@@ -1051,6 +1055,7 @@ module @ragged {
         %tiles_of_group = arith.constant 4 : index
         %prefetch = arith.constant 32 : index
         %zeros = arith.constant dense<0.0> : vector<4x16xf32>
+        %per_step = arith.constant 1 : index
         %c2 = arith.constant 2 : index
         %room = memref.alloca() : memref<4x4x16xf32>
         %scales = memref.alloca() : memref<4xf32>
@@ -1101,31 +1106,32 @@ module @ragged {
               %from_next = arith.subi %ahead, %depth : index
               %ahead_k = arith.select %is_next, %from_next, %ahead : index
               %ahead_n = arith.select %is_next, %tiles_at_once, %c0 : index
-              %x_even0 = memref.load %x[%m0, %k] : memref<4x64xf32>
-              %x_even1 = memref.load %x[%m1, %k] : memref<4x64xf32>
-              %x_even2 = memref.load %x[%m2, %k] : memref<4x64xf32>
-              %x_even3 = memref.load %x[%m3, %k] : memref<4x64xf32>
-              %column_even = vector.from_elements
-                  %x_even0, %x_even1, %x_even2, %x_even3 : vector<4xf32>
+              %k0 = arith.muli %k, %per_step : index
+              %x0_0 = memref.load %x[%m0, %k0] : memref<4x64xf32>
+              %x0_1 = memref.load %x[%m1, %k0] : memref<4x64xf32>
+              %x0_2 = memref.load %x[%m2, %k0] : memref<4x64xf32>
+              %x0_3 = memref.load %x[%m3, %k0] : memref<4x64xf32>
+              %column0 = vector.from_elements
+                  %x0_0, %x0_1, %x0_2, %x0_3 : vector<4xf32>
               %fetched0 = arith.addi %n0, %ahead_n : index
               memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<14x64x16xf32>
-              %even0 = vector.load %w[%n0, %k, %c0] : memref<14x64x16xf32>, vector<16xf32>
-              %next0 = vector.outerproduct %column_even, %even0, %sum0 {kind = #vector.kind<add>}
+              %w0_0 = vector.load %w[%n0, %k, %c0] : memref<14x64x16xf32>, vector<16xf32>
+              %next0 = vector.outerproduct %column0, %w0_0, %sum0 {kind = #vector.kind<add>}
                   : vector<4xf32>, vector<16xf32>
               %fetched1 = arith.addi %fetched0, %c1 : index
               memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<14x64x16xf32>
-              %even1 = vector.load %w[%n1, %k, %c0] : memref<14x64x16xf32>, vector<16xf32>
-              %next1 = vector.outerproduct %column_even, %even1, %sum1 {kind = #vector.kind<add>}
+              %w1_0 = vector.load %w[%n1, %k, %c0] : memref<14x64x16xf32>, vector<16xf32>
+              %next1 = vector.outerproduct %column0, %w1_0, %sum1 {kind = #vector.kind<add>}
                   : vector<4xf32>, vector<16xf32>
               %fetched2 = arith.addi %fetched1, %c1 : index
               memref.prefetch %w[%fetched2, %ahead_k, %c0], read, locality<3>, data : memref<14x64x16xf32>
-              %even2 = vector.load %w[%n2, %k, %c0] : memref<14x64x16xf32>, vector<16xf32>
-              %next2 = vector.outerproduct %column_even, %even2, %sum2 {kind = #vector.kind<add>}
+              %w2_0 = vector.load %w[%n2, %k, %c0] : memref<14x64x16xf32>, vector<16xf32>
+              %next2 = vector.outerproduct %column0, %w2_0, %sum2 {kind = #vector.kind<add>}
                   : vector<4xf32>, vector<16xf32>
               %fetched3 = arith.addi %fetched2, %c1 : index
               memref.prefetch %w[%fetched3, %ahead_k, %c0], read, locality<3>, data : memref<14x64x16xf32>
-              %even3 = vector.load %w[%n3, %k, %c0] : memref<14x64x16xf32>, vector<16xf32>
-              %next3 = vector.outerproduct %column_even, %even3, %sum3 {kind = #vector.kind<add>}
+              %w3_0 = vector.load %w[%n3, %k, %c0] : memref<14x64x16xf32>, vector<16xf32>
+              %next3 = vector.outerproduct %column0, %w3_0, %sum3 {kind = #vector.kind<add>}
                   : vector<4xf32>, vector<16xf32>
               scf.yield %next0, %next1, %next2, %next3
                   : vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>
@@ -1213,6 +1219,7 @@ module @ragged {
         %tiles_of_group = arith.constant 4 : index
         %prefetch = arith.constant 32 : index
         %zeros = arith.constant dense<0.0> : vector<4x16xf32>
+        %per_step = arith.constant 1 : index
         %room = memref.alloca() : memref<4x4x16xf32>
         %group = stream.dispatch.workgroup.id[0] : index
         %first = arith.muli %group, %tiles_of_group : index
@@ -1242,31 +1249,32 @@ module @ragged {
               %from_next = arith.subi %ahead, %depth : index
               %ahead_k = arith.select %is_next, %from_next, %ahead : index
               %ahead_n = arith.select %is_next, %tiles_at_once, %c0 : index
-              %x_even0 = memref.load %x[%m0, %k] : memref<4x112xf32>
-              %x_even1 = memref.load %x[%m1, %k] : memref<4x112xf32>
-              %x_even2 = memref.load %x[%m2, %k] : memref<4x112xf32>
-              %x_even3 = memref.load %x[%m3, %k] : memref<4x112xf32>
-              %column_even = vector.from_elements
-                  %x_even0, %x_even1, %x_even2, %x_even3 : vector<4xf32>
+              %k0 = arith.muli %k, %per_step : index
+              %x0_0 = memref.load %x[%m0, %k0] : memref<4x112xf32>
+              %x0_1 = memref.load %x[%m1, %k0] : memref<4x112xf32>
+              %x0_2 = memref.load %x[%m2, %k0] : memref<4x112xf32>
+              %x0_3 = memref.load %x[%m3, %k0] : memref<4x112xf32>
+              %column0 = vector.from_elements
+                  %x0_0, %x0_1, %x0_2, %x0_3 : vector<4xf32>
               %fetched0 = arith.addi %n0, %ahead_n : index
               memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<4x100x16xf32>
-              %even0 = vector.load %w[%n0, %k, %c0] : memref<4x100x16xf32>, vector<16xf32>
-              %next0 = vector.outerproduct %column_even, %even0, %sum0 {kind = #vector.kind<add>}
+              %w0_0 = vector.load %w[%n0, %k, %c0] : memref<4x100x16xf32>, vector<16xf32>
+              %next0 = vector.outerproduct %column0, %w0_0, %sum0 {kind = #vector.kind<add>}
                   : vector<4xf32>, vector<16xf32>
               %fetched1 = arith.addi %fetched0, %c1 : index
               memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<4x100x16xf32>
-              %even1 = vector.load %w[%n1, %k, %c0] : memref<4x100x16xf32>, vector<16xf32>
-              %next1 = vector.outerproduct %column_even, %even1, %sum1 {kind = #vector.kind<add>}
+              %w1_0 = vector.load %w[%n1, %k, %c0] : memref<4x100x16xf32>, vector<16xf32>
+              %next1 = vector.outerproduct %column0, %w1_0, %sum1 {kind = #vector.kind<add>}
                   : vector<4xf32>, vector<16xf32>
               %fetched2 = arith.addi %fetched1, %c1 : index
               memref.prefetch %w[%fetched2, %ahead_k, %c0], read, locality<3>, data : memref<4x100x16xf32>
-              %even2 = vector.load %w[%n2, %k, %c0] : memref<4x100x16xf32>, vector<16xf32>
-              %next2 = vector.outerproduct %column_even, %even2, %sum2 {kind = #vector.kind<add>}
+              %w2_0 = vector.load %w[%n2, %k, %c0] : memref<4x100x16xf32>, vector<16xf32>
+              %next2 = vector.outerproduct %column0, %w2_0, %sum2 {kind = #vector.kind<add>}
                   : vector<4xf32>, vector<16xf32>
               %fetched3 = arith.addi %fetched2, %c1 : index
               memref.prefetch %w[%fetched3, %ahead_k, %c0], read, locality<3>, data : memref<4x100x16xf32>
-              %even3 = vector.load %w[%n3, %k, %c0] : memref<4x100x16xf32>, vector<16xf32>
-              %next3 = vector.outerproduct %column_even, %even3, %sum3 {kind = #vector.kind<add>}
+              %w3_0 = vector.load %w[%n3, %k, %c0] : memref<4x100x16xf32>, vector<16xf32>
+              %next3 = vector.outerproduct %column0, %w3_0, %sum3 {kind = #vector.kind<add>}
                   : vector<4xf32>, vector<16xf32>
               scf.yield %next0, %next1, %next2, %next3
                   : vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>
@@ -1743,6 +1751,7 @@ module @ragged {
         %tiles_of_group = arith.constant 4 : index
         %prefetch = arith.constant 32 : index
         %zeros = arith.constant dense<0.0> : vector<4x16xf32>
+        %per_step = arith.constant 1 : index
         %room = memref.alloca() : memref<4x4x16xf32>
         %scales = memref.alloca() : memref<4xf32>
         %parts = arith.constant 4 : index
@@ -1792,31 +1801,32 @@ module @ragged {
               %from_next = arith.subi %ahead, %depth : index
               %ahead_k = arith.select %is_next, %from_next, %ahead : index
               %ahead_n = arith.select %is_next, %tiles_at_once, %c0 : index
-              %x_even0 = memref.load %x[%m0, %k] : memref<4x64xf32>
-              %x_even1 = memref.load %x[%m1, %k] : memref<4x64xf32>
-              %x_even2 = memref.load %x[%m2, %k] : memref<4x64xf32>
-              %x_even3 = memref.load %x[%m3, %k] : memref<4x64xf32>
-              %column_even = vector.from_elements
-                  %x_even0, %x_even1, %x_even2, %x_even3 : vector<4xf32>
+              %k0 = arith.muli %k, %per_step : index
+              %x0_0 = memref.load %x[%m0, %k0] : memref<4x64xf32>
+              %x0_1 = memref.load %x[%m1, %k0] : memref<4x64xf32>
+              %x0_2 = memref.load %x[%m2, %k0] : memref<4x64xf32>
+              %x0_3 = memref.load %x[%m3, %k0] : memref<4x64xf32>
+              %column0 = vector.from_elements
+                  %x0_0, %x0_1, %x0_2, %x0_3 : vector<4xf32>
               %fetched0 = arith.addi %n0, %ahead_n : index
               memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<21x64x16xf32>
-              %even0 = vector.load %w[%n0, %k, %c0] : memref<21x64x16xf32>, vector<16xf32>
-              %next0 = vector.outerproduct %column_even, %even0, %sum0 {kind = #vector.kind<add>}
+              %w0_0 = vector.load %w[%n0, %k, %c0] : memref<21x64x16xf32>, vector<16xf32>
+              %next0 = vector.outerproduct %column0, %w0_0, %sum0 {kind = #vector.kind<add>}
                   : vector<4xf32>, vector<16xf32>
               %fetched1 = arith.addi %fetched0, %c1 : index
               memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<21x64x16xf32>
-              %even1 = vector.load %w[%n1, %k, %c0] : memref<21x64x16xf32>, vector<16xf32>
-              %next1 = vector.outerproduct %column_even, %even1, %sum1 {kind = #vector.kind<add>}
+              %w1_0 = vector.load %w[%n1, %k, %c0] : memref<21x64x16xf32>, vector<16xf32>
+              %next1 = vector.outerproduct %column0, %w1_0, %sum1 {kind = #vector.kind<add>}
                   : vector<4xf32>, vector<16xf32>
               %fetched2 = arith.addi %fetched1, %c1 : index
               memref.prefetch %w[%fetched2, %ahead_k, %c0], read, locality<3>, data : memref<21x64x16xf32>
-              %even2 = vector.load %w[%n2, %k, %c0] : memref<21x64x16xf32>, vector<16xf32>
-              %next2 = vector.outerproduct %column_even, %even2, %sum2 {kind = #vector.kind<add>}
+              %w2_0 = vector.load %w[%n2, %k, %c0] : memref<21x64x16xf32>, vector<16xf32>
+              %next2 = vector.outerproduct %column0, %w2_0, %sum2 {kind = #vector.kind<add>}
                   : vector<4xf32>, vector<16xf32>
               %fetched3 = arith.addi %fetched2, %c1 : index
               memref.prefetch %w[%fetched3, %ahead_k, %c0], read, locality<3>, data : memref<21x64x16xf32>
-              %even3 = vector.load %w[%n3, %k, %c0] : memref<21x64x16xf32>, vector<16xf32>
-              %next3 = vector.outerproduct %column_even, %even3, %sum3 {kind = #vector.kind<add>}
+              %w3_0 = vector.load %w[%n3, %k, %c0] : memref<21x64x16xf32>, vector<16xf32>
+              %next3 = vector.outerproduct %column0, %w3_0, %sum3 {kind = #vector.kind<add>}
                   : vector<4xf32>, vector<16xf32>
               scf.yield %next0, %next1, %next2, %next3
                   : vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>

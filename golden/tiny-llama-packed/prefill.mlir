@@ -593,6 +593,7 @@ module @prefill {
         %tiles_of_group = arith.constant 6 : index
         %prefetch = arith.constant 64 : index
         %zeros = arith.constant dense<0.0> : vector<8x16xf32>
+        %per_step = arith.constant 1 : index
         %room = memref.alloca() : memref<2x8x16xf32>
         %group = stream.dispatch.workgroup.id[0] : index
         %first = arith.muli %group, %tiles_of_group : index
@@ -624,25 +625,26 @@ module @prefill {
               %from_next = arith.subi %ahead, %depth : index
               %ahead_k = arith.select %is_next, %from_next, %ahead : index
               %ahead_n = arith.select %is_next, %tiles_at_once, %c0 : index
-              %x_even0 = memref.load %x[%m0, %k] : memref<16x64xf32>
-              %x_even1 = memref.load %x[%m1, %k] : memref<16x64xf32>
-              %x_even2 = memref.load %x[%m2, %k] : memref<16x64xf32>
-              %x_even3 = memref.load %x[%m3, %k] : memref<16x64xf32>
-              %x_even4 = memref.load %x[%m4, %k] : memref<16x64xf32>
-              %x_even5 = memref.load %x[%m5, %k] : memref<16x64xf32>
-              %x_even6 = memref.load %x[%m6, %k] : memref<16x64xf32>
-              %x_even7 = memref.load %x[%m7, %k] : memref<16x64xf32>
-              %column_even = vector.from_elements
-                  %x_even0, %x_even1, %x_even2, %x_even3, %x_even4, %x_even5, %x_even6, %x_even7 : vector<8xf32>
+              %k0 = arith.muli %k, %per_step : index
+              %x0_0 = memref.load %x[%m0, %k0] : memref<16x64xf32>
+              %x0_1 = memref.load %x[%m1, %k0] : memref<16x64xf32>
+              %x0_2 = memref.load %x[%m2, %k0] : memref<16x64xf32>
+              %x0_3 = memref.load %x[%m3, %k0] : memref<16x64xf32>
+              %x0_4 = memref.load %x[%m4, %k0] : memref<16x64xf32>
+              %x0_5 = memref.load %x[%m5, %k0] : memref<16x64xf32>
+              %x0_6 = memref.load %x[%m6, %k0] : memref<16x64xf32>
+              %x0_7 = memref.load %x[%m7, %k0] : memref<16x64xf32>
+              %column0 = vector.from_elements
+                  %x0_0, %x0_1, %x0_2, %x0_3, %x0_4, %x0_5, %x0_6, %x0_7 : vector<8xf32>
               %fetched0 = arith.addi %n0, %ahead_n : index
               memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<8x64x16xf32>
-              %even0 = vector.load %w[%n0, %k, %c0] : memref<8x64x16xf32>, vector<16xf32>
-              %next0 = vector.outerproduct %column_even, %even0, %sum0 {kind = #vector.kind<add>}
+              %w0_0 = vector.load %w[%n0, %k, %c0] : memref<8x64x16xf32>, vector<16xf32>
+              %next0 = vector.outerproduct %column0, %w0_0, %sum0 {kind = #vector.kind<add>}
                   : vector<8xf32>, vector<16xf32>
               %fetched1 = arith.addi %fetched0, %c1 : index
               memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<8x64x16xf32>
-              %even1 = vector.load %w[%n1, %k, %c0] : memref<8x64x16xf32>, vector<16xf32>
-              %next1 = vector.outerproduct %column_even, %even1, %sum1 {kind = #vector.kind<add>}
+              %w1_0 = vector.load %w[%n1, %k, %c0] : memref<8x64x16xf32>, vector<16xf32>
+              %next1 = vector.outerproduct %column0, %w1_0, %sum1 {kind = #vector.kind<add>}
                   : vector<8xf32>, vector<16xf32>
               scf.yield %next0, %next1
                   : vector<8x16xf32>, vector<8x16xf32>
@@ -697,6 +699,7 @@ module @prefill {
         %tiles_of_group = arith.constant 6 : index
         %prefetch = arith.constant 64 : index
         %zeros = arith.constant dense<0.0> : vector<8x16xf32>
+        %per_step = arith.constant 1 : index
         %room = memref.alloca() : memref<2x8x16xf32>
         %group = stream.dispatch.workgroup.id[0] : index
         %first = arith.muli %group, %tiles_of_group : index
@@ -728,25 +731,26 @@ module @prefill {
               %from_next = arith.subi %ahead, %depth : index
               %ahead_k = arith.select %is_next, %from_next, %ahead : index
               %ahead_n = arith.select %is_next, %tiles_at_once, %c0 : index
-              %x_even0 = memref.load %x[%m0, %k] : memref<16x64xf32>
-              %x_even1 = memref.load %x[%m1, %k] : memref<16x64xf32>
-              %x_even2 = memref.load %x[%m2, %k] : memref<16x64xf32>
-              %x_even3 = memref.load %x[%m3, %k] : memref<16x64xf32>
-              %x_even4 = memref.load %x[%m4, %k] : memref<16x64xf32>
-              %x_even5 = memref.load %x[%m5, %k] : memref<16x64xf32>
-              %x_even6 = memref.load %x[%m6, %k] : memref<16x64xf32>
-              %x_even7 = memref.load %x[%m7, %k] : memref<16x64xf32>
-              %column_even = vector.from_elements
-                  %x_even0, %x_even1, %x_even2, %x_even3, %x_even4, %x_even5, %x_even6, %x_even7 : vector<8xf32>
+              %k0 = arith.muli %k, %per_step : index
+              %x0_0 = memref.load %x[%m0, %k0] : memref<16x64xf32>
+              %x0_1 = memref.load %x[%m1, %k0] : memref<16x64xf32>
+              %x0_2 = memref.load %x[%m2, %k0] : memref<16x64xf32>
+              %x0_3 = memref.load %x[%m3, %k0] : memref<16x64xf32>
+              %x0_4 = memref.load %x[%m4, %k0] : memref<16x64xf32>
+              %x0_5 = memref.load %x[%m5, %k0] : memref<16x64xf32>
+              %x0_6 = memref.load %x[%m6, %k0] : memref<16x64xf32>
+              %x0_7 = memref.load %x[%m7, %k0] : memref<16x64xf32>
+              %column0 = vector.from_elements
+                  %x0_0, %x0_1, %x0_2, %x0_3, %x0_4, %x0_5, %x0_6, %x0_7 : vector<8xf32>
               %fetched0 = arith.addi %n0, %ahead_n : index
               memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<4x64x16xf32>
-              %even0 = vector.load %w[%n0, %k, %c0] : memref<4x64x16xf32>, vector<16xf32>
-              %next0 = vector.outerproduct %column_even, %even0, %sum0 {kind = #vector.kind<add>}
+              %w0_0 = vector.load %w[%n0, %k, %c0] : memref<4x64x16xf32>, vector<16xf32>
+              %next0 = vector.outerproduct %column0, %w0_0, %sum0 {kind = #vector.kind<add>}
                   : vector<8xf32>, vector<16xf32>
               %fetched1 = arith.addi %fetched0, %c1 : index
               memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<4x64x16xf32>
-              %even1 = vector.load %w[%n1, %k, %c0] : memref<4x64x16xf32>, vector<16xf32>
-              %next1 = vector.outerproduct %column_even, %even1, %sum1 {kind = #vector.kind<add>}
+              %w1_0 = vector.load %w[%n1, %k, %c0] : memref<4x64x16xf32>, vector<16xf32>
+              %next1 = vector.outerproduct %column0, %w1_0, %sum1 {kind = #vector.kind<add>}
                   : vector<8xf32>, vector<16xf32>
               scf.yield %next0, %next1
                   : vector<8x16xf32>, vector<8x16xf32>
@@ -801,6 +805,7 @@ module @prefill {
         %tiles_of_group = arith.constant 6 : index
         %prefetch = arith.constant 64 : index
         %zeros = arith.constant dense<0.0> : vector<8x16xf32>
+        %per_step = arith.constant 1 : index
         %room = memref.alloca() : memref<2x8x16xf32>
         %group = stream.dispatch.workgroup.id[0] : index
         %first = arith.muli %group, %tiles_of_group : index
@@ -832,25 +837,26 @@ module @prefill {
               %from_next = arith.subi %ahead, %depth : index
               %ahead_k = arith.select %is_next, %from_next, %ahead : index
               %ahead_n = arith.select %is_next, %tiles_at_once, %c0 : index
-              %x_even0 = memref.load %x[%m0, %k] : memref<16x64xf32>
-              %x_even1 = memref.load %x[%m1, %k] : memref<16x64xf32>
-              %x_even2 = memref.load %x[%m2, %k] : memref<16x64xf32>
-              %x_even3 = memref.load %x[%m3, %k] : memref<16x64xf32>
-              %x_even4 = memref.load %x[%m4, %k] : memref<16x64xf32>
-              %x_even5 = memref.load %x[%m5, %k] : memref<16x64xf32>
-              %x_even6 = memref.load %x[%m6, %k] : memref<16x64xf32>
-              %x_even7 = memref.load %x[%m7, %k] : memref<16x64xf32>
-              %column_even = vector.from_elements
-                  %x_even0, %x_even1, %x_even2, %x_even3, %x_even4, %x_even5, %x_even6, %x_even7 : vector<8xf32>
+              %k0 = arith.muli %k, %per_step : index
+              %x0_0 = memref.load %x[%m0, %k0] : memref<16x64xf32>
+              %x0_1 = memref.load %x[%m1, %k0] : memref<16x64xf32>
+              %x0_2 = memref.load %x[%m2, %k0] : memref<16x64xf32>
+              %x0_3 = memref.load %x[%m3, %k0] : memref<16x64xf32>
+              %x0_4 = memref.load %x[%m4, %k0] : memref<16x64xf32>
+              %x0_5 = memref.load %x[%m5, %k0] : memref<16x64xf32>
+              %x0_6 = memref.load %x[%m6, %k0] : memref<16x64xf32>
+              %x0_7 = memref.load %x[%m7, %k0] : memref<16x64xf32>
+              %column0 = vector.from_elements
+                  %x0_0, %x0_1, %x0_2, %x0_3, %x0_4, %x0_5, %x0_6, %x0_7 : vector<8xf32>
               %fetched0 = arith.addi %n0, %ahead_n : index
               memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<12x64x16xf32>
-              %even0 = vector.load %w[%n0, %k, %c0] : memref<12x64x16xf32>, vector<16xf32>
-              %next0 = vector.outerproduct %column_even, %even0, %sum0 {kind = #vector.kind<add>}
+              %w0_0 = vector.load %w[%n0, %k, %c0] : memref<12x64x16xf32>, vector<16xf32>
+              %next0 = vector.outerproduct %column0, %w0_0, %sum0 {kind = #vector.kind<add>}
                   : vector<8xf32>, vector<16xf32>
               %fetched1 = arith.addi %fetched0, %c1 : index
               memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<12x64x16xf32>
-              %even1 = vector.load %w[%n1, %k, %c0] : memref<12x64x16xf32>, vector<16xf32>
-              %next1 = vector.outerproduct %column_even, %even1, %sum1 {kind = #vector.kind<add>}
+              %w1_0 = vector.load %w[%n1, %k, %c0] : memref<12x64x16xf32>, vector<16xf32>
+              %next1 = vector.outerproduct %column0, %w1_0, %sum1 {kind = #vector.kind<add>}
                   : vector<8xf32>, vector<16xf32>
               scf.yield %next0, %next1
                   : vector<8x16xf32>, vector<8x16xf32>
@@ -905,6 +911,7 @@ module @prefill {
         %tiles_of_group = arith.constant 6 : index
         %prefetch = arith.constant 64 : index
         %zeros = arith.constant dense<0.0> : vector<8x16xf32>
+        %per_step = arith.constant 1 : index
         %room = memref.alloca() : memref<2x8x16xf32>
         %group = stream.dispatch.workgroup.id[0] : index
         %first = arith.muli %group, %tiles_of_group : index
@@ -936,25 +943,26 @@ module @prefill {
               %from_next = arith.subi %ahead, %depth : index
               %ahead_k = arith.select %is_next, %from_next, %ahead : index
               %ahead_n = arith.select %is_next, %tiles_at_once, %c0 : index
-              %x_even0 = memref.load %x[%m0, %k] : memref<16x96xf32>
-              %x_even1 = memref.load %x[%m1, %k] : memref<16x96xf32>
-              %x_even2 = memref.load %x[%m2, %k] : memref<16x96xf32>
-              %x_even3 = memref.load %x[%m3, %k] : memref<16x96xf32>
-              %x_even4 = memref.load %x[%m4, %k] : memref<16x96xf32>
-              %x_even5 = memref.load %x[%m5, %k] : memref<16x96xf32>
-              %x_even6 = memref.load %x[%m6, %k] : memref<16x96xf32>
-              %x_even7 = memref.load %x[%m7, %k] : memref<16x96xf32>
-              %column_even = vector.from_elements
-                  %x_even0, %x_even1, %x_even2, %x_even3, %x_even4, %x_even5, %x_even6, %x_even7 : vector<8xf32>
+              %k0 = arith.muli %k, %per_step : index
+              %x0_0 = memref.load %x[%m0, %k0] : memref<16x96xf32>
+              %x0_1 = memref.load %x[%m1, %k0] : memref<16x96xf32>
+              %x0_2 = memref.load %x[%m2, %k0] : memref<16x96xf32>
+              %x0_3 = memref.load %x[%m3, %k0] : memref<16x96xf32>
+              %x0_4 = memref.load %x[%m4, %k0] : memref<16x96xf32>
+              %x0_5 = memref.load %x[%m5, %k0] : memref<16x96xf32>
+              %x0_6 = memref.load %x[%m6, %k0] : memref<16x96xf32>
+              %x0_7 = memref.load %x[%m7, %k0] : memref<16x96xf32>
+              %column0 = vector.from_elements
+                  %x0_0, %x0_1, %x0_2, %x0_3, %x0_4, %x0_5, %x0_6, %x0_7 : vector<8xf32>
               %fetched0 = arith.addi %n0, %ahead_n : index
               memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<4x96x16xf32>
-              %even0 = vector.load %w[%n0, %k, %c0] : memref<4x96x16xf32>, vector<16xf32>
-              %next0 = vector.outerproduct %column_even, %even0, %sum0 {kind = #vector.kind<add>}
+              %w0_0 = vector.load %w[%n0, %k, %c0] : memref<4x96x16xf32>, vector<16xf32>
+              %next0 = vector.outerproduct %column0, %w0_0, %sum0 {kind = #vector.kind<add>}
                   : vector<8xf32>, vector<16xf32>
               %fetched1 = arith.addi %fetched0, %c1 : index
               memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<4x96x16xf32>
-              %even1 = vector.load %w[%n1, %k, %c0] : memref<4x96x16xf32>, vector<16xf32>
-              %next1 = vector.outerproduct %column_even, %even1, %sum1 {kind = #vector.kind<add>}
+              %w1_0 = vector.load %w[%n1, %k, %c0] : memref<4x96x16xf32>, vector<16xf32>
+              %next1 = vector.outerproduct %column0, %w1_0, %sum1 {kind = #vector.kind<add>}
                   : vector<8xf32>, vector<16xf32>
               scf.yield %next0, %next1
                   : vector<8x16xf32>, vector<8x16xf32>
@@ -1009,6 +1017,7 @@ module @prefill {
         %tiles_of_group = arith.constant 4 : index
         %prefetch = arith.constant 32 : index
         %zeros = arith.constant dense<0.0> : vector<1x16xf32>
+        %per_step = arith.constant 1 : index
         %room = memref.alloca() : memref<4x1x16xf32>
         %group = stream.dispatch.workgroup.id[0] : index
         %first = arith.muli %group, %tiles_of_group : index
@@ -1035,28 +1044,29 @@ module @prefill {
               %from_next = arith.subi %ahead, %depth : index
               %ahead_k = arith.select %is_next, %from_next, %ahead : index
               %ahead_n = arith.select %is_next, %tiles_at_once, %c0 : index
-              %x_even0 = memref.load %x[%m0, %k] : memref<1x64xf32>
-              %column_even = vector.from_elements
-                  %x_even0 : vector<1xf32>
+              %k0 = arith.muli %k, %per_step : index
+              %x0_0 = memref.load %x[%m0, %k0] : memref<1x64xf32>
+              %column0 = vector.from_elements
+                  %x0_0 : vector<1xf32>
               %fetched0 = arith.addi %n0, %ahead_n : index
               memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<21x64x16xf32>
-              %even0 = vector.load %w[%n0, %k, %c0] : memref<21x64x16xf32>, vector<16xf32>
-              %next0 = vector.outerproduct %column_even, %even0, %sum0 {kind = #vector.kind<add>}
+              %w0_0 = vector.load %w[%n0, %k, %c0] : memref<21x64x16xf32>, vector<16xf32>
+              %next0 = vector.outerproduct %column0, %w0_0, %sum0 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
               %fetched1 = arith.addi %fetched0, %c1 : index
               memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<21x64x16xf32>
-              %even1 = vector.load %w[%n1, %k, %c0] : memref<21x64x16xf32>, vector<16xf32>
-              %next1 = vector.outerproduct %column_even, %even1, %sum1 {kind = #vector.kind<add>}
+              %w1_0 = vector.load %w[%n1, %k, %c0] : memref<21x64x16xf32>, vector<16xf32>
+              %next1 = vector.outerproduct %column0, %w1_0, %sum1 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
               %fetched2 = arith.addi %fetched1, %c1 : index
               memref.prefetch %w[%fetched2, %ahead_k, %c0], read, locality<3>, data : memref<21x64x16xf32>
-              %even2 = vector.load %w[%n2, %k, %c0] : memref<21x64x16xf32>, vector<16xf32>
-              %next2 = vector.outerproduct %column_even, %even2, %sum2 {kind = #vector.kind<add>}
+              %w2_0 = vector.load %w[%n2, %k, %c0] : memref<21x64x16xf32>, vector<16xf32>
+              %next2 = vector.outerproduct %column0, %w2_0, %sum2 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
               %fetched3 = arith.addi %fetched2, %c1 : index
               memref.prefetch %w[%fetched3, %ahead_k, %c0], read, locality<3>, data : memref<21x64x16xf32>
-              %even3 = vector.load %w[%n3, %k, %c0] : memref<21x64x16xf32>, vector<16xf32>
-              %next3 = vector.outerproduct %column_even, %even3, %sum3 {kind = #vector.kind<add>}
+              %w3_0 = vector.load %w[%n3, %k, %c0] : memref<21x64x16xf32>, vector<16xf32>
+              %next3 = vector.outerproduct %column0, %w3_0, %sum3 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
               scf.yield %next0, %next1, %next2, %next3
                   : vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>

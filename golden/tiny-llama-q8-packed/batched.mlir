@@ -1,17 +1,17 @@
 // batched · llama, tied · 2 layers, hidden 64, 4/1 heads of 16 · context 64, 4 slots · exact, q8
 
-!embed = tensor<21x64x16x1xi8>
+!embed = tensor<21x16x16x4xi8>
 !embed_scales = tensor<21x2x16xf16>
 !norm = tensor<64xf32>
-!qkv = tensor<6x64x16x1xi8>
+!qkv = tensor<6x16x16x4xi8>
 !qkv_scales = tensor<6x2x16xf16>
 !qkv_bias = tensor<96xf32>
-!o = tensor<4x64x16x1xi8>
+!o = tensor<4x16x16x4xi8>
 !o_scales = tensor<4x2x16xf16>
 !o_bias = tensor<64xf32>
-!gate_up = tensor<13x64x16x1xi8>
-!gate_up_scales = tensor<13x2x16xf16>
-!down = tensor<4x128x16x1xi8>
+!gate_up = tensor<14x16x16x4xi8>
+!gate_up_scales = tensor<14x2x16xf16>
+!down = tensor<4x32x16x4xi8>
 !down_scales = tensor<4x4x16xf16>
 !tokens = tensor<4xi32>
 !k_cache = tensor<2x4x1x2x16x64xf32>
@@ -19,47 +19,16 @@
 !next = tensor<4xi32>
 !logits = tensor<4x331xf32>
 !angle = tensor<4x2x8xf32>
-!pasts = tensor<4xi32>
 !hidden = tensor<4x64xf32>
-!new_k = tensor<1x4x1x16x1xf32>
-!new_v = tensor<1x4x1x1x16xf32>
-!column = tensor<4x1xf32>
-!each_row = tensor<4xf32>
-!norm_f32 = tensor<64xf32>
-!qkv_x_tiles = tensor<1x64x4x1xf32>
-!qkv_y_tiles = tensor<1x6x4x16xf32>
-!qkv_row = tensor<4x96xf32>
-!q_row = tensor<4x64xf32>
-!k_row = tensor<4x16xf32>
-!q_heads = tensor<4x1x4x16xf32>
-!new_heads = tensor<4x1x1x16xf32>
-!queries = tensor<4x4x16xf32>
-!new = tensor<4x1x16xf32>
-!k_lanes = tensor<2x4x2x16x64xf32>
-!k_past = tensor<4x?x16x64xf32>
-!v_lanes = tensor<2x4x2x64x16xf32>
-!v_past = tensor<4x?x64x16xf32>
-!scores = tensor<4x4x?x64xf32>
-!each_lane = tensor<4x4xf32>
-!partial = tensor<4x?x4x16xf32>
-!o_x_tiles = tensor<1x64x4x1xf32>
-!o_y_tiles = tensor<1x4x4x16xf32>
+!rows = tensor<4x64xf32>
+!squares = tensor<4x4xf32>
+!largests = tensor<4x21xf32>
+!qkv_rows = tensor<4x96xf32>
+!partials = tensor<4x1x1x4x16xf32>
+!of_runs = tensor<4x1x1x4xf32>
+!q_rows = tensor<4x64xf32>
+!inner_rows = tensor<4x112xf32>
 !angles = tensor<4x8xf32>
-!q_pairs = tensor<4x4x2x8xf32>
-!k_pairs = tensor<4x1x2x8xf32>
-!gate_up_x_tiles = tensor<1x64x4x1xf32>
-!gate_up_y_tiles = tensor<1x13x4x16xf32>
-!gate_up_row = tensor<4x200xf32>
-!inner = tensor<4x100xf32>
-!down_x_tiles = tensor<1x100x4x1xf32>
-!down_y_tiles = tensor<1x4x4x16xf32>
-!embed_x_tiles = tensor<1x64x4x1xf32>
-!embed_y_tiles = tensor<1x21x4x16xf32>
-!vocab_index = tensor<4x331xi32>
-!new_keys = tensor<2x4x1x16x1xf32>
-!new_values = tensor<2x4x1x1x16xf32>
-!keys_at = tensor<2x4x1x1x16x1xf32>
-!values_at = tensor<2x4x1x1x1x16xf32>
 
 module @batched {
   // One token of each of slots 0..3, all at `position`.
@@ -79,306 +48,75 @@ module @batched {
       %v: !v_cache {tf.aliasing_output = 3 : i32})
       -> (!next, !logits, !k_cache, !v_cache) {
 
-    %first_slot = arith.constant 0 : index
     %position_value = tensor.extract %position[] : tensor<i32>
-    // how many blocks the step reads: those of the positions before its farthest row's, one at least
     %farthest = arith.index_cast %position_value : i32 to index
-    %block_size = arith.constant 64 : index
-    %one_block = arith.constant 1 : index
-    %blocks_held = arith.ceildivsi %farthest, %block_size : index
-    %blocks_read = arith.maxsi %blocks_held, %one_block : index
-    %blocks = util.assume.int %blocks_read<umin = 1, umax = 2> : index
+    %one_run = arith.constant 1 : index
+    // how many runs of 256 positions hold those that a row sees
+    %runs_length = arith.constant 256 : index
+    %runs_last = arith.divui %farthest, %runs_length : index
+    %runs = arith.addi %runs_last, %one_run : index
 
     %positions = stablehlo.broadcast_in_dim %position, dims = [] : (tensor<i32>) -> !tokens
-    // a layer's index is opaque to the compiler, so that one compiled attention serves all
-    %layer0_index = arith.constant 0 : index
-    %layer0 = util.optimization_barrier %layer0_index : index
-    %layer1_index = arith.constant 1 : index
-    %layer1 = util.optimization_barrier %layer1_index : index
-
     %cos, %sin = call @rotary_angles(%positions) : (!tokens) -> (!angle, !angle)
-    %past_each = stablehlo.broadcast_in_dim %positions, dims = [0] : (tensor<4xi32>) -> tensor<4x1xi32>
-    %past = stablehlo.reshape %past_each : (tensor<4x1xi32>) -> !pasts
-    %x0 = call @embedding(%embed, %embed_scales, %tokens) : (!embed, !embed_scales, !tokens) -> !hidden
+    %embedded = call @embedding(%embed, %embed_scales, %tokens) : (!embed, !embed_scales, !tokens) -> !hidden
+    %x0, %x0_weighted, %x0_squares = flow.dispatch @first_norm::@first_norm(%embedded, %layer0_attn_norm)
+        : (!hidden, !norm)
+        -> (!rows, !rows, !squares)
 
-    %x1, %new_k0, %new_v0 = call @layer(
-        %x0, %layer0_attn_norm, %layer0_qkv, %layer0_qkv_scales, %layer0_qkv_bias, %layer0_o, %layer0_o_scales,
-        %layer0_o_bias, %layer0_mlp_norm, %layer0_gate_up, %layer0_gate_up_scales, %layer0_down,
-        %layer0_down_scales, %layer0, %first_slot, %cos, %sin, %past, %blocks, %k, %v)
-        : (!hidden, !norm, !qkv, !qkv_scales, !qkv_bias, !o, !o_scales, !o_bias, !norm, !gate_up, !gate_up_scales,
-           !down, !down_scales, index, index, !angle, !angle, !pasts, index, !k_cache, !v_cache)
-        -> (!hidden, !new_k, !new_v)
-    %x2, %new_k1, %new_v1 = call @layer(
-        %x1, %layer1_attn_norm, %layer1_qkv, %layer1_qkv_scales, %layer1_qkv_bias, %layer1_o, %layer1_o_scales,
-        %layer1_o_bias, %layer1_mlp_norm, %layer1_gate_up, %layer1_gate_up_scales, %layer1_down,
-        %layer1_down_scales, %layer1, %first_slot, %cos, %sin, %past, %blocks, %k, %v)
-        : (!hidden, !norm, !qkv, !qkv_scales, !qkv_bias, !o, !o_scales, !o_bias, !norm, !gate_up, !gate_up_scales,
-           !down, !down_scales, index, index, !angle, !angle, !pasts, index, !k_cache, !v_cache)
-        -> (!hidden, !new_k, !new_v)
+    %layer0 = arith.constant 0 : index
+    %x1, %x1_weighted, %x1_squares, %k_after0, %v_after0 = call @layer(
+        %x0, %x0_weighted, %x0_squares, %layer0_qkv, %layer0_qkv_scales, %layer0_qkv_bias, %layer0_o,
+        %layer0_o_scales, %layer0_o_bias, %layer0_mlp_norm, %layer0_gate_up, %layer0_gate_up_scales, %layer0_down,
+        %layer0_down_scales, %layer1_attn_norm, %layer0, %positions, %cos, %sin, %runs, %k, %v)
+        : (!rows, !rows, !squares, !qkv, !qkv_scales, !qkv_bias, !o, !o_scales, !o_bias, !norm, !gate_up,
+           !gate_up_scales, !down, !down_scales, !norm, index, !tokens, !angle, !angle, index, !k_cache, !v_cache)
+        -> (!rows, !rows, !squares, !k_cache, !v_cache)
+    %layer1 = arith.constant 1 : index
+    %x2, %normed, %normed_squares, %k_after1, %v_after1 = call @layer(
+        %x1, %x1_weighted, %x1_squares, %layer1_qkv, %layer1_qkv_scales, %layer1_qkv_bias, %layer1_o,
+        %layer1_o_scales, %layer1_o_bias, %layer1_mlp_norm, %layer1_gate_up, %layer1_gate_up_scales, %layer1_down,
+        %layer1_down_scales, %final_norm, %layer1, %positions, %cos, %sin, %runs, %k_after0, %v_after0)
+        : (!rows, !rows, !squares, !qkv, !qkv_scales, !qkv_bias, !o, !o_scales, !o_bias, !norm, !gate_up,
+           !gate_up_scales, !down, !down_scales, !norm, index, !tokens, !angle, !angle, index, !k_cache, !v_cache)
+        -> (!rows, !rows, !squares, !k_cache, !v_cache)
 
-    %normed = call @rms_norm(%x2, %final_norm) : (!hidden, !norm) -> !hidden
-    %logits = call @head(%normed, %embed, %embed_scales) : (!hidden, !embed, !embed_scales) -> !logits
-    %next = call @argmax(%logits) : (!logits) -> !next
-    %k_out, %v_out = call @cache_write(%k, %v, %new_k0, %new_k1, %new_v0, %new_v1, %position)
-        : (!k_cache, !v_cache, !new_k, !new_k, !new_v, !new_v, tensor<i32>)
-        -> (!k_cache, !v_cache)
-    return %next, %logits, %k_out, %v_out : !next, !logits, !k_cache, !v_cache
+    %logits, %largests = flow.dispatch @head::@head(%normed, %embed, %embed_scales, %normed_squares)
+        : (!rows, !embed, !embed_scales, !squares)
+        -> (!logits, !largests)
+    %next = flow.dispatch @argmax::@argmax(%largests, %logits)
+        : (!largests, !logits)
+        -> !next
+
+    return %next, %logits, %k_after1, %v_after1 : !next, !logits, !k_cache, !v_cache
   }
 
-  // x + attention(norm(x)), then x + mlp(norm(x)).
+  // x + attention(norm(x)), then x + mlp(norm(x)); and what the next norm needs of that.
   func.func private @layer(
-      %x: !hidden, %attn_norm: !norm, %qkv: !qkv, %qkv_scales: !qkv_scales, %qkv_bias: !qkv_bias, %o: !o,
-      %o_scales: !o_scales, %o_bias: !o_bias, %mlp_norm: !norm, %gate_up: !gate_up,
-      %gate_up_scales: !gate_up_scales, %down: !down, %down_scales: !down_scales, %layer: index,
-      %first_slot: index, %cos: !angle, %sin: !angle, %past: !pasts, %blocks: index, %k_cache: !k_cache,
-      %v_cache: !v_cache)
-      -> (!hidden, !new_k, !new_v) {
-    %x_normed = call @rms_norm(%x, %attn_norm) : (!hidden, !norm) -> !hidden
-    %attended, %new_k, %new_v = call @attention(
-        %x_normed, %qkv, %qkv_scales, %qkv_bias, %o, %o_scales, %o_bias, %layer, %first_slot, %cos, %sin, %past,
-        %blocks, %k_cache, %v_cache)
-        : (!hidden, !qkv, !qkv_scales, !qkv_bias, !o, !o_scales, !o_bias, index, index, !angle, !angle, !pasts,
-           index, !k_cache, !v_cache)
-        -> (!hidden, !new_k, !new_v)
-    %x_mid = stablehlo.add %x, %attended : !hidden
-    %mid_normed = call @rms_norm(%x_mid, %mlp_norm) : (!hidden, !norm) -> !hidden
-    %fed = call @mlp(%mid_normed, %gate_up, %gate_up_scales, %down, %down_scales)
-        : (!hidden, !gate_up, !gate_up_scales, !down, !down_scales)
-        -> !hidden
-    %y = stablehlo.add %x_mid, %fed : !hidden
-    return %y, %new_k, %new_v : !hidden, !new_k, !new_v
-  }
-
-  // x / sqrt(mean(x²) + eps) · weight, in f32.
-  func.func private @rms_norm(%x: !hidden, %weight: !norm) -> !hidden {
-    %zero = stablehlo.constant dense<0.0> : tensor<f32>
-    %size = stablehlo.constant dense<64.0> : !column
-    %eps = stablehlo.constant dense<1.0e-05> : !column
-    %square = stablehlo.multiply %x, %x : !hidden
-    %sum = stablehlo.reduce(%square init: %zero) applies stablehlo.add across dimensions = [1]
-        : (!hidden, tensor<f32>) -> !each_row
-    %sums = stablehlo.reshape %sum : (!each_row) -> !column
-    %mean = stablehlo.divide %sums, %size : !column
-    %shifted = stablehlo.add %mean, %eps : !column
-    %scale = stablehlo.rsqrt %shifted : !column
-    %scales = stablehlo.broadcast_in_dim %scale, dims = [0, 1] : (!column) -> !hidden
-    %normed = stablehlo.multiply %x, %scales : !hidden
-    %weights = stablehlo.broadcast_in_dim %weight, dims = [1] : (!norm_f32) -> !hidden
-    %y = stablehlo.multiply %normed, %weights : !hidden
-    return %y : !hidden
-  }
-
-  // Attention: softmax over two parts, the cached keys and the step's own, by a common maximum.
-  // Returns the new keys and values, too, which the step writes, those of all layers at once.
-  func.func private @attention(
-      %x: !hidden, %qkv: !qkv, %qkv_scales: !qkv_scales, %qkv_bias: !qkv_bias, %o: !o, %o_scales: !o_scales,
-      %o_bias: !o_bias, %layer: index, %first_slot: index, %cos: !angle, %sin: !angle, %past: !pasts,
-      %blocks: index, %k_cache: !k_cache, %v_cache: !v_cache)
-      -> (!hidden, !new_k, !new_v) {
-    %qkv_flat_sum_groups = stablehlo.reshape %qkv : (!qkv) -> tensor<6x2x32x16x1xi8>
-    %qkv_flat_sum_integers = stablehlo.convert %qkv_flat_sum_groups
-        : (tensor<6x2x32x16x1xi8>) -> tensor<6x2x32x16x1xf32>
-    %qkv_flat_sum_scales = stablehlo.convert %qkv_scales
-        : (!qkv_scales) -> tensor<6x2x16xf32>
-    %qkv_flat_sum_each_scale = stablehlo.broadcast_in_dim %qkv_flat_sum_scales, dims = [0, 1, 3]
-        : (tensor<6x2x16xf32>) -> tensor<6x2x32x16x1xf32>
-    %qkv_flat_sum_values = stablehlo.multiply %qkv_flat_sum_integers, %qkv_flat_sum_each_scale : tensor<6x2x32x16x1xf32>
-    %qkv_flat_sum_whole = stablehlo.reshape %qkv_flat_sum_values : (tensor<6x2x32x16x1xf32>) -> tensor<6x64x16x1xf32>
-
-    %qkv_flat_sum_pad = arith.constant 0.0 : f32
-    %qkv_flat_sum_room = tensor.empty() : !qkv_x_tiles
-    %qkv_flat_sum_tiles = linalg.pack %x padding_value(%qkv_flat_sum_pad : f32)
-        inner_dims_pos = [0, 1] inner_tiles = [4, 1] into %qkv_flat_sum_room : tensor<4x64xf32> -> !qkv_x_tiles
-    %qkv_flat_sum_zero = arith.constant 0.0 : f32
-    %qkv_flat_sum_empty = tensor.empty() : !qkv_y_tiles
-    %qkv_flat_sum_zeros = linalg.fill ins(%qkv_flat_sum_zero : f32)
-        outs(%qkv_flat_sum_empty : !qkv_y_tiles) -> !qkv_y_tiles
-    %qkv_flat_sum_sums = linalg.mmt4d
-        ins(%qkv_flat_sum_tiles, %qkv_flat_sum_whole : !qkv_x_tiles, tensor<6x64x16x1xf32>)
-        outs(%qkv_flat_sum_zeros : !qkv_y_tiles) -> !qkv_y_tiles
-    %qkv_flat_sum_flat = tensor.empty() : !qkv_row
-    %qkv_flat_sum = linalg.unpack %qkv_flat_sum_sums inner_dims_pos = [0, 1] inner_tiles = [4, 16]
-        into %qkv_flat_sum_flat : !qkv_y_tiles -> !qkv_row
-    %qkv_flat_shift = stablehlo.broadcast_in_dim %qkv_bias, dims = [1] : (tensor<96xf32>) -> !qkv_row
-    %qkv_flat = stablehlo.add %qkv_flat_sum, %qkv_flat_shift : !qkv_row
-    %q_flat_of_all = stablehlo.reshape %qkv_flat : (!qkv_row) -> tensor<4x6x2x8xf32>
-    %q_flat_part = stablehlo.slice %q_flat_of_all [0:4, 0:4, 0:2, 0:8]
-        : (tensor<4x6x2x8xf32>) -> tensor<4x4x2x8xf32>
-    %q_flat = stablehlo.reshape %q_flat_part : (tensor<4x4x2x8xf32>) -> !q_row
-    %k_flat_of_all = stablehlo.reshape %qkv_flat : (!qkv_row) -> tensor<4x6x2x8xf32>
-    %k_flat_part = stablehlo.slice %k_flat_of_all [0:4, 4:5, 0:2, 0:8]
-        : (tensor<4x6x2x8xf32>) -> tensor<4x1x2x8xf32>
-    %k_flat = stablehlo.reshape %k_flat_part : (tensor<4x1x2x8xf32>) -> !k_row
-    %v_flat_of_all = stablehlo.reshape %qkv_flat : (!qkv_row) -> tensor<4x6x16xf32>
-    %v_flat_part = stablehlo.slice %v_flat_of_all [0:4, 5:6, 0:16]
-        : (tensor<4x6x16xf32>) -> tensor<4x1x16xf32>
-    %v_flat = stablehlo.reshape %v_flat_part : (tensor<4x1x16xf32>) -> !k_row
-
-    %q_turned = call @rotary_q(%q_flat, %cos, %sin) : (!q_row, !angle, !angle) -> !q_row
-    %k_turned = call @rotary_k(%k_flat, %cos, %sin) : (!k_row, !angle, !angle) -> !k_row
-
-    // queries [slots, kv_heads, group · new, head_dim], keys and values [slots, kv_heads, new, head_dim];
-    // group: the query heads of a kv head, new: the step's tokens of a slot
-    %q_heads = stablehlo.reshape %q_turned : (!q_row) -> !q_heads
-    %k_heads = stablehlo.reshape %k_turned : (!k_row) -> !new_heads
-    %v_heads = stablehlo.reshape %v_flat : (!k_row) -> !new_heads
-    %scale = stablehlo.constant dense<0.25> : !q_heads
-    %q_scaled = stablehlo.multiply %q_heads, %scale : !q_heads
-
-    // slots and kv_heads as one dimension b; g: query, n: block, j: position in a block, d: head_dim
-    %q_lanes = stablehlo.reshape %q_scaled : (!q_heads) -> !queries
-    %k_new = stablehlo.reshape %k_heads : (!new_heads) -> !new
-    %kv_heads = arith.constant 1 : index
-    %first = arith.muli %first_slot, %kv_heads : index
-    %k_all = stablehlo.reshape %k_cache : (!k_cache) -> !k_lanes
-    %k_past = tensor.extract_slice %k_all[%layer, %first, 0, 0, 0]
-        [1, 4, %blocks, 16, 64] [1, 1, 1, 1, 1] : !k_lanes to !k_past
-    %v_all = stablehlo.reshape %v_cache : (!v_cache) -> !v_lanes
-    %v_past = tensor.extract_slice %v_all[%layer, %first, 0, 0, 0]
-        [1, 4, %blocks, 64, 16] [1, 1, 1, 1, 1] : !v_lanes to !v_past
-
-    %none = arith.constant 0.0 : f32
-    %minus_inf = arith.constant 0xFF800000 : f32
-    %block_size = arith.constant 64 : index
-    %scores_room = tensor.empty(%blocks) : !scores
-    %scores_none = linalg.fill ins(%none : f32) outs(%scores_room : !scores) -> !scores
-    %scores = linalg.generic {
-        indexing_maps = [
-            affine_map<(b, n, g, j, d) -> (b, g, d)>,
-            affine_map<(b, n, g, j, d) -> (b, n, d, j)>,
-            affine_map<(b, n, g, j, d) -> (b, g, n, j)>],
-        iterator_types = ["parallel", "parallel", "parallel", "parallel", "reduction"]}
-        ins(%q_lanes, %k_past : !queries, !k_past) outs(%scores_none : !scores) {
-    ^bb0(%query: f32, %key: f32, %sum: f32):
-      %product = arith.mulf %query, %key : f32
-      %next = arith.addf %sum, %product : f32
-      linalg.yield %next : f32
-    } -> !scores
-
-    // the step's own tokens, and a common maximum
-    %own_none = stablehlo.constant dense<0.0> : tensor<f32>
-    %own_lowest = stablehlo.constant dense<0xFF800000> : tensor<f32>
-    %k_each = stablehlo.broadcast_in_dim %k_new, dims = [0, 1, 2] : (!new) -> !queries
-    %own_products = stablehlo.multiply %q_lanes, %k_each : !queries
-    %own_max = stablehlo.reduce(%own_products init: %own_none) applies stablehlo.add across dimensions = [2]
-        : (!queries, tensor<f32>) -> !each_lane
-
-    %max = linalg.generic {
-        indexing_maps = [
-            affine_map<(b, g, n, j) -> (b, g, n, j)>,
-            affine_map<(b, g, n, j) -> (b)>,
-            affine_map<(b, g, n, j) -> (b, g)>],
-        iterator_types = ["parallel", "parallel", "reduction", "reduction"]}
-        ins(%scores, %past : !scores, !pasts) outs(%own_max : !each_lane) {
-    ^bb0(%score: f32, %cached_end: i32, %highest: f32):
-      %n = linalg.index 2 : index
-      %j = linalg.index 3 : index
-      %before = arith.muli %n, %block_size : index
-      %position = arith.addi %before, %j : index
-      %position_i32 = arith.index_cast %position : index to i32
-      %is_cached = arith.cmpi slt, %position_i32, %cached_end : i32
-      %counted = arith.select %is_cached, %score, %minus_inf : f32
-      %next = arith.maximumf %highest, %counted : f32
-      linalg.yield %next : f32
-    } -> !each_lane
-
-    %weights = linalg.generic {
-        indexing_maps = [
-            affine_map<(b, g, n, j) -> (b, g, n, j)>,
-            affine_map<(b, g, n, j) -> (b)>,
-            affine_map<(b, g, n, j) -> (b, g)>,
-            affine_map<(b, g, n, j) -> (b, g, n, j)>],
-        iterator_types = ["parallel", "parallel", "parallel", "parallel"]}
-        ins(%scores, %past, %max : !scores, !pasts, !each_lane) outs(%scores_room : !scores) {
-    ^bb0(%score: f32, %cached_end: i32, %highest: f32, %unused: f32):
-      %n = linalg.index 2 : index
-      %j = linalg.index 3 : index
-      %before = arith.muli %n, %block_size : index
-      %position = arith.addi %before, %j : index
-      %position_i32 = arith.index_cast %position : index to i32
-      %is_cached = arith.cmpi slt, %position_i32, %cached_end : i32
-      %below = arith.subf %score, %highest : f32
-      %exp = math.exp %below : f32
-      %weight = arith.select %is_cached, %exp, %none : f32
-      linalg.yield %weight : f32
-    } -> !scores
-    %own_below = stablehlo.subtract %own_max, %max : !each_lane
-    %own_sum = stablehlo.exponential %own_below : !each_lane
-    %own_sums = stablehlo.reshape %own_sum : (!each_lane) -> tensor<4x1x4xf32>
-    %own_weights = stablehlo.broadcast_in_dim %own_sums, dims = [0, 1, 2] : (tensor<4x1x4xf32>) -> !q_heads
-    %v_each = stablehlo.broadcast_in_dim %v_heads, dims = [0, 1, 2, 3] : (!new_heads) -> !q_heads
-    %own_parts = stablehlo.multiply %own_weights, %v_each : !q_heads
-    %own_out = stablehlo.reshape %own_parts : (!q_heads) -> !queries
-    %sum = linalg.generic {
-        indexing_maps = [
-            affine_map<(b, g, n, j) -> (b, g, n, j)>,
-            affine_map<(b, g, n, j) -> (b, g)>],
-        iterator_types = ["parallel", "parallel", "reduction", "reduction"]}
-        ins(%weights : !scores) outs(%own_sum : !each_lane) {
-    ^bb0(%weight: f32, %total: f32):
-      %next = arith.addf %total, %weight : f32
-      linalg.yield %next : f32
-    } -> !each_lane
-
-    // weighted values block by block, then all blocks and the own together
-    %partial_room = tensor.empty(%blocks) : !partial
-    %partial_none = linalg.fill ins(%none : f32) outs(%partial_room : !partial) -> !partial
-    %partial = linalg.generic {
-        indexing_maps = [
-            affine_map<(b, n, g, d, j) -> (b, g, n, j)>,
-            affine_map<(b, n, g, d, j) -> (b, n, j, d)>,
-            affine_map<(b, n, g, d, j) -> (b, n, g, d)>],
-        iterator_types = ["parallel", "parallel", "parallel", "parallel", "reduction"]}
-        ins(%weights, %v_past : !scores, !v_past) outs(%partial_none : !partial) {
-    ^bb0(%weight: f32, %value: f32, %sum_in: f32):
-      %product = arith.mulf %weight, %value : f32
-      %next = arith.addf %sum_in, %product : f32
-      linalg.yield %next : f32
-    } -> !partial
-    %weighted = linalg.generic {
-        indexing_maps = [
-            affine_map<(b, g, d, n) -> (b, n, g, d)>,
-            affine_map<(b, g, d, n) -> (b, g, d)>],
-        iterator_types = ["parallel", "parallel", "parallel", "reduction"]}
-        ins(%partial : !partial) outs(%own_out : !queries) {
-    ^bb0(%part: f32, %total: f32):
-      %next = arith.addf %total, %part : f32
-      linalg.yield %next : f32
-    } -> !queries
-    %sums = stablehlo.broadcast_in_dim %sum, dims = [0, 1] : (!each_lane) -> !queries
-    %lanes_out = stablehlo.divide %weighted, %sums : !queries
-    %heads_out = stablehlo.reshape %lanes_out : (!queries) -> !q_heads
-
-    %flat_out = stablehlo.reshape %heads_out : (!q_heads) -> !q_row
-    %new_k = stablehlo.reshape %k_heads : (tensor<4x1x1x16xf32>) -> !new_k
-    %new_v = stablehlo.reshape %v_heads : (tensor<4x1x1x16xf32>) -> !new_v
-    %y_sum_groups = stablehlo.reshape %o : (!o) -> tensor<4x2x32x16x1xi8>
-    %y_sum_integers = stablehlo.convert %y_sum_groups
-        : (tensor<4x2x32x16x1xi8>) -> tensor<4x2x32x16x1xf32>
-    %y_sum_scales = stablehlo.convert %o_scales
-        : (!o_scales) -> tensor<4x2x16xf32>
-    %y_sum_each_scale = stablehlo.broadcast_in_dim %y_sum_scales, dims = [0, 1, 3]
-        : (tensor<4x2x16xf32>) -> tensor<4x2x32x16x1xf32>
-    %y_sum_values = stablehlo.multiply %y_sum_integers, %y_sum_each_scale : tensor<4x2x32x16x1xf32>
-    %y_sum_whole = stablehlo.reshape %y_sum_values : (tensor<4x2x32x16x1xf32>) -> tensor<4x64x16x1xf32>
-
-    %y_sum_pad = arith.constant 0.0 : f32
-    %y_sum_room = tensor.empty() : !o_x_tiles
-    %y_sum_tiles = linalg.pack %flat_out padding_value(%y_sum_pad : f32)
-        inner_dims_pos = [0, 1] inner_tiles = [4, 1] into %y_sum_room : tensor<4x64xf32> -> !o_x_tiles
-    %y_sum_zero = arith.constant 0.0 : f32
-    %y_sum_empty = tensor.empty() : !o_y_tiles
-    %y_sum_zeros = linalg.fill ins(%y_sum_zero : f32)
-        outs(%y_sum_empty : !o_y_tiles) -> !o_y_tiles
-    %y_sum_sums = linalg.mmt4d
-        ins(%y_sum_tiles, %y_sum_whole : !o_x_tiles, tensor<4x64x16x1xf32>)
-        outs(%y_sum_zeros : !o_y_tiles) -> !o_y_tiles
-    %y_sum_flat = tensor.empty() : !hidden
-    %y_sum = linalg.unpack %y_sum_sums inner_dims_pos = [0, 1] inner_tiles = [4, 16]
-        into %y_sum_flat : !o_y_tiles -> !hidden
-    %y_shift = stablehlo.broadcast_in_dim %o_bias, dims = [1] : (tensor<64xf32>) -> !hidden
-    %y = stablehlo.add %y_sum, %y_shift : !hidden
-    return %y, %new_k, %new_v : !hidden, !new_k, !new_v
+      %x: !rows, %x_weighted: !rows, %x_squares: !squares, %qkv: !qkv, %qkv_scales: !qkv_scales,
+      %qkv_bias: !qkv_bias, %o: !o, %o_scales: !o_scales, %o_bias: !o_bias, %mlp_norm: !norm, %gate_up: !gate_up,
+      %gate_up_scales: !gate_up_scales, %down: !down, %down_scales: !down_scales, %next_norm: !norm, %layer: index,
+      %positions: !tokens, %cos: !angle, %sin: !angle, %runs: index, %k_cache: !k_cache, %v_cache: !v_cache)
+      -> (!rows, !rows, !squares, !k_cache, !v_cache) {
+    %projected = flow.dispatch @qkv::@qkv(%x_weighted, %qkv, %qkv_scales, %qkv_bias, %x_squares)
+        : (!rows, !qkv, !qkv_scales, !qkv_bias, !squares)
+        -> !qkv_rows
+    %k, %v, %partials, %maxima, %sums = flow.dispatch @attention::@attention[%runs](
+        %positions, %cos, %sin, %projected, %k_cache, %v_cache, %layer)
+        : (!tokens, !angle, !angle, !qkv_rows, !k_cache, !v_cache, index)
+        -> (%k_cache, %v_cache, !partials, !of_runs, !of_runs)
+    %attended = flow.dispatch @merge::@merge(%positions, %partials, %maxima, %sums)
+        : (!tokens, !partials, !of_runs, !of_runs)
+        -> !q_rows
+    %mid, %mid_weighted, %mid_squares = flow.dispatch @o::@o(%attended, %o, %o_scales, %o_bias, %x, %mlp_norm)
+        : (!q_rows, !o, !o_scales, !o_bias, !rows, !norm)
+        -> (!rows, !rows, !squares)
+    %inner = flow.dispatch @gate_up::@gate_up(%mid_weighted, %gate_up, %gate_up_scales, %mid_squares)
+        : (!rows, !gate_up, !gate_up_scales, !squares)
+        -> !inner_rows
+    %y, %y_weighted, %y_squares = flow.dispatch @down::@down(%inner, %down, %down_scales, %mid, %next_norm)
+        : (!inner_rows, !down, !down_scales, !rows, !norm)
+        -> (!rows, !rows, !squares)
+    return %y, %y_weighted, %y_squares, %k, %v : !rows, !rows, !squares, !k_cache, !v_cache
   }
 
   // cos and ∓sin of position · frequency, laid over a head's two halves: [rows, 2, head_dim / 2].
@@ -400,94 +138,6 @@ module @batched {
     return %cos, %sin : !angle, !angle
   }
 
-  // Each head's halves (a, b) turned by the angle: (a·cos - b·sin, b·cos + a·sin).
-  func.func private @rotary_q(%x: !q_row, %cos: !angle, %sin: !angle) -> !q_row {
-    %halves = stablehlo.reshape %x : (!q_row) -> !q_pairs
-    %swapped = stablehlo.reverse %halves, dims = [2] : !q_pairs
-    %cos_all = stablehlo.broadcast_in_dim %cos, dims = [0, 2, 3] : (!angle) -> !q_pairs
-    %sin_all = stablehlo.broadcast_in_dim %sin, dims = [0, 2, 3] : (!angle) -> !q_pairs
-    %kept = stablehlo.multiply %halves, %cos_all : !q_pairs
-    %crossed = stablehlo.multiply %swapped, %sin_all : !q_pairs
-    %turned = stablehlo.add %kept, %crossed : !q_pairs
-    %y = stablehlo.reshape %turned : (!q_pairs) -> !q_row
-    return %y : !q_row
-  }
-
-  // Each head's halves (a, b) turned by the angle: (a·cos - b·sin, b·cos + a·sin).
-  func.func private @rotary_k(%x: !k_row, %cos: !angle, %sin: !angle) -> !k_row {
-    %halves = stablehlo.reshape %x : (!k_row) -> !k_pairs
-    %swapped = stablehlo.reverse %halves, dims = [2] : !k_pairs
-    %cos_all = stablehlo.broadcast_in_dim %cos, dims = [0, 2, 3] : (!angle) -> !k_pairs
-    %sin_all = stablehlo.broadcast_in_dim %sin, dims = [0, 2, 3] : (!angle) -> !k_pairs
-    %kept = stablehlo.multiply %halves, %cos_all : !k_pairs
-    %crossed = stablehlo.multiply %swapped, %sin_all : !k_pairs
-    %turned = stablehlo.add %kept, %crossed : !k_pairs
-    %y = stablehlo.reshape %turned : (!k_pairs) -> !k_row
-    return %y : !k_row
-  }
-
-  // down(silu(gate(x)) · up(x))
-  func.func private @mlp(
-      %x: !hidden, %gate_up: !gate_up, %gate_up_scales: !gate_up_scales, %down: !down, %down_scales: !down_scales)
-      -> !hidden {
-    %both_groups = stablehlo.reshape %gate_up : (!gate_up) -> tensor<13x2x32x16x1xi8>
-    %both_integers = stablehlo.convert %both_groups
-        : (tensor<13x2x32x16x1xi8>) -> tensor<13x2x32x16x1xf32>
-    %both_scales = stablehlo.convert %gate_up_scales
-        : (!gate_up_scales) -> tensor<13x2x16xf32>
-    %both_each_scale = stablehlo.broadcast_in_dim %both_scales, dims = [0, 1, 3]
-        : (tensor<13x2x16xf32>) -> tensor<13x2x32x16x1xf32>
-    %both_values = stablehlo.multiply %both_integers, %both_each_scale : tensor<13x2x32x16x1xf32>
-    %both_whole = stablehlo.reshape %both_values : (tensor<13x2x32x16x1xf32>) -> tensor<13x64x16x1xf32>
-
-    %both_pad = arith.constant 0.0 : f32
-    %both_room = tensor.empty() : !gate_up_x_tiles
-    %both_tiles = linalg.pack %x padding_value(%both_pad : f32)
-        inner_dims_pos = [0, 1] inner_tiles = [4, 1] into %both_room : tensor<4x64xf32> -> !gate_up_x_tiles
-    %both_zero = arith.constant 0.0 : f32
-    %both_empty = tensor.empty() : !gate_up_y_tiles
-    %both_zeros = linalg.fill ins(%both_zero : f32)
-        outs(%both_empty : !gate_up_y_tiles) -> !gate_up_y_tiles
-    %both_sums = linalg.mmt4d
-        ins(%both_tiles, %both_whole : !gate_up_x_tiles, tensor<13x64x16x1xf32>)
-        outs(%both_zeros : !gate_up_y_tiles) -> !gate_up_y_tiles
-    %both_flat = tensor.empty() : !gate_up_row
-    %both = linalg.unpack %both_sums inner_dims_pos = [0, 1] inner_tiles = [4, 16]
-        into %both_flat : !gate_up_y_tiles -> !gate_up_row
-    %gated = stablehlo.slice %both [0:4, 0:100] : (!gate_up_row) -> !inner
-    %raised = stablehlo.slice %both [0:4, 100:200] : (!gate_up_row) -> !inner
-
-    %sigmoid = stablehlo.logistic %gated : !inner
-    %activated = stablehlo.multiply %gated, %sigmoid : !inner
-    %inner = stablehlo.multiply %activated, %raised : !inner
-    %y_groups = stablehlo.reshape %down : (!down) -> tensor<4x4x32x16x1xi8>
-    %y_integers = stablehlo.convert %y_groups
-        : (tensor<4x4x32x16x1xi8>) -> tensor<4x4x32x16x1xf32>
-    %y_scales = stablehlo.convert %down_scales
-        : (!down_scales) -> tensor<4x4x16xf32>
-    %y_each_scale = stablehlo.broadcast_in_dim %y_scales, dims = [0, 1, 3]
-        : (tensor<4x4x16xf32>) -> tensor<4x4x32x16x1xf32>
-    %y_values = stablehlo.multiply %y_integers, %y_each_scale : tensor<4x4x32x16x1xf32>
-    %y_whole = stablehlo.reshape %y_values : (tensor<4x4x32x16x1xf32>) -> tensor<4x128x16x1xf32>
-    %y_w = stablehlo.slice %y_whole [0:4, 0:100, 0:16, 0:1] : (tensor<4x128x16x1xf32>) -> tensor<4x100x16x1xf32>
-
-    %y_pad = arith.constant 0.0 : f32
-    %y_room = tensor.empty() : !down_x_tiles
-    %y_tiles = linalg.pack %inner padding_value(%y_pad : f32)
-        inner_dims_pos = [0, 1] inner_tiles = [4, 1] into %y_room : tensor<4x100xf32> -> !down_x_tiles
-    %y_zero = arith.constant 0.0 : f32
-    %y_empty = tensor.empty() : !down_y_tiles
-    %y_zeros = linalg.fill ins(%y_zero : f32)
-        outs(%y_empty : !down_y_tiles) -> !down_y_tiles
-    %y_sums = linalg.mmt4d
-        ins(%y_tiles, %y_w : !down_x_tiles, tensor<4x100x16x1xf32>)
-        outs(%y_zeros : !down_y_tiles) -> !down_y_tiles
-    %y_flat = tensor.empty() : !hidden
-    %y = linalg.unpack %y_sums inner_dims_pos = [0, 1] inner_tiles = [4, 16]
-        into %y_flat : !down_y_tiles -> !hidden
-    return %y : !hidden
-  }
-
   // Row `token` of the table for each token.
   func.func private @embedding(%embed: !embed, %embed_scales: !embed_scales, %tokens: !tokens) -> !hidden {
     %x_n = stablehlo.constant dense<16> : !tokens
@@ -500,9 +150,9 @@ module @batched {
     %x_tile_row = "stablehlo.gather"(%embed, %x_at) <{
         dimension_numbers = #stablehlo.gather<
             offset_dims = [1, 2, 3, 4], start_index_map = [0, 2], index_vector_dim = 1>,
-        slice_sizes = array<i64: 1, 64, 1, 1>, indices_are_sorted = false}>
-        : (!embed, tensor<4x2xi32>) -> tensor<4x1x64x1x1xi8>
-    %x_row = stablehlo.reshape %x_tile_row : (tensor<4x1x64x1x1xi8>) -> tensor<4x64xi8>
+        slice_sizes = array<i64: 1, 16, 1, 4>, indices_are_sorted = false}>
+        : (!embed, tensor<4x2xi32>) -> tensor<4x1x16x1x4xi8>
+    %x_row = stablehlo.reshape %x_tile_row : (tensor<4x1x16x1x4xi8>) -> tensor<4x64xi8>
     %x_tile_scales = "stablehlo.gather"(%embed_scales, %x_at) <{
         dimension_numbers = #stablehlo.gather<
             offset_dims = [1, 2, 3], start_index_map = [0, 2], index_vector_dim = 1>,
@@ -521,73 +171,1824 @@ module @batched {
     return %x : !hidden
   }
 
-  // Logits over the vocabulary.
-  func.func private @head(%x: !hidden, %embed: !embed, %embed_scales: !embed_scales) -> !logits {
-    %logits_groups = stablehlo.reshape %embed : (!embed) -> tensor<21x2x32x16x1xi8>
-    %logits_integers = stablehlo.convert %logits_groups
-        : (tensor<21x2x32x16x1xi8>) -> tensor<21x2x32x16x1xf32>
-    %logits_scales = stablehlo.convert %embed_scales
-        : (!embed_scales) -> tensor<21x2x16xf32>
-    %logits_each_scale = stablehlo.broadcast_in_dim %logits_scales, dims = [0, 1, 3]
-        : (tensor<21x2x16xf32>) -> tensor<21x2x32x16x1xf32>
-    %logits_values = stablehlo.multiply %logits_integers, %logits_each_scale : tensor<21x2x32x16x1xf32>
-    %logits_whole = stablehlo.reshape %logits_values : (tensor<21x2x32x16x1xf32>) -> tensor<21x64x16x1xf32>
-
-    %logits_pad = arith.constant 0.0 : f32
-    %logits_room = tensor.empty() : !embed_x_tiles
-    %logits_tiles = linalg.pack %x padding_value(%logits_pad : f32)
-        inner_dims_pos = [0, 1] inner_tiles = [4, 1] into %logits_room : tensor<4x64xf32> -> !embed_x_tiles
-    %logits_zero = arith.constant 0.0 : f32
-    %logits_empty = tensor.empty() : !embed_y_tiles
-    %logits_zeros = linalg.fill ins(%logits_zero : f32)
-        outs(%logits_empty : !embed_y_tiles) -> !embed_y_tiles
-    %logits_sums = linalg.mmt4d
-        ins(%logits_tiles, %logits_whole : !embed_x_tiles, tensor<21x64x16x1xf32>)
-        outs(%logits_zeros : !embed_y_tiles) -> !embed_y_tiles
-    %logits_flat = tensor.empty() : !logits
-    %logits = linalg.unpack %logits_sums inner_dims_pos = [0, 1] inner_tiles = [4, 16]
-        into %logits_flat : !embed_y_tiles -> !logits
-    return %logits : !logits
+  // Rows ready for the norm after them.
+  stream.executable private @first_norm {
+    stream.executable.export public @first_norm workgroups() -> (index, index, index) {
+      %size1 = arith.constant 4 : index
+      %size2 = arith.constant 1 : index
+      %size3 = arith.constant 1 : index
+      stream.return %size1, %size2, %size3 : index, index, index
+    }
+    builtin.module {
+      func.func @first_norm(
+          %x_bytes: !stream.binding, %next_norm_bytes: !stream.binding, %y_bytes: !stream.binding,
+          %weighteds_bytes: !stream.binding, %square_sums_bytes: !stream.binding) {
+        %c0 = arith.constant 0 : index
+        %c1 = arith.constant 1 : index
+        %x = stream.binding.subspan %x_bytes[%c0] : !stream.binding -> memref<4x64xf32>
+        %next_norm = stream.binding.subspan %next_norm_bytes[%c0] : !stream.binding -> memref<64xf32>
+        %y = stream.binding.subspan %y_bytes[%c0] : !stream.binding -> memref<4x64xf32>
+        %weighteds = stream.binding.subspan %weighteds_bytes[%c0] : !stream.binding -> memref<4x64xf32>
+        %square_sums = stream.binding.subspan %square_sums_bytes[%c0] : !stream.binding -> memref<4x4xf32>
+        %width = arith.constant 16 : index
+        %tiles = arith.constant 4 : index
+        %row = stream.dispatch.workgroup.id[0] : index
+        scf.for %n = %c0 to %tiles step %c1 {
+          %at = arith.muli %n, %width : index
+          %x_tile = vector.load %x[%row, %at] : memref<4x64xf32>, vector<16xf32>
+          vector.store %x_tile, %y[%row, %at] : memref<4x64xf32>, vector<16xf32>
+          %gain = vector.load %next_norm[%at] : memref<64xf32>, vector<16xf32>
+          %weighted = arith.mulf %x_tile, %gain : vector<16xf32>
+          vector.store %weighted, %weighteds[%row, %at] : memref<4x64xf32>, vector<16xf32>
+          %square = arith.mulf %x_tile, %x_tile : vector<16xf32>
+          %square_sum = vector.reduction <add>, %square fastmath<reassoc> : vector<16xf32> into f32
+          memref.store %square_sum, %square_sums[%row, %n] : memref<4x4xf32>
+        }
+        return
+      }
+    }
   }
 
-  // The lowest index that holds a row's maximum.
-  func.func private @argmax(%logits: !logits) -> !next {
-    %minus_inf = stablehlo.constant dense<0xFF800000> : tensor<f32>
-    %past_end = stablehlo.constant dense<331> : tensor<i32>
-    %max = stablehlo.reduce(%logits init: %minus_inf) applies stablehlo.maximum across dimensions = [1]
-        : (!logits, tensor<f32>) -> tensor<4xf32>
-    %maxes = stablehlo.broadcast_in_dim %max, dims = [0] : (tensor<4xf32>) -> !logits
-    %is_max = stablehlo.compare EQ, %logits, %maxes : (!logits, !logits) -> tensor<4x331xi1>
-    %index = stablehlo.iota dim = 1 : !vocab_index
-    %past_ends = stablehlo.broadcast_in_dim %past_end, dims = [] : (tensor<i32>) -> !vocab_index
-    %candidates = stablehlo.select %is_max, %index, %past_ends : tensor<4x331xi1>, !vocab_index
-    %lowest = stablehlo.reduce(%candidates init: %past_end) applies stablehlo.minimum across dimensions = [1]
-        : (!vocab_index, tensor<i32>) -> !next
-    return %lowest : !next
+  // Rows × weights: 4 × 64 by 6 tiles of 16, 4 × 4 at once.
+  stream.executable private @qkv {
+    stream.executable.export public @qkv workgroups() -> (index, index, index) {
+      %size1 = arith.constant 2 : index
+      %size2 = arith.constant 1 : index
+      %size3 = arith.constant 1 : index
+      stream.return %size1, %size2, %size3 : index, index, index
+    }
+    builtin.module {
+      func.func @qkv(
+          %x_bytes: !stream.binding, %w_bytes: !stream.binding, %w_scales_bytes: !stream.binding,
+          %bias_bytes: !stream.binding, %squares_bytes: !stream.binding, %y_bytes: !stream.binding) {
+        %c0 = arith.constant 0 : index
+        %c1 = arith.constant 1 : index
+        %x = stream.binding.subspan %x_bytes[%c0] : !stream.binding -> memref<4x64xf32>
+        %w = stream.binding.subspan %w_bytes[%c0] : !stream.binding -> memref<6x16x16xi32>
+        %w_scales = stream.binding.subspan %w_scales_bytes[%c0] : !stream.binding -> memref<6x2x16xf16>
+        %bias = stream.binding.subspan %bias_bytes[%c0] : !stream.binding -> memref<96xf32>
+        %squares = stream.binding.subspan %squares_bytes[%c0] : !stream.binding -> memref<4x4xf32>
+        %y = stream.binding.subspan %y_bytes[%c0] : !stream.binding -> memref<4x96xf32>
+        %width = arith.constant 16 : index
+        %depth = arith.constant 16 : index
+        %rows = arith.constant 4 : index
+        %rows_at_once = arith.constant 4 : index
+        %last_rows = arith.constant 0 : index
+        %tiles = arith.constant 6 : index
+        %tiles_at_once = arith.constant 4 : index
+        %unit = arith.constant 4 : index
+        %last_unit = arith.constant 2 : index
+        %tiles_of_group = arith.constant 4 : index
+        %prefetch = arith.constant 16 : index
+        %zeros = arith.constant dense<0.0> : vector<4x16xf32>
+        %per_step = arith.constant 4 : index
+        %groups = arith.constant 2 : index
+        %steps_of_group = arith.constant 8 : index
+        %past_byte0 = arith.constant dense<24> : vector<16xi32>
+        %past_byte1 = arith.constant dense<16> : vector<16xi32>
+        %past_byte2 = arith.constant dense<8> : vector<16xi32>
+        %room = memref.alloca() : memref<4x4x16xf32>
+        %scales = memref.alloca() : memref<4xf32>
+        %parts = arith.constant 4 : index
+        %parts_at_once = arith.constant 4 : index
+        %none = arith.constant dense<0.0> : vector<4xf32>
+        scf.for %row = %c0 to %rows step %c1 {
+          %partial = scf.for %at = %c0 to %parts step %parts_at_once iter_args(%sum = %none) -> (vector<4xf32>) {
+            %more = vector.load %squares[%row, %at] : memref<4x4xf32>, vector<4xf32>
+            %next = arith.addf %sum, %more : vector<4xf32>
+            scf.yield %next : vector<4xf32>
+          }
+          %total = vector.reduction <add>, %partial fastmath<reassoc> : vector<4xf32> into f32
+          %scale_length = arith.constant 64.0 : f32
+          %scale_eps = arith.constant 1.0e-05 : f32
+          %scale_one = arith.constant 1.0 : f32
+          %scale_mean = arith.divf %total, %scale_length : f32
+          %scale_shifted = arith.addf %scale_mean, %scale_eps : f32
+          %scale_root = math.sqrt %scale_shifted : f32
+          %scale = arith.divf %scale_one, %scale_root : f32
+          memref.store %scale, %scales[%row] : memref<4xf32>
+        }
+        %group = stream.dispatch.workgroup.id[0] : index
+        %first = arith.muli %group, %tiles_of_group : index
+        %past = arith.addi %first, %tiles_of_group : index
+        %end = arith.minui %past, %tiles : index
+        %row_group = stream.dispatch.workgroup.id[1] : index
+        %rows_of_group = arith.constant 4 : index
+        %first_row = arith.muli %row_group, %rows_of_group : index
+        %past_row = arith.addi %first_row, %rows_of_group : index
+        %end_row = arith.minui %past_row, %rows : index
+        scf.for %tile = %first to %end step %unit {
+          %n0 = arith.minui %tile, %last_unit : index
+          %n1 = arith.addi %n0, %c1 : index
+          %n2 = arith.addi %n1, %c1 : index
+          %n3 = arith.addi %n2, %c1 : index
+          scf.for %row = %first_row to %end_row step %rows_at_once {
+            %m0 = arith.minui %row, %last_rows : index
+            %m1 = arith.addi %m0, %c1 : index
+            %m2 = arith.addi %m1, %c1 : index
+            %m3 = arith.addi %m2, %c1 : index
+            %sums0:4 = scf.for %g = %c0 to %groups step %c1
+                iter_args(%group_sum0 = %zeros, %group_sum1 = %zeros, %group_sum2 = %zeros, %group_sum3 = %zeros)
+                -> (vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>) {
+              %scale_low0 = vector.load %w_scales[%n0, %g, %c0] : memref<6x2x16xf16>, vector<16xf16>
+              %scale0 = arith.extf %scale_low0 : vector<16xf16> to vector<16xf32>
+              %scale_low1 = vector.load %w_scales[%n1, %g, %c0] : memref<6x2x16xf16>, vector<16xf16>
+              %scale1 = arith.extf %scale_low1 : vector<16xf16> to vector<16xf32>
+              %scale_low2 = vector.load %w_scales[%n2, %g, %c0] : memref<6x2x16xf16>, vector<16xf16>
+              %scale2 = arith.extf %scale_low2 : vector<16xf16> to vector<16xf32>
+              %scale_low3 = vector.load %w_scales[%n3, %g, %c0] : memref<6x2x16xf16>, vector<16xf16>
+              %scale3 = arith.extf %scale_low3 : vector<16xf16> to vector<16xf32>
+              %k_begin = arith.muli %g, %steps_of_group : index
+              %k_past = arith.addi %k_begin, %steps_of_group : index
+              %k_end = arith.minui %k_past, %depth : index
+              %of_group:4 = scf.for %k = %k_begin to %k_end step %c1
+                  iter_args(%sum0 = %group_sum0, %sum1 = %group_sum1, %sum2 = %group_sum2, %sum3 = %group_sum3)
+                  -> (vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>) {
+                // as far ahead in what is read next: past a tile's end, the tiles after these
+                %ahead = arith.addi %k, %prefetch : index
+                %is_next = arith.cmpi uge, %ahead, %depth : index
+                %from_next = arith.subi %ahead, %depth : index
+                %ahead_k = arith.select %is_next, %from_next, %ahead : index
+                %ahead_n = arith.select %is_next, %tiles_at_once, %c0 : index
+                %k0 = arith.muli %k, %per_step : index
+                %x0_0 = memref.load %x[%m0, %k0] : memref<4x64xf32>
+                %x0_1 = memref.load %x[%m1, %k0] : memref<4x64xf32>
+                %x0_2 = memref.load %x[%m2, %k0] : memref<4x64xf32>
+                %x0_3 = memref.load %x[%m3, %k0] : memref<4x64xf32>
+                %column0 = vector.from_elements
+                    %x0_0, %x0_1, %x0_2, %x0_3 : vector<4xf32>
+                %k1 = arith.addi %k0, %c1 : index
+                %x1_0 = memref.load %x[%m0, %k1] : memref<4x64xf32>
+                %x1_1 = memref.load %x[%m1, %k1] : memref<4x64xf32>
+                %x1_2 = memref.load %x[%m2, %k1] : memref<4x64xf32>
+                %x1_3 = memref.load %x[%m3, %k1] : memref<4x64xf32>
+                %column1 = vector.from_elements
+                    %x1_0, %x1_1, %x1_2, %x1_3 : vector<4xf32>
+                %k2 = arith.addi %k1, %c1 : index
+                %x2_0 = memref.load %x[%m0, %k2] : memref<4x64xf32>
+                %x2_1 = memref.load %x[%m1, %k2] : memref<4x64xf32>
+                %x2_2 = memref.load %x[%m2, %k2] : memref<4x64xf32>
+                %x2_3 = memref.load %x[%m3, %k2] : memref<4x64xf32>
+                %column2 = vector.from_elements
+                    %x2_0, %x2_1, %x2_2, %x2_3 : vector<4xf32>
+                %k3 = arith.addi %k2, %c1 : index
+                %x3_0 = memref.load %x[%m0, %k3] : memref<4x64xf32>
+                %x3_1 = memref.load %x[%m1, %k3] : memref<4x64xf32>
+                %x3_2 = memref.load %x[%m2, %k3] : memref<4x64xf32>
+                %x3_3 = memref.load %x[%m3, %k3] : memref<4x64xf32>
+                %column3 = vector.from_elements
+                    %x3_0, %x3_1, %x3_2, %x3_3 : vector<4xf32>
+                %fetched0 = arith.addi %n0, %ahead_n : index
+                memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<6x16x16xi32>
+                %stored0 = vector.load %w[%n0, %k, %c0] : memref<6x16x16xi32>, vector<16xi32>
+                %moved0_0 = arith.shli %stored0, %past_byte0 : vector<16xi32>
+                %integer0_0 = arith.shrsi %moved0_0, %past_byte0 : vector<16xi32>
+                %whole0_0 = arith.sitofp %integer0_0 : vector<16xi32> to vector<16xf32>
+                %w0_0 = arith.mulf %whole0_0, %scale0 : vector<16xf32>
+                %moved0_1 = arith.shli %stored0, %past_byte1 : vector<16xi32>
+                %integer0_1 = arith.shrsi %moved0_1, %past_byte0 : vector<16xi32>
+                %whole0_1 = arith.sitofp %integer0_1 : vector<16xi32> to vector<16xf32>
+                %w0_1 = arith.mulf %whole0_1, %scale0 : vector<16xf32>
+                %moved0_2 = arith.shli %stored0, %past_byte2 : vector<16xi32>
+                %integer0_2 = arith.shrsi %moved0_2, %past_byte0 : vector<16xi32>
+                %whole0_2 = arith.sitofp %integer0_2 : vector<16xi32> to vector<16xf32>
+                %w0_2 = arith.mulf %whole0_2, %scale0 : vector<16xf32>
+                %integer0_3 = arith.shrsi %stored0, %past_byte0 : vector<16xi32>
+                %whole0_3 = arith.sitofp %integer0_3 : vector<16xi32> to vector<16xf32>
+                %w0_3 = arith.mulf %whole0_3, %scale0 : vector<16xf32>
+                %sum0_0 = vector.outerproduct %column0, %w0_0, %sum0 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %sum0_1 = vector.outerproduct %column1, %w0_1, %sum0_0 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %sum0_2 = vector.outerproduct %column2, %w0_2, %sum0_1 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %next0 = vector.outerproduct %column3, %w0_3, %sum0_2 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %fetched1 = arith.addi %fetched0, %c1 : index
+                memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<6x16x16xi32>
+                %stored1 = vector.load %w[%n1, %k, %c0] : memref<6x16x16xi32>, vector<16xi32>
+                %moved1_0 = arith.shli %stored1, %past_byte0 : vector<16xi32>
+                %integer1_0 = arith.shrsi %moved1_0, %past_byte0 : vector<16xi32>
+                %whole1_0 = arith.sitofp %integer1_0 : vector<16xi32> to vector<16xf32>
+                %w1_0 = arith.mulf %whole1_0, %scale1 : vector<16xf32>
+                %moved1_1 = arith.shli %stored1, %past_byte1 : vector<16xi32>
+                %integer1_1 = arith.shrsi %moved1_1, %past_byte0 : vector<16xi32>
+                %whole1_1 = arith.sitofp %integer1_1 : vector<16xi32> to vector<16xf32>
+                %w1_1 = arith.mulf %whole1_1, %scale1 : vector<16xf32>
+                %moved1_2 = arith.shli %stored1, %past_byte2 : vector<16xi32>
+                %integer1_2 = arith.shrsi %moved1_2, %past_byte0 : vector<16xi32>
+                %whole1_2 = arith.sitofp %integer1_2 : vector<16xi32> to vector<16xf32>
+                %w1_2 = arith.mulf %whole1_2, %scale1 : vector<16xf32>
+                %integer1_3 = arith.shrsi %stored1, %past_byte0 : vector<16xi32>
+                %whole1_3 = arith.sitofp %integer1_3 : vector<16xi32> to vector<16xf32>
+                %w1_3 = arith.mulf %whole1_3, %scale1 : vector<16xf32>
+                %sum1_0 = vector.outerproduct %column0, %w1_0, %sum1 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %sum1_1 = vector.outerproduct %column1, %w1_1, %sum1_0 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %sum1_2 = vector.outerproduct %column2, %w1_2, %sum1_1 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %next1 = vector.outerproduct %column3, %w1_3, %sum1_2 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %fetched2 = arith.addi %fetched1, %c1 : index
+                memref.prefetch %w[%fetched2, %ahead_k, %c0], read, locality<3>, data : memref<6x16x16xi32>
+                %stored2 = vector.load %w[%n2, %k, %c0] : memref<6x16x16xi32>, vector<16xi32>
+                %moved2_0 = arith.shli %stored2, %past_byte0 : vector<16xi32>
+                %integer2_0 = arith.shrsi %moved2_0, %past_byte0 : vector<16xi32>
+                %whole2_0 = arith.sitofp %integer2_0 : vector<16xi32> to vector<16xf32>
+                %w2_0 = arith.mulf %whole2_0, %scale2 : vector<16xf32>
+                %moved2_1 = arith.shli %stored2, %past_byte1 : vector<16xi32>
+                %integer2_1 = arith.shrsi %moved2_1, %past_byte0 : vector<16xi32>
+                %whole2_1 = arith.sitofp %integer2_1 : vector<16xi32> to vector<16xf32>
+                %w2_1 = arith.mulf %whole2_1, %scale2 : vector<16xf32>
+                %moved2_2 = arith.shli %stored2, %past_byte2 : vector<16xi32>
+                %integer2_2 = arith.shrsi %moved2_2, %past_byte0 : vector<16xi32>
+                %whole2_2 = arith.sitofp %integer2_2 : vector<16xi32> to vector<16xf32>
+                %w2_2 = arith.mulf %whole2_2, %scale2 : vector<16xf32>
+                %integer2_3 = arith.shrsi %stored2, %past_byte0 : vector<16xi32>
+                %whole2_3 = arith.sitofp %integer2_3 : vector<16xi32> to vector<16xf32>
+                %w2_3 = arith.mulf %whole2_3, %scale2 : vector<16xf32>
+                %sum2_0 = vector.outerproduct %column0, %w2_0, %sum2 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %sum2_1 = vector.outerproduct %column1, %w2_1, %sum2_0 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %sum2_2 = vector.outerproduct %column2, %w2_2, %sum2_1 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %next2 = vector.outerproduct %column3, %w2_3, %sum2_2 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %fetched3 = arith.addi %fetched2, %c1 : index
+                memref.prefetch %w[%fetched3, %ahead_k, %c0], read, locality<3>, data : memref<6x16x16xi32>
+                %stored3 = vector.load %w[%n3, %k, %c0] : memref<6x16x16xi32>, vector<16xi32>
+                %moved3_0 = arith.shli %stored3, %past_byte0 : vector<16xi32>
+                %integer3_0 = arith.shrsi %moved3_0, %past_byte0 : vector<16xi32>
+                %whole3_0 = arith.sitofp %integer3_0 : vector<16xi32> to vector<16xf32>
+                %w3_0 = arith.mulf %whole3_0, %scale3 : vector<16xf32>
+                %moved3_1 = arith.shli %stored3, %past_byte1 : vector<16xi32>
+                %integer3_1 = arith.shrsi %moved3_1, %past_byte0 : vector<16xi32>
+                %whole3_1 = arith.sitofp %integer3_1 : vector<16xi32> to vector<16xf32>
+                %w3_1 = arith.mulf %whole3_1, %scale3 : vector<16xf32>
+                %moved3_2 = arith.shli %stored3, %past_byte2 : vector<16xi32>
+                %integer3_2 = arith.shrsi %moved3_2, %past_byte0 : vector<16xi32>
+                %whole3_2 = arith.sitofp %integer3_2 : vector<16xi32> to vector<16xf32>
+                %w3_2 = arith.mulf %whole3_2, %scale3 : vector<16xf32>
+                %integer3_3 = arith.shrsi %stored3, %past_byte0 : vector<16xi32>
+                %whole3_3 = arith.sitofp %integer3_3 : vector<16xi32> to vector<16xf32>
+                %w3_3 = arith.mulf %whole3_3, %scale3 : vector<16xf32>
+                %sum3_0 = vector.outerproduct %column0, %w3_0, %sum3 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %sum3_1 = vector.outerproduct %column1, %w3_1, %sum3_0 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %sum3_2 = vector.outerproduct %column2, %w3_2, %sum3_1 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %next3 = vector.outerproduct %column3, %w3_3, %sum3_2 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                scf.yield %next0, %next1, %next2, %next3
+                    : vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>
+              }
+              scf.yield %of_group#0, %of_group#1, %of_group#2, %of_group#3
+                  : vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>
+            }
+            %place0 = arith.constant 0 : index
+            vector.transfer_write %sums0#0, %room[%place0, %c0, %c0] {in_bounds = [true, true]}
+                : vector<4x16xf32>, memref<4x4x16xf32>
+            %place1 = arith.constant 1 : index
+            vector.transfer_write %sums0#1, %room[%place1, %c0, %c0] {in_bounds = [true, true]}
+                : vector<4x16xf32>, memref<4x4x16xf32>
+            %place2 = arith.constant 2 : index
+            vector.transfer_write %sums0#2, %room[%place2, %c0, %c0] {in_bounds = [true, true]}
+                : vector<4x16xf32>, memref<4x4x16xf32>
+            %place3 = arith.constant 3 : index
+            vector.transfer_write %sums0#3, %room[%place3, %c0, %c0] {in_bounds = [true, true]}
+                : vector<4x16xf32>, memref<4x4x16xf32>
+            scf.for %m = %c0 to %rows_at_once step %c1 {
+              %r = arith.addi %m0, %m : index
+              %scale = memref.load %scales[%r] : memref<4xf32>
+              %scaling = vector.broadcast %scale : f32 to vector<16xf32>
+              scf.for %t = %c0 to %unit step %c1 {
+                %n = arith.addi %n0, %t : index
+                %at = arith.muli %n, %width : index
+                %y_sum = vector.load %room[%t, %m, %c0] : memref<4x4x16xf32>, vector<16xf32>
+                %y_scaled = arith.mulf %y_sum, %scaling : vector<16xf32>
+                %y_bias = vector.load %bias[%at] : memref<96xf32>, vector<16xf32>
+                %y_shifted = arith.addf %y_scaled, %y_bias : vector<16xf32>
+                vector.store %y_shifted, %y[%r, %at] : memref<4x96xf32>, vector<16xf32>
+              }
+            }
+          }
+        }
+        return
+      }
+    }
   }
 
-  // The new keys and values of slots 0..3, all at `position`.
-  func.func private @cache_write(
-      %k: !k_cache, %v: !v_cache, %new_k0: !new_k, %new_k1: !new_k, %new_v0: !new_v, %new_v1: !new_v,
-      %position: tensor<i32>)
-      -> (!k_cache, !v_cache) {
-    %keys = stablehlo.concatenate
-        %new_k0, %new_k1, dim = 0
-        : (!new_k, !new_k) -> !new_keys
-    %values = stablehlo.concatenate
-        %new_v0, %new_v1, dim = 0
-        : (!new_v, !new_v) -> !new_values
-    %block_size = arith.constant 64 : index
-    %at = tensor.extract %position[] : tensor<i32>
-    %index = arith.index_cast %at : i32 to index
-    %block_out = arith.divui %index, %block_size : index
-    %within_out = arith.remui %index, %block_size : index
-    %k_row_out = stablehlo.reshape %keys : (!new_keys) -> !keys_at
-    %v_row_out = stablehlo.reshape %values : (!new_values) -> !values_at
-    %k_out = tensor.insert_slice %k_row_out into %k[0, 0, 0, %block_out, 0, %within_out]
-        [2, 4, 1, 1, 16, 1] [1, 1, 1, 1, 1, 1] : !keys_at into !k_cache
-    %v_out = tensor.insert_slice %v_row_out into %v[0, 0, 0, %block_out, %within_out, 0]
-        [2, 4, 1, 1, 1, 16] [1, 1, 1, 1, 1, 1] : !values_at into !v_cache
-    return %k_out, %v_out : !k_cache, !v_cache
+  // Attention of 4 heads, 4 to a kv head, over runs of 256 positions.
+  stream.executable private @attention {
+    stream.executable.export public @attention workgroups(%count: index) -> (index, index, index) {
+      %size1 = arith.constant 1 : index
+      %size2 = arith.constant 4 : index
+      stream.return %count, %size1, %size2 : index, index, index
+    }
+    builtin.module {
+      func.func @attention(
+          %positions_bytes: !stream.binding, %cos_bytes: !stream.binding, %sin_bytes: !stream.binding,
+          %qkv_bytes: !stream.binding, %k_bytes: !stream.binding, %v_bytes: !stream.binding, %layer: index,
+          %partials_bytes: !stream.binding, %maxima_bytes: !stream.binding, %sums_of_runs_bytes: !stream.binding) {
+        %c0 = arith.constant 0 : index
+        %c1 = arith.constant 1 : index
+        %positions = stream.binding.subspan %positions_bytes[%c0] : !stream.binding -> memref<4xi32>
+        %cos = stream.binding.subspan %cos_bytes[%c0] : !stream.binding -> memref<4x2x8xf32>
+        %sin = stream.binding.subspan %sin_bytes[%c0] : !stream.binding -> memref<4x2x8xf32>
+        %qkv = stream.binding.subspan %qkv_bytes[%c0] : !stream.binding -> memref<4x96xf32>
+        %k = stream.binding.subspan %k_bytes[%c0] : !stream.binding -> memref<2x4x1x2x16x64xf32>
+        %v = stream.binding.subspan %v_bytes[%c0] : !stream.binding -> memref<2x4x1x2x64x16xf32>
+        %partials = stream.binding.subspan %partials_bytes[%c0] : !stream.binding -> memref<4x1x1x4x16xf32>
+        %maxima = stream.binding.subspan %maxima_bytes[%c0] : !stream.binding -> memref<4x1x1x4xf32>
+        %sums_of_runs = stream.binding.subspan %sums_of_runs_bytes[%c0] : !stream.binding -> memref<4x1x1x4xf32>
+        %seen_run = stream.dispatch.workgroup.id[0] : index
+        %kv_head = stream.dispatch.workgroup.id[1] : index
+        %row = stream.dispatch.workgroup.id[2] : index
+        %run_length = arith.constant 256 : index
+        %position_i32 = memref.load %positions[%row] : memref<4xi32>
+        %position = arith.index_cast %position_i32 : i32 to index
+        %last_run = arith.divui %position, %run_length : index
+        %nearest = arith.constant 0 : index
+        %first_run = arith.divui %nearest, %run_length : index
+        %run = arith.addi %first_run, %seen_run : index
+        %is_seen = arith.cmpi ule, %run, %last_run : index
+        scf.if %is_seen {
+          %group = arith.constant 4 : index
+          %head_dim = arith.constant 16 : index
+          %half = arith.constant 8 : index
+          %block = arith.constant 64 : index
+          %kv_heads = arith.constant 1 : index
+          %width = arith.constant 16 : index
+          %head_width = arith.constant 16 : index
+          %half_width = arith.constant 8 : index
+          %prefetch = arith.constant 32 : index
+          %none = arith.constant 0.0 : f32
+          %lowest = arith.constant 0xFF800000 : f32
+          // the heads of qkv: queries, then keys, then values
+          %k_head = arith.constant 4 : index
+          %k_at = arith.addi %k_head, %kv_head : index
+          %v_at = arith.addi %k_at, %kv_heads : index
+          %q_at = arith.muli %kv_head, %group : index
+          // the kv head's queries and its key, turned
+          %turned = memref.alloca() : memref<5x16xf32>
+          scf.for %query = %c0 to %group step %c1 {
+            %head = arith.addi %q_at, %query : index
+            %q_begin = arith.muli %head, %head_dim : index
+            scf.for %d = %c0 to %half step %half_width {
+              %d_after = arith.addi %d, %half : index
+              %a_at = arith.addi %q_begin, %d : index
+              %a = vector.load %qkv[%row, %a_at] : memref<4x96xf32>, vector<8xf32>
+              %place_a = arith.constant 0 : index
+              %cos_a = vector.load %cos[%row, %place_a, %d] : memref<4x2x8xf32>, vector<8xf32>
+              %sin_a = vector.load %sin[%row, %place_a, %d] : memref<4x2x8xf32>, vector<8xf32>
+              %b_at = arith.addi %q_begin, %d_after : index
+              %b = vector.load %qkv[%row, %b_at] : memref<4x96xf32>, vector<8xf32>
+              %place_b = arith.constant 1 : index
+              %cos_b = vector.load %cos[%row, %place_b, %d] : memref<4x2x8xf32>, vector<8xf32>
+              %sin_b = vector.load %sin[%row, %place_b, %d] : memref<4x2x8xf32>, vector<8xf32>
+              %a_kept = arith.mulf %a, %cos_a : vector<8xf32>
+              %a_crossed = arith.mulf %b, %sin_a : vector<8xf32>
+              %a_turned = arith.addf %a_kept, %a_crossed : vector<8xf32>
+              %a_factor = arith.constant dense<0.25> : vector<8xf32>
+              %a_scaled = arith.mulf %a_turned, %a_factor : vector<8xf32>
+              vector.store %a_scaled, %turned[%query, %d] : memref<5x16xf32>, vector<8xf32>
+              %b_kept = arith.mulf %b, %cos_b : vector<8xf32>
+              %b_crossed = arith.mulf %a, %sin_b : vector<8xf32>
+              %b_turned = arith.addf %b_kept, %b_crossed : vector<8xf32>
+              %b_factor = arith.constant dense<0.25> : vector<8xf32>
+              %b_scaled = arith.mulf %b_turned, %b_factor : vector<8xf32>
+              vector.store %b_scaled, %turned[%query, %d_after] : memref<5x16xf32>, vector<8xf32>
+            }
+          }
+          %is_own = arith.cmpi eq, %run, %last_run : index
+          scf.if %is_own {
+            %k_begin = arith.muli %k_at, %head_dim : index
+            scf.for %d = %c0 to %half step %half_width {
+              %d_after = arith.addi %d, %half : index
+              %a_at = arith.addi %k_begin, %d : index
+              %a = vector.load %qkv[%row, %a_at] : memref<4x96xf32>, vector<8xf32>
+              %place_a = arith.constant 0 : index
+              %cos_a = vector.load %cos[%row, %place_a, %d] : memref<4x2x8xf32>, vector<8xf32>
+              %sin_a = vector.load %sin[%row, %place_a, %d] : memref<4x2x8xf32>, vector<8xf32>
+              %b_at = arith.addi %k_begin, %d_after : index
+              %b = vector.load %qkv[%row, %b_at] : memref<4x96xf32>, vector<8xf32>
+              %place_b = arith.constant 1 : index
+              %cos_b = vector.load %cos[%row, %place_b, %d] : memref<4x2x8xf32>, vector<8xf32>
+              %sin_b = vector.load %sin[%row, %place_b, %d] : memref<4x2x8xf32>, vector<8xf32>
+              %a_kept = arith.mulf %a, %cos_a : vector<8xf32>
+              %a_crossed = arith.mulf %b, %sin_a : vector<8xf32>
+              %a_turned = arith.addf %a_kept, %a_crossed : vector<8xf32>
+              vector.store %a_turned, %turned[%group, %d] : memref<5x16xf32>, vector<8xf32>
+              %b_kept = arith.mulf %b, %cos_b : vector<8xf32>
+              %b_crossed = arith.mulf %a, %sin_b : vector<8xf32>
+              %b_turned = arith.addf %b_kept, %b_crossed : vector<8xf32>
+              vector.store %b_turned, %turned[%group, %d_after] : memref<5x16xf32>, vector<8xf32>
+            }
+            %own_block = arith.divui %position, %block : index
+            %own_place = arith.remui %position, %block : index
+            %v_begin = arith.muli %v_at, %head_dim : index
+            scf.for %d = %c0 to %head_dim step %c1 {
+              %key = memref.load %turned[%group, %d] : memref<5x16xf32>
+              %at = arith.addi %v_begin, %d : index
+              %value = memref.load %qkv[%row, %at] : memref<4x96xf32>
+              memref.store %key, %k[%layer, %row, %kv_head, %own_block, %d, %own_place]
+                  : memref<2x4x1x2x16x64xf32>
+              memref.store %value, %v[%layer, %row, %kv_head, %own_block, %own_place, %d]
+                  : memref<2x4x1x2x64x16xf32>
+            }
+          }
+          %scores = memref.alloca() : memref<4x256xf32>
+          %run_begin = arith.muli %run, %run_length : index
+          %run_end = arith.addi %run_begin, %run_length : index
+          %after = arith.addi %position, %c1 : index
+          %end = arith.minui %run_end, %after : index
+          %begin = arith.maxui %run_begin, %nearest : index
+          %step = arith.constant 64 : index
+          %queries_at_once = arith.constant 4 : index
+          %last_queries = arith.constant 0 : index
+          %steps_before = arith.divui %begin, %step : index
+          %first_place = arith.muli %steps_before, %step : index
+          %zeros = arith.constant dense<0.0> : vector<4x16xf32>
+          scf.for %at = %first_place to %end step %step {
+            %number = arith.divui %at, %block : index
+            %p0 = arith.remui %at, %block : index
+            %s0 = arith.subi %at, %run_begin : index
+            %p1 = arith.addi %p0, %width : index
+            %s1 = arith.addi %s0, %width : index
+            %p2 = arith.addi %p1, %width : index
+            %s2 = arith.addi %s1, %width : index
+            %p3 = arith.addi %p2, %width : index
+            %s3 = arith.addi %s2, %width : index
+            scf.for %query = %c0 to %group step %queries_at_once {
+              %q0 = arith.minui %query, %last_queries : index
+              %q1 = arith.addi %q0, %c1 : index
+              %q2 = arith.addi %q1, %c1 : index
+              %q3 = arith.addi %q2, %c1 : index
+              %sums:4 = scf.for %d = %c0 to %head_dim step %c1
+                  iter_args(%sum0 = %zeros, %sum1 = %zeros, %sum2 = %zeros, %sum3 = %zeros)
+                  -> (vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>) {
+                %x0 = memref.load %turned[%q0, %d] : memref<5x16xf32>
+                %x1 = memref.load %turned[%q1, %d] : memref<5x16xf32>
+                %x2 = memref.load %turned[%q2, %d] : memref<5x16xf32>
+                %x3 = memref.load %turned[%q3, %d] : memref<5x16xf32>
+                %column = vector.from_elements %x0, %x1, %x2, %x3 : vector<4xf32>
+                %ahead = arith.addi %d, %prefetch : index
+                memref.prefetch %k[%layer, %row, %kv_head, %number, %ahead, %p0], read, locality<3>, data
+                    : memref<2x4x1x2x16x64xf32>
+                %key0 = vector.load %k[%layer, %row, %kv_head, %number, %d, %p0]
+                    : memref<2x4x1x2x16x64xf32>, vector<16xf32>
+                %next0 = vector.outerproduct %column, %key0, %sum0 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                memref.prefetch %k[%layer, %row, %kv_head, %number, %ahead, %p1], read, locality<3>, data
+                    : memref<2x4x1x2x16x64xf32>
+                %key1 = vector.load %k[%layer, %row, %kv_head, %number, %d, %p1]
+                    : memref<2x4x1x2x16x64xf32>, vector<16xf32>
+                %next1 = vector.outerproduct %column, %key1, %sum1 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                memref.prefetch %k[%layer, %row, %kv_head, %number, %ahead, %p2], read, locality<3>, data
+                    : memref<2x4x1x2x16x64xf32>
+                %key2 = vector.load %k[%layer, %row, %kv_head, %number, %d, %p2]
+                    : memref<2x4x1x2x16x64xf32>, vector<16xf32>
+                %next2 = vector.outerproduct %column, %key2, %sum2 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                memref.prefetch %k[%layer, %row, %kv_head, %number, %ahead, %p3], read, locality<3>, data
+                    : memref<2x4x1x2x16x64xf32>
+                %key3 = vector.load %k[%layer, %row, %kv_head, %number, %d, %p3]
+                    : memref<2x4x1x2x16x64xf32>, vector<16xf32>
+                %next3 = vector.outerproduct %column, %key3, %sum3 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                scf.yield %next0, %next1, %next2, %next3
+                    : vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>
+              }
+              vector.transfer_write %sums#0, %scores[%q0, %s0] {in_bounds = [true, true]}
+                  : vector<4x16xf32>, memref<4x256xf32>
+              vector.transfer_write %sums#1, %scores[%q0, %s1] {in_bounds = [true, true]}
+                  : vector<4x16xf32>, memref<4x256xf32>
+              vector.transfer_write %sums#2, %scores[%q0, %s2] {in_bounds = [true, true]}
+                  : vector<4x16xf32>, memref<4x256xf32>
+              vector.transfer_write %sums#3, %scores[%q0, %s3] {in_bounds = [true, true]}
+                  : vector<4x16xf32>, memref<4x256xf32>
+            }
+          }
+          %lane = vector.step : vector<16xindex>
+          %lane_number = arith.index_cast %lane : vector<16xindex> to vector<16xi32>
+          %begin_i32 = arith.index_cast %begin : index to i32
+          %end_i32 = arith.index_cast %end : index to i32
+          %begins = vector.broadcast %begin_i32 : i32 to vector<16xi32>
+          %ends = vector.broadcast %end_i32 : i32 to vector<16xi32>
+          %lowests = arith.constant dense<0xFF800000> : vector<16xf32>
+          %noughts = arith.constant dense<0.0> : vector<16xf32>
+          scf.for %query = %c0 to %group step %c1 {
+            %maxima_each = scf.for %at = %first_place to %end step %width
+                iter_args(%highest = %lowests) -> (vector<16xf32>) {
+              %place = arith.subi %at, %run_begin : index
+              %score = vector.load %scores[%query, %place] : memref<4x256xf32>, vector<16xf32>
+              %at_i32 = arith.index_cast %at : index to i32
+              %from = vector.broadcast %at_i32 : i32 to vector<16xi32>
+              %number = arith.addi %from, %lane_number : vector<16xi32>
+              %is_after = arith.cmpi sge, %number, %begins : vector<16xi32>
+              %is_before = arith.cmpi slt, %number, %ends : vector<16xi32>
+              %is_in = arith.andi %is_after, %is_before : vector<16xi1>
+              %counted = arith.select %is_in, %score, %lowests : vector<16xi1>, vector<16xf32>
+              vector.store %counted, %scores[%query, %place] : memref<4x256xf32>, vector<16xf32>
+              %next = arith.maximumf %highest, %counted : vector<16xf32>
+              scf.yield %next : vector<16xf32>
+            }
+            %max = vector.reduction <maximumf>, %maxima_each : vector<16xf32> into f32
+            memref.store %max, %maxima[%row, %kv_head, %seen_run, %query] : memref<4x1x1x4xf32>
+            %is_none = arith.cmpf oeq, %max, %lowest : f32
+            %base = arith.select %is_none, %none, %max : f32
+            %bases = vector.broadcast %base : f32 to vector<16xf32>
+            %sums_each = scf.for %at = %first_place to %end step %width
+                iter_args(%sum = %noughts) -> (vector<16xf32>) {
+              %place = arith.subi %at, %run_begin : index
+              %score = vector.load %scores[%query, %place] : memref<4x256xf32>, vector<16xf32>
+              %below = arith.subf %score, %bases : vector<16xf32>
+              %weight = math.exp %below : vector<16xf32>
+              vector.store %weight, %scores[%query, %place] : memref<4x256xf32>, vector<16xf32>
+              %next = arith.addf %sum, %weight : vector<16xf32>
+              scf.yield %next : vector<16xf32>
+            }
+            %sum_of_run = vector.reduction <add>, %sums_each fastmath<reassoc> : vector<16xf32> into f32
+            memref.store %sum_of_run, %sums_of_runs[%row, %kv_head, %seen_run, %query] : memref<4x1x1x4xf32>
+          }
+          %columns_at_once = arith.constant 16 : index
+          %first_block = arith.divui %begin, %block : index
+          %blocks_end = arith.ceildivui %end, %block : index
+          %values_none = arith.constant dense<0.0> : vector<4x16xf32>
+          scf.for %d0 = %c0 to %head_dim step %columns_at_once {
+            scf.for %query = %c0 to %group step %queries_at_once {
+              %q0 = arith.minui %query, %last_queries : index
+              %q1 = arith.addi %q0, %c1 : index
+              %q2 = arith.addi %q1, %c1 : index
+              %q3 = arith.addi %q2, %c1 : index
+              %of_blocks:1 = scf.for %number = %first_block to %blocks_end step %c1
+                  iter_args(%block_sum0 = %values_none)
+                  -> (vector<4x16xf32>) {
+                %block_begin = arith.muli %number, %block : index
+                %block_end = arith.addi %block_begin, %block : index
+                %from = arith.maxui %begin, %block_begin : index
+                %to = arith.minui %end, %block_end : index
+                %of_block:1 = scf.for %at = %from to %to step %c1
+                    iter_args(%sum0 = %block_sum0)
+                    -> (vector<4x16xf32>) {
+                  %place = arith.subi %at, %run_begin : index
+                  %j = arith.subi %at, %block_begin : index
+                  %w0 = memref.load %scores[%q0, %place] : memref<4x256xf32>
+                  %w1 = memref.load %scores[%q1, %place] : memref<4x256xf32>
+                  %w2 = memref.load %scores[%q2, %place] : memref<4x256xf32>
+                  %w3 = memref.load %scores[%q3, %place] : memref<4x256xf32>
+                  %column = vector.from_elements %w0, %w1, %w2, %w3 : vector<4xf32>
+                  %ahead = arith.addi %j, %prefetch : index
+                  memref.prefetch %v[%layer, %row, %kv_head, %number, %ahead, %d0], read, locality<3>, data
+                      : memref<2x4x1x2x64x16xf32>
+                %value0 = vector.load %v[%layer, %row, %kv_head, %number, %j, %d0]
+                    : memref<2x4x1x2x64x16xf32>, vector<16xf32>
+                  %next0 = vector.outerproduct %column, %value0, %sum0 {kind = #vector.kind<add>}
+                      : vector<4xf32>, vector<16xf32>
+                  scf.yield %next0
+                      : vector<4x16xf32>
+                }
+                scf.yield %of_block#0
+                    : vector<4x16xf32>
+              }
+              vector.transfer_write %of_blocks#0, %partials[%row, %kv_head, %seen_run, %q0, %d0]
+                  {in_bounds = [true, true]} : vector<4x16xf32>, memref<4x1x1x4x16xf32>
+            }
+          }
+        }
+        return
+      }
+    }
+  }
+
+  // Attention's runs of 256 positions, of each row and kv head, joined.
+  stream.executable private @merge {
+    stream.executable.export public @merge workgroups() -> (index, index, index) {
+      %size1 = arith.constant 1 : index
+      %size2 = arith.constant 4 : index
+      %size3 = arith.constant 1 : index
+      stream.return %size1, %size2, %size3 : index, index, index
+    }
+    builtin.module {
+      func.func @merge(
+          %positions_bytes: !stream.binding, %partials_bytes: !stream.binding, %maxima_bytes: !stream.binding,
+          %sums_of_runs_bytes: !stream.binding, %y_bytes: !stream.binding) {
+        %c0 = arith.constant 0 : index
+        %c1 = arith.constant 1 : index
+        %positions = stream.binding.subspan %positions_bytes[%c0] : !stream.binding -> memref<4xi32>
+        %partials = stream.binding.subspan %partials_bytes[%c0] : !stream.binding -> memref<4x1x1x4x16xf32>
+        %maxima = stream.binding.subspan %maxima_bytes[%c0] : !stream.binding -> memref<4x1x1x4xf32>
+        %sums_of_runs = stream.binding.subspan %sums_of_runs_bytes[%c0] : !stream.binding -> memref<4x1x1x4xf32>
+        %y = stream.binding.subspan %y_bytes[%c0] : !stream.binding -> memref<4x64xf32>
+        %kv_head = stream.dispatch.workgroup.id[0] : index
+        %row = stream.dispatch.workgroup.id[1] : index
+        %width = arith.constant 16 : index
+        %head_dim = arith.constant 16 : index
+        %group = arith.constant 4 : index
+        %none = arith.constant 0.0 : f32
+        %lowest = arith.constant 0xFF800000 : f32
+        %nothing = arith.constant dense<0.0> : vector<16xf32>
+        %run_length = arith.constant 256 : index
+        %position_i32 = memref.load %positions[%row] : memref<4xi32>
+        %position = arith.index_cast %position_i32 : i32 to index
+        %last_run = arith.divui %position, %run_length : index
+        %nearest = arith.constant 0 : index
+        %first_run = arith.divui %nearest, %run_length : index
+        %runs = arith.subi %last_run, %first_run : index
+        %held = arith.addi %runs, %c1 : index
+        %shares = memref.alloca() : memref<1xf32>
+        %first_head = arith.muli %kv_head, %group : index
+        scf.for %query = %c0 to %group step %c1 {
+          %max = scf.for %run = %c0 to %held step %c1 iter_args(%highest = %lowest) -> (f32) {
+            %more = memref.load %maxima[%row, %kv_head, %run, %query] : memref<4x1x1x4xf32>
+            %next = arith.maximumf %highest, %more : f32
+            scf.yield %next : f32
+          }
+          // a run's share by the maximum of all; where that is no number, neither is the share
+          %is_none = arith.cmpf oeq, %max, %lowest : f32
+          %base = arith.select %is_none, %none, %max : f32
+          %total = scf.for %run = %c0 to %held step %c1 iter_args(%sum = %none) -> (f32) {
+            %own = memref.load %maxima[%row, %kv_head, %run, %query] : memref<4x1x1x4xf32>
+            %below = arith.subf %own, %base : f32
+            %share = math.exp %below : f32
+            memref.store %share, %shares[%run] : memref<1xf32>
+            %weight = memref.load %sums_of_runs[%row, %kv_head, %run, %query] : memref<4x1x1x4xf32>
+            %shared = arith.mulf %weight, %share : f32
+            %next = arith.addf %sum, %shared : f32
+            scf.yield %next : f32
+          }
+          %totals = vector.broadcast %total : f32 to vector<16xf32>
+          %head = arith.addi %first_head, %query : index
+          %begin = arith.muli %head, %head_dim : index
+          scf.for %d = %c0 to %head_dim step %width {
+            %values = scf.for %run = %c0 to %held step %c1 iter_args(%sum = %nothing) -> (vector<16xf32>) {
+              %share = memref.load %shares[%run] : memref<1xf32>
+              %share_each = vector.broadcast %share : f32 to vector<16xf32>
+              %part = vector.load %partials[%row, %kv_head, %run, %query, %d] : memref<4x1x1x4x16xf32>, vector<16xf32>
+              %shared = arith.mulf %part, %share_each : vector<16xf32>
+              %next = arith.addf %sum, %shared : vector<16xf32>
+              scf.yield %next : vector<16xf32>
+            }
+            %mean = arith.divf %values, %totals : vector<16xf32>
+            %at = arith.addi %begin, %d : index
+            vector.store %mean, %y[%row, %at] : memref<4x64xf32>, vector<16xf32>
+          }
+        }
+        return
+      }
+    }
+  }
+
+  // Rows × weights: 4 × 64 by 4 tiles of 16, 4 × 4 at once.
+  stream.executable private @o {
+    stream.executable.export public @o workgroups() -> (index, index, index) {
+      %size1 = arith.constant 1 : index
+      %size2 = arith.constant 1 : index
+      %size3 = arith.constant 1 : index
+      stream.return %size1, %size2, %size3 : index, index, index
+    }
+    builtin.module {
+      func.func @o(
+          %x_bytes: !stream.binding, %w_bytes: !stream.binding, %w_scales_bytes: !stream.binding,
+          %bias_bytes: !stream.binding, %residual_bytes: !stream.binding, %next_norm_bytes: !stream.binding,
+          %y_bytes: !stream.binding, %weighteds_bytes: !stream.binding, %square_sums_bytes: !stream.binding) {
+        %c0 = arith.constant 0 : index
+        %c1 = arith.constant 1 : index
+        %x = stream.binding.subspan %x_bytes[%c0] : !stream.binding -> memref<4x64xf32>
+        %w = stream.binding.subspan %w_bytes[%c0] : !stream.binding -> memref<4x16x16xi32>
+        %w_scales = stream.binding.subspan %w_scales_bytes[%c0] : !stream.binding -> memref<4x2x16xf16>
+        %bias = stream.binding.subspan %bias_bytes[%c0] : !stream.binding -> memref<64xf32>
+        %residual = stream.binding.subspan %residual_bytes[%c0] : !stream.binding -> memref<4x64xf32>
+        %next_norm = stream.binding.subspan %next_norm_bytes[%c0] : !stream.binding -> memref<64xf32>
+        %y = stream.binding.subspan %y_bytes[%c0] : !stream.binding -> memref<4x64xf32>
+        %weighteds = stream.binding.subspan %weighteds_bytes[%c0] : !stream.binding -> memref<4x64xf32>
+        %square_sums = stream.binding.subspan %square_sums_bytes[%c0] : !stream.binding -> memref<4x4xf32>
+        %width = arith.constant 16 : index
+        %depth = arith.constant 16 : index
+        %rows = arith.constant 4 : index
+        %rows_at_once = arith.constant 4 : index
+        %last_rows = arith.constant 0 : index
+        %tiles = arith.constant 4 : index
+        %tiles_at_once = arith.constant 4 : index
+        %unit = arith.constant 4 : index
+        %last_unit = arith.constant 0 : index
+        %tiles_of_group = arith.constant 4 : index
+        %prefetch = arith.constant 16 : index
+        %zeros = arith.constant dense<0.0> : vector<4x16xf32>
+        %per_step = arith.constant 4 : index
+        %groups = arith.constant 2 : index
+        %steps_of_group = arith.constant 8 : index
+        %past_byte0 = arith.constant dense<24> : vector<16xi32>
+        %past_byte1 = arith.constant dense<16> : vector<16xi32>
+        %past_byte2 = arith.constant dense<8> : vector<16xi32>
+        %room = memref.alloca() : memref<4x4x16xf32>
+        %group = stream.dispatch.workgroup.id[0] : index
+        %first = arith.muli %group, %tiles_of_group : index
+        %past = arith.addi %first, %tiles_of_group : index
+        %end = arith.minui %past, %tiles : index
+        %row_group = stream.dispatch.workgroup.id[1] : index
+        %rows_of_group = arith.constant 4 : index
+        %first_row = arith.muli %row_group, %rows_of_group : index
+        %past_row = arith.addi %first_row, %rows_of_group : index
+        %end_row = arith.minui %past_row, %rows : index
+        scf.for %tile = %first to %end step %unit {
+          %n0 = arith.minui %tile, %last_unit : index
+          %n1 = arith.addi %n0, %c1 : index
+          %n2 = arith.addi %n1, %c1 : index
+          %n3 = arith.addi %n2, %c1 : index
+          scf.for %row = %first_row to %end_row step %rows_at_once {
+            %m0 = arith.minui %row, %last_rows : index
+            %m1 = arith.addi %m0, %c1 : index
+            %m2 = arith.addi %m1, %c1 : index
+            %m3 = arith.addi %m2, %c1 : index
+            %sums0:4 = scf.for %g = %c0 to %groups step %c1
+                iter_args(%group_sum0 = %zeros, %group_sum1 = %zeros, %group_sum2 = %zeros, %group_sum3 = %zeros)
+                -> (vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>) {
+              %scale_low0 = vector.load %w_scales[%n0, %g, %c0] : memref<4x2x16xf16>, vector<16xf16>
+              %scale0 = arith.extf %scale_low0 : vector<16xf16> to vector<16xf32>
+              %scale_low1 = vector.load %w_scales[%n1, %g, %c0] : memref<4x2x16xf16>, vector<16xf16>
+              %scale1 = arith.extf %scale_low1 : vector<16xf16> to vector<16xf32>
+              %scale_low2 = vector.load %w_scales[%n2, %g, %c0] : memref<4x2x16xf16>, vector<16xf16>
+              %scale2 = arith.extf %scale_low2 : vector<16xf16> to vector<16xf32>
+              %scale_low3 = vector.load %w_scales[%n3, %g, %c0] : memref<4x2x16xf16>, vector<16xf16>
+              %scale3 = arith.extf %scale_low3 : vector<16xf16> to vector<16xf32>
+              %k_begin = arith.muli %g, %steps_of_group : index
+              %k_past = arith.addi %k_begin, %steps_of_group : index
+              %k_end = arith.minui %k_past, %depth : index
+              %of_group:4 = scf.for %k = %k_begin to %k_end step %c1
+                  iter_args(%sum0 = %group_sum0, %sum1 = %group_sum1, %sum2 = %group_sum2, %sum3 = %group_sum3)
+                  -> (vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>) {
+                // as far ahead in what is read next: past a tile's end, the tiles after these
+                %ahead = arith.addi %k, %prefetch : index
+                %is_next = arith.cmpi uge, %ahead, %depth : index
+                %from_next = arith.subi %ahead, %depth : index
+                %ahead_k = arith.select %is_next, %from_next, %ahead : index
+                %ahead_n = arith.select %is_next, %tiles_at_once, %c0 : index
+                %k0 = arith.muli %k, %per_step : index
+                %x0_0 = memref.load %x[%m0, %k0] : memref<4x64xf32>
+                %x0_1 = memref.load %x[%m1, %k0] : memref<4x64xf32>
+                %x0_2 = memref.load %x[%m2, %k0] : memref<4x64xf32>
+                %x0_3 = memref.load %x[%m3, %k0] : memref<4x64xf32>
+                %column0 = vector.from_elements
+                    %x0_0, %x0_1, %x0_2, %x0_3 : vector<4xf32>
+                %k1 = arith.addi %k0, %c1 : index
+                %x1_0 = memref.load %x[%m0, %k1] : memref<4x64xf32>
+                %x1_1 = memref.load %x[%m1, %k1] : memref<4x64xf32>
+                %x1_2 = memref.load %x[%m2, %k1] : memref<4x64xf32>
+                %x1_3 = memref.load %x[%m3, %k1] : memref<4x64xf32>
+                %column1 = vector.from_elements
+                    %x1_0, %x1_1, %x1_2, %x1_3 : vector<4xf32>
+                %k2 = arith.addi %k1, %c1 : index
+                %x2_0 = memref.load %x[%m0, %k2] : memref<4x64xf32>
+                %x2_1 = memref.load %x[%m1, %k2] : memref<4x64xf32>
+                %x2_2 = memref.load %x[%m2, %k2] : memref<4x64xf32>
+                %x2_3 = memref.load %x[%m3, %k2] : memref<4x64xf32>
+                %column2 = vector.from_elements
+                    %x2_0, %x2_1, %x2_2, %x2_3 : vector<4xf32>
+                %k3 = arith.addi %k2, %c1 : index
+                %x3_0 = memref.load %x[%m0, %k3] : memref<4x64xf32>
+                %x3_1 = memref.load %x[%m1, %k3] : memref<4x64xf32>
+                %x3_2 = memref.load %x[%m2, %k3] : memref<4x64xf32>
+                %x3_3 = memref.load %x[%m3, %k3] : memref<4x64xf32>
+                %column3 = vector.from_elements
+                    %x3_0, %x3_1, %x3_2, %x3_3 : vector<4xf32>
+                %fetched0 = arith.addi %n0, %ahead_n : index
+                memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<4x16x16xi32>
+                %stored0 = vector.load %w[%n0, %k, %c0] : memref<4x16x16xi32>, vector<16xi32>
+                %moved0_0 = arith.shli %stored0, %past_byte0 : vector<16xi32>
+                %integer0_0 = arith.shrsi %moved0_0, %past_byte0 : vector<16xi32>
+                %whole0_0 = arith.sitofp %integer0_0 : vector<16xi32> to vector<16xf32>
+                %w0_0 = arith.mulf %whole0_0, %scale0 : vector<16xf32>
+                %moved0_1 = arith.shli %stored0, %past_byte1 : vector<16xi32>
+                %integer0_1 = arith.shrsi %moved0_1, %past_byte0 : vector<16xi32>
+                %whole0_1 = arith.sitofp %integer0_1 : vector<16xi32> to vector<16xf32>
+                %w0_1 = arith.mulf %whole0_1, %scale0 : vector<16xf32>
+                %moved0_2 = arith.shli %stored0, %past_byte2 : vector<16xi32>
+                %integer0_2 = arith.shrsi %moved0_2, %past_byte0 : vector<16xi32>
+                %whole0_2 = arith.sitofp %integer0_2 : vector<16xi32> to vector<16xf32>
+                %w0_2 = arith.mulf %whole0_2, %scale0 : vector<16xf32>
+                %integer0_3 = arith.shrsi %stored0, %past_byte0 : vector<16xi32>
+                %whole0_3 = arith.sitofp %integer0_3 : vector<16xi32> to vector<16xf32>
+                %w0_3 = arith.mulf %whole0_3, %scale0 : vector<16xf32>
+                %sum0_0 = vector.outerproduct %column0, %w0_0, %sum0 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %sum0_1 = vector.outerproduct %column1, %w0_1, %sum0_0 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %sum0_2 = vector.outerproduct %column2, %w0_2, %sum0_1 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %next0 = vector.outerproduct %column3, %w0_3, %sum0_2 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %fetched1 = arith.addi %fetched0, %c1 : index
+                memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<4x16x16xi32>
+                %stored1 = vector.load %w[%n1, %k, %c0] : memref<4x16x16xi32>, vector<16xi32>
+                %moved1_0 = arith.shli %stored1, %past_byte0 : vector<16xi32>
+                %integer1_0 = arith.shrsi %moved1_0, %past_byte0 : vector<16xi32>
+                %whole1_0 = arith.sitofp %integer1_0 : vector<16xi32> to vector<16xf32>
+                %w1_0 = arith.mulf %whole1_0, %scale1 : vector<16xf32>
+                %moved1_1 = arith.shli %stored1, %past_byte1 : vector<16xi32>
+                %integer1_1 = arith.shrsi %moved1_1, %past_byte0 : vector<16xi32>
+                %whole1_1 = arith.sitofp %integer1_1 : vector<16xi32> to vector<16xf32>
+                %w1_1 = arith.mulf %whole1_1, %scale1 : vector<16xf32>
+                %moved1_2 = arith.shli %stored1, %past_byte2 : vector<16xi32>
+                %integer1_2 = arith.shrsi %moved1_2, %past_byte0 : vector<16xi32>
+                %whole1_2 = arith.sitofp %integer1_2 : vector<16xi32> to vector<16xf32>
+                %w1_2 = arith.mulf %whole1_2, %scale1 : vector<16xf32>
+                %integer1_3 = arith.shrsi %stored1, %past_byte0 : vector<16xi32>
+                %whole1_3 = arith.sitofp %integer1_3 : vector<16xi32> to vector<16xf32>
+                %w1_3 = arith.mulf %whole1_3, %scale1 : vector<16xf32>
+                %sum1_0 = vector.outerproduct %column0, %w1_0, %sum1 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %sum1_1 = vector.outerproduct %column1, %w1_1, %sum1_0 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %sum1_2 = vector.outerproduct %column2, %w1_2, %sum1_1 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %next1 = vector.outerproduct %column3, %w1_3, %sum1_2 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %fetched2 = arith.addi %fetched1, %c1 : index
+                memref.prefetch %w[%fetched2, %ahead_k, %c0], read, locality<3>, data : memref<4x16x16xi32>
+                %stored2 = vector.load %w[%n2, %k, %c0] : memref<4x16x16xi32>, vector<16xi32>
+                %moved2_0 = arith.shli %stored2, %past_byte0 : vector<16xi32>
+                %integer2_0 = arith.shrsi %moved2_0, %past_byte0 : vector<16xi32>
+                %whole2_0 = arith.sitofp %integer2_0 : vector<16xi32> to vector<16xf32>
+                %w2_0 = arith.mulf %whole2_0, %scale2 : vector<16xf32>
+                %moved2_1 = arith.shli %stored2, %past_byte1 : vector<16xi32>
+                %integer2_1 = arith.shrsi %moved2_1, %past_byte0 : vector<16xi32>
+                %whole2_1 = arith.sitofp %integer2_1 : vector<16xi32> to vector<16xf32>
+                %w2_1 = arith.mulf %whole2_1, %scale2 : vector<16xf32>
+                %moved2_2 = arith.shli %stored2, %past_byte2 : vector<16xi32>
+                %integer2_2 = arith.shrsi %moved2_2, %past_byte0 : vector<16xi32>
+                %whole2_2 = arith.sitofp %integer2_2 : vector<16xi32> to vector<16xf32>
+                %w2_2 = arith.mulf %whole2_2, %scale2 : vector<16xf32>
+                %integer2_3 = arith.shrsi %stored2, %past_byte0 : vector<16xi32>
+                %whole2_3 = arith.sitofp %integer2_3 : vector<16xi32> to vector<16xf32>
+                %w2_3 = arith.mulf %whole2_3, %scale2 : vector<16xf32>
+                %sum2_0 = vector.outerproduct %column0, %w2_0, %sum2 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %sum2_1 = vector.outerproduct %column1, %w2_1, %sum2_0 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %sum2_2 = vector.outerproduct %column2, %w2_2, %sum2_1 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %next2 = vector.outerproduct %column3, %w2_3, %sum2_2 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %fetched3 = arith.addi %fetched2, %c1 : index
+                memref.prefetch %w[%fetched3, %ahead_k, %c0], read, locality<3>, data : memref<4x16x16xi32>
+                %stored3 = vector.load %w[%n3, %k, %c0] : memref<4x16x16xi32>, vector<16xi32>
+                %moved3_0 = arith.shli %stored3, %past_byte0 : vector<16xi32>
+                %integer3_0 = arith.shrsi %moved3_0, %past_byte0 : vector<16xi32>
+                %whole3_0 = arith.sitofp %integer3_0 : vector<16xi32> to vector<16xf32>
+                %w3_0 = arith.mulf %whole3_0, %scale3 : vector<16xf32>
+                %moved3_1 = arith.shli %stored3, %past_byte1 : vector<16xi32>
+                %integer3_1 = arith.shrsi %moved3_1, %past_byte0 : vector<16xi32>
+                %whole3_1 = arith.sitofp %integer3_1 : vector<16xi32> to vector<16xf32>
+                %w3_1 = arith.mulf %whole3_1, %scale3 : vector<16xf32>
+                %moved3_2 = arith.shli %stored3, %past_byte2 : vector<16xi32>
+                %integer3_2 = arith.shrsi %moved3_2, %past_byte0 : vector<16xi32>
+                %whole3_2 = arith.sitofp %integer3_2 : vector<16xi32> to vector<16xf32>
+                %w3_2 = arith.mulf %whole3_2, %scale3 : vector<16xf32>
+                %integer3_3 = arith.shrsi %stored3, %past_byte0 : vector<16xi32>
+                %whole3_3 = arith.sitofp %integer3_3 : vector<16xi32> to vector<16xf32>
+                %w3_3 = arith.mulf %whole3_3, %scale3 : vector<16xf32>
+                %sum3_0 = vector.outerproduct %column0, %w3_0, %sum3 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %sum3_1 = vector.outerproduct %column1, %w3_1, %sum3_0 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %sum3_2 = vector.outerproduct %column2, %w3_2, %sum3_1 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %next3 = vector.outerproduct %column3, %w3_3, %sum3_2 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                scf.yield %next0, %next1, %next2, %next3
+                    : vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>
+              }
+              scf.yield %of_group#0, %of_group#1, %of_group#2, %of_group#3
+                  : vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>
+            }
+            %place0 = arith.constant 0 : index
+            vector.transfer_write %sums0#0, %room[%place0, %c0, %c0] {in_bounds = [true, true]}
+                : vector<4x16xf32>, memref<4x4x16xf32>
+            %place1 = arith.constant 1 : index
+            vector.transfer_write %sums0#1, %room[%place1, %c0, %c0] {in_bounds = [true, true]}
+                : vector<4x16xf32>, memref<4x4x16xf32>
+            %place2 = arith.constant 2 : index
+            vector.transfer_write %sums0#2, %room[%place2, %c0, %c0] {in_bounds = [true, true]}
+                : vector<4x16xf32>, memref<4x4x16xf32>
+            %place3 = arith.constant 3 : index
+            vector.transfer_write %sums0#3, %room[%place3, %c0, %c0] {in_bounds = [true, true]}
+                : vector<4x16xf32>, memref<4x4x16xf32>
+            scf.for %m = %c0 to %rows_at_once step %c1 {
+              %r = arith.addi %m0, %m : index
+              scf.for %t = %c0 to %unit step %c1 {
+                %n = arith.addi %n0, %t : index
+                %at = arith.muli %n, %width : index
+                %y_sum = vector.load %room[%t, %m, %c0] : memref<4x4x16xf32>, vector<16xf32>
+                %y_bias = vector.load %bias[%at] : memref<64xf32>, vector<16xf32>
+                %y_shifted = arith.addf %y_sum, %y_bias : vector<16xf32>
+                %before = vector.load %residual[%r, %at] : memref<4x64xf32>, vector<16xf32>
+                %added = arith.addf %y_shifted, %before : vector<16xf32>
+                vector.store %added, %y[%r, %at] : memref<4x64xf32>, vector<16xf32>
+                %gain = vector.load %next_norm[%at] : memref<64xf32>, vector<16xf32>
+                %weighted = arith.mulf %added, %gain : vector<16xf32>
+                vector.store %weighted, %weighteds[%r, %at] : memref<4x64xf32>, vector<16xf32>
+                %square = arith.mulf %added, %added : vector<16xf32>
+                %square_sum = vector.reduction <add>, %square fastmath<reassoc> : vector<16xf32> into f32
+                memref.store %square_sum, %square_sums[%r, %n] : memref<4x4xf32>
+              }
+            }
+          }
+        }
+        return
+      }
+    }
+  }
+
+  // Rows × weights: 4 × 64 by 14 tiles of 16, 4 × 4 at once.
+  stream.executable private @gate_up {
+    stream.executable.export public @gate_up workgroups() -> (index, index, index) {
+      %size1 = arith.constant 4 : index
+      %size2 = arith.constant 1 : index
+      %size3 = arith.constant 1 : index
+      stream.return %size1, %size2, %size3 : index, index, index
+    }
+    builtin.module {
+      func.func @gate_up(
+          %x_bytes: !stream.binding, %w_bytes: !stream.binding, %w_scales_bytes: !stream.binding,
+          %squares_bytes: !stream.binding, %y_bytes: !stream.binding) {
+        %c0 = arith.constant 0 : index
+        %c1 = arith.constant 1 : index
+        %x = stream.binding.subspan %x_bytes[%c0] : !stream.binding -> memref<4x64xf32>
+        %w = stream.binding.subspan %w_bytes[%c0] : !stream.binding -> memref<14x16x16xi32>
+        %w_scales = stream.binding.subspan %w_scales_bytes[%c0] : !stream.binding -> memref<14x2x16xf16>
+        %squares = stream.binding.subspan %squares_bytes[%c0] : !stream.binding -> memref<4x4xf32>
+        %y = stream.binding.subspan %y_bytes[%c0] : !stream.binding -> memref<4x112xf32>
+        %width = arith.constant 16 : index
+        %depth = arith.constant 16 : index
+        %rows = arith.constant 4 : index
+        %rows_at_once = arith.constant 4 : index
+        %last_rows = arith.constant 0 : index
+        %tiles = arith.constant 14 : index
+        %tiles_at_once = arith.constant 4 : index
+        %unit = arith.constant 4 : index
+        %last_unit = arith.constant 10 : index
+        %tiles_of_group = arith.constant 4 : index
+        %prefetch = arith.constant 16 : index
+        %zeros = arith.constant dense<0.0> : vector<4x16xf32>
+        %per_step = arith.constant 4 : index
+        %c2 = arith.constant 2 : index
+        %groups = arith.constant 2 : index
+        %steps_of_group = arith.constant 8 : index
+        %past_byte0 = arith.constant dense<24> : vector<16xi32>
+        %past_byte1 = arith.constant dense<16> : vector<16xi32>
+        %past_byte2 = arith.constant dense<8> : vector<16xi32>
+        %room = memref.alloca() : memref<4x4x16xf32>
+        %scales = memref.alloca() : memref<4xf32>
+        %parts = arith.constant 4 : index
+        %parts_at_once = arith.constant 4 : index
+        %none = arith.constant dense<0.0> : vector<4xf32>
+        scf.for %row = %c0 to %rows step %c1 {
+          %partial = scf.for %at = %c0 to %parts step %parts_at_once iter_args(%sum = %none) -> (vector<4xf32>) {
+            %more = vector.load %squares[%row, %at] : memref<4x4xf32>, vector<4xf32>
+            %next = arith.addf %sum, %more : vector<4xf32>
+            scf.yield %next : vector<4xf32>
+          }
+          %total = vector.reduction <add>, %partial fastmath<reassoc> : vector<4xf32> into f32
+          %scale_length = arith.constant 64.0 : f32
+          %scale_eps = arith.constant 1.0e-05 : f32
+          %scale_one = arith.constant 1.0 : f32
+          %scale_mean = arith.divf %total, %scale_length : f32
+          %scale_shifted = arith.addf %scale_mean, %scale_eps : f32
+          %scale_root = math.sqrt %scale_shifted : f32
+          %scale = arith.divf %scale_one, %scale_root : f32
+          memref.store %scale, %scales[%row] : memref<4xf32>
+        }
+        %group = stream.dispatch.workgroup.id[0] : index
+        %first = arith.muli %group, %tiles_of_group : index
+        %past = arith.addi %first, %tiles_of_group : index
+        %end = arith.minui %past, %tiles : index
+        %row_group = stream.dispatch.workgroup.id[1] : index
+        %rows_of_group = arith.constant 4 : index
+        %first_row = arith.muli %row_group, %rows_of_group : index
+        %past_row = arith.addi %first_row, %rows_of_group : index
+        %end_row = arith.minui %past_row, %rows : index
+        scf.for %tile = %first to %end step %unit {
+          %n0 = arith.minui %tile, %last_unit : index
+          %n1 = arith.addi %n0, %c1 : index
+          %n2 = arith.addi %n1, %c1 : index
+          %n3 = arith.addi %n2, %c1 : index
+          scf.for %row = %first_row to %end_row step %rows_at_once {
+            %m0 = arith.minui %row, %last_rows : index
+            %m1 = arith.addi %m0, %c1 : index
+            %m2 = arith.addi %m1, %c1 : index
+            %m3 = arith.addi %m2, %c1 : index
+            %sums0:4 = scf.for %g = %c0 to %groups step %c1
+                iter_args(%group_sum0 = %zeros, %group_sum1 = %zeros, %group_sum2 = %zeros, %group_sum3 = %zeros)
+                -> (vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>) {
+              %scale_low0 = vector.load %w_scales[%n0, %g, %c0] : memref<14x2x16xf16>, vector<16xf16>
+              %scale0 = arith.extf %scale_low0 : vector<16xf16> to vector<16xf32>
+              %scale_low1 = vector.load %w_scales[%n1, %g, %c0] : memref<14x2x16xf16>, vector<16xf16>
+              %scale1 = arith.extf %scale_low1 : vector<16xf16> to vector<16xf32>
+              %scale_low2 = vector.load %w_scales[%n2, %g, %c0] : memref<14x2x16xf16>, vector<16xf16>
+              %scale2 = arith.extf %scale_low2 : vector<16xf16> to vector<16xf32>
+              %scale_low3 = vector.load %w_scales[%n3, %g, %c0] : memref<14x2x16xf16>, vector<16xf16>
+              %scale3 = arith.extf %scale_low3 : vector<16xf16> to vector<16xf32>
+              %k_begin = arith.muli %g, %steps_of_group : index
+              %k_past = arith.addi %k_begin, %steps_of_group : index
+              %k_end = arith.minui %k_past, %depth : index
+              %of_group:4 = scf.for %k = %k_begin to %k_end step %c1
+                  iter_args(%sum0 = %group_sum0, %sum1 = %group_sum1, %sum2 = %group_sum2, %sum3 = %group_sum3)
+                  -> (vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>) {
+                // as far ahead in what is read next: past a tile's end, the tiles after these
+                %ahead = arith.addi %k, %prefetch : index
+                %is_next = arith.cmpi uge, %ahead, %depth : index
+                %from_next = arith.subi %ahead, %depth : index
+                %ahead_k = arith.select %is_next, %from_next, %ahead : index
+                %ahead_n = arith.select %is_next, %tiles_at_once, %c0 : index
+                %k0 = arith.muli %k, %per_step : index
+                %x0_0 = memref.load %x[%m0, %k0] : memref<4x64xf32>
+                %x0_1 = memref.load %x[%m1, %k0] : memref<4x64xf32>
+                %x0_2 = memref.load %x[%m2, %k0] : memref<4x64xf32>
+                %x0_3 = memref.load %x[%m3, %k0] : memref<4x64xf32>
+                %column0 = vector.from_elements
+                    %x0_0, %x0_1, %x0_2, %x0_3 : vector<4xf32>
+                %k1 = arith.addi %k0, %c1 : index
+                %x1_0 = memref.load %x[%m0, %k1] : memref<4x64xf32>
+                %x1_1 = memref.load %x[%m1, %k1] : memref<4x64xf32>
+                %x1_2 = memref.load %x[%m2, %k1] : memref<4x64xf32>
+                %x1_3 = memref.load %x[%m3, %k1] : memref<4x64xf32>
+                %column1 = vector.from_elements
+                    %x1_0, %x1_1, %x1_2, %x1_3 : vector<4xf32>
+                %k2 = arith.addi %k1, %c1 : index
+                %x2_0 = memref.load %x[%m0, %k2] : memref<4x64xf32>
+                %x2_1 = memref.load %x[%m1, %k2] : memref<4x64xf32>
+                %x2_2 = memref.load %x[%m2, %k2] : memref<4x64xf32>
+                %x2_3 = memref.load %x[%m3, %k2] : memref<4x64xf32>
+                %column2 = vector.from_elements
+                    %x2_0, %x2_1, %x2_2, %x2_3 : vector<4xf32>
+                %k3 = arith.addi %k2, %c1 : index
+                %x3_0 = memref.load %x[%m0, %k3] : memref<4x64xf32>
+                %x3_1 = memref.load %x[%m1, %k3] : memref<4x64xf32>
+                %x3_2 = memref.load %x[%m2, %k3] : memref<4x64xf32>
+                %x3_3 = memref.load %x[%m3, %k3] : memref<4x64xf32>
+                %column3 = vector.from_elements
+                    %x3_0, %x3_1, %x3_2, %x3_3 : vector<4xf32>
+                %fetched0 = arith.addi %n0, %ahead_n : index
+                memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<14x16x16xi32>
+                %stored0 = vector.load %w[%n0, %k, %c0] : memref<14x16x16xi32>, vector<16xi32>
+                %moved0_0 = arith.shli %stored0, %past_byte0 : vector<16xi32>
+                %integer0_0 = arith.shrsi %moved0_0, %past_byte0 : vector<16xi32>
+                %whole0_0 = arith.sitofp %integer0_0 : vector<16xi32> to vector<16xf32>
+                %w0_0 = arith.mulf %whole0_0, %scale0 : vector<16xf32>
+                %moved0_1 = arith.shli %stored0, %past_byte1 : vector<16xi32>
+                %integer0_1 = arith.shrsi %moved0_1, %past_byte0 : vector<16xi32>
+                %whole0_1 = arith.sitofp %integer0_1 : vector<16xi32> to vector<16xf32>
+                %w0_1 = arith.mulf %whole0_1, %scale0 : vector<16xf32>
+                %moved0_2 = arith.shli %stored0, %past_byte2 : vector<16xi32>
+                %integer0_2 = arith.shrsi %moved0_2, %past_byte0 : vector<16xi32>
+                %whole0_2 = arith.sitofp %integer0_2 : vector<16xi32> to vector<16xf32>
+                %w0_2 = arith.mulf %whole0_2, %scale0 : vector<16xf32>
+                %integer0_3 = arith.shrsi %stored0, %past_byte0 : vector<16xi32>
+                %whole0_3 = arith.sitofp %integer0_3 : vector<16xi32> to vector<16xf32>
+                %w0_3 = arith.mulf %whole0_3, %scale0 : vector<16xf32>
+                %sum0_0 = vector.outerproduct %column0, %w0_0, %sum0 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %sum0_1 = vector.outerproduct %column1, %w0_1, %sum0_0 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %sum0_2 = vector.outerproduct %column2, %w0_2, %sum0_1 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %next0 = vector.outerproduct %column3, %w0_3, %sum0_2 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %fetched1 = arith.addi %fetched0, %c1 : index
+                memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<14x16x16xi32>
+                %stored1 = vector.load %w[%n1, %k, %c0] : memref<14x16x16xi32>, vector<16xi32>
+                %moved1_0 = arith.shli %stored1, %past_byte0 : vector<16xi32>
+                %integer1_0 = arith.shrsi %moved1_0, %past_byte0 : vector<16xi32>
+                %whole1_0 = arith.sitofp %integer1_0 : vector<16xi32> to vector<16xf32>
+                %w1_0 = arith.mulf %whole1_0, %scale1 : vector<16xf32>
+                %moved1_1 = arith.shli %stored1, %past_byte1 : vector<16xi32>
+                %integer1_1 = arith.shrsi %moved1_1, %past_byte0 : vector<16xi32>
+                %whole1_1 = arith.sitofp %integer1_1 : vector<16xi32> to vector<16xf32>
+                %w1_1 = arith.mulf %whole1_1, %scale1 : vector<16xf32>
+                %moved1_2 = arith.shli %stored1, %past_byte2 : vector<16xi32>
+                %integer1_2 = arith.shrsi %moved1_2, %past_byte0 : vector<16xi32>
+                %whole1_2 = arith.sitofp %integer1_2 : vector<16xi32> to vector<16xf32>
+                %w1_2 = arith.mulf %whole1_2, %scale1 : vector<16xf32>
+                %integer1_3 = arith.shrsi %stored1, %past_byte0 : vector<16xi32>
+                %whole1_3 = arith.sitofp %integer1_3 : vector<16xi32> to vector<16xf32>
+                %w1_3 = arith.mulf %whole1_3, %scale1 : vector<16xf32>
+                %sum1_0 = vector.outerproduct %column0, %w1_0, %sum1 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %sum1_1 = vector.outerproduct %column1, %w1_1, %sum1_0 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %sum1_2 = vector.outerproduct %column2, %w1_2, %sum1_1 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %next1 = vector.outerproduct %column3, %w1_3, %sum1_2 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %fetched2 = arith.addi %fetched1, %c1 : index
+                memref.prefetch %w[%fetched2, %ahead_k, %c0], read, locality<3>, data : memref<14x16x16xi32>
+                %stored2 = vector.load %w[%n2, %k, %c0] : memref<14x16x16xi32>, vector<16xi32>
+                %moved2_0 = arith.shli %stored2, %past_byte0 : vector<16xi32>
+                %integer2_0 = arith.shrsi %moved2_0, %past_byte0 : vector<16xi32>
+                %whole2_0 = arith.sitofp %integer2_0 : vector<16xi32> to vector<16xf32>
+                %w2_0 = arith.mulf %whole2_0, %scale2 : vector<16xf32>
+                %moved2_1 = arith.shli %stored2, %past_byte1 : vector<16xi32>
+                %integer2_1 = arith.shrsi %moved2_1, %past_byte0 : vector<16xi32>
+                %whole2_1 = arith.sitofp %integer2_1 : vector<16xi32> to vector<16xf32>
+                %w2_1 = arith.mulf %whole2_1, %scale2 : vector<16xf32>
+                %moved2_2 = arith.shli %stored2, %past_byte2 : vector<16xi32>
+                %integer2_2 = arith.shrsi %moved2_2, %past_byte0 : vector<16xi32>
+                %whole2_2 = arith.sitofp %integer2_2 : vector<16xi32> to vector<16xf32>
+                %w2_2 = arith.mulf %whole2_2, %scale2 : vector<16xf32>
+                %integer2_3 = arith.shrsi %stored2, %past_byte0 : vector<16xi32>
+                %whole2_3 = arith.sitofp %integer2_3 : vector<16xi32> to vector<16xf32>
+                %w2_3 = arith.mulf %whole2_3, %scale2 : vector<16xf32>
+                %sum2_0 = vector.outerproduct %column0, %w2_0, %sum2 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %sum2_1 = vector.outerproduct %column1, %w2_1, %sum2_0 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %sum2_2 = vector.outerproduct %column2, %w2_2, %sum2_1 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %next2 = vector.outerproduct %column3, %w2_3, %sum2_2 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %fetched3 = arith.addi %fetched2, %c1 : index
+                memref.prefetch %w[%fetched3, %ahead_k, %c0], read, locality<3>, data : memref<14x16x16xi32>
+                %stored3 = vector.load %w[%n3, %k, %c0] : memref<14x16x16xi32>, vector<16xi32>
+                %moved3_0 = arith.shli %stored3, %past_byte0 : vector<16xi32>
+                %integer3_0 = arith.shrsi %moved3_0, %past_byte0 : vector<16xi32>
+                %whole3_0 = arith.sitofp %integer3_0 : vector<16xi32> to vector<16xf32>
+                %w3_0 = arith.mulf %whole3_0, %scale3 : vector<16xf32>
+                %moved3_1 = arith.shli %stored3, %past_byte1 : vector<16xi32>
+                %integer3_1 = arith.shrsi %moved3_1, %past_byte0 : vector<16xi32>
+                %whole3_1 = arith.sitofp %integer3_1 : vector<16xi32> to vector<16xf32>
+                %w3_1 = arith.mulf %whole3_1, %scale3 : vector<16xf32>
+                %moved3_2 = arith.shli %stored3, %past_byte2 : vector<16xi32>
+                %integer3_2 = arith.shrsi %moved3_2, %past_byte0 : vector<16xi32>
+                %whole3_2 = arith.sitofp %integer3_2 : vector<16xi32> to vector<16xf32>
+                %w3_2 = arith.mulf %whole3_2, %scale3 : vector<16xf32>
+                %integer3_3 = arith.shrsi %stored3, %past_byte0 : vector<16xi32>
+                %whole3_3 = arith.sitofp %integer3_3 : vector<16xi32> to vector<16xf32>
+                %w3_3 = arith.mulf %whole3_3, %scale3 : vector<16xf32>
+                %sum3_0 = vector.outerproduct %column0, %w3_0, %sum3 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %sum3_1 = vector.outerproduct %column1, %w3_1, %sum3_0 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %sum3_2 = vector.outerproduct %column2, %w3_2, %sum3_1 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %next3 = vector.outerproduct %column3, %w3_3, %sum3_2 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                scf.yield %next0, %next1, %next2, %next3
+                    : vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>
+              }
+              scf.yield %of_group#0, %of_group#1, %of_group#2, %of_group#3
+                  : vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>
+            }
+            %place0 = arith.constant 0 : index
+            vector.transfer_write %sums0#0, %room[%place0, %c0, %c0] {in_bounds = [true, true]}
+                : vector<4x16xf32>, memref<4x4x16xf32>
+            %place1 = arith.constant 1 : index
+            vector.transfer_write %sums0#1, %room[%place1, %c0, %c0] {in_bounds = [true, true]}
+                : vector<4x16xf32>, memref<4x4x16xf32>
+            %place2 = arith.constant 2 : index
+            vector.transfer_write %sums0#2, %room[%place2, %c0, %c0] {in_bounds = [true, true]}
+                : vector<4x16xf32>, memref<4x4x16xf32>
+            %place3 = arith.constant 3 : index
+            vector.transfer_write %sums0#3, %room[%place3, %c0, %c0] {in_bounds = [true, true]}
+                : vector<4x16xf32>, memref<4x4x16xf32>
+            scf.for %m = %c0 to %rows_at_once step %c1 {
+              %r = arith.addi %m0, %m : index
+              %scale = memref.load %scales[%r] : memref<4xf32>
+              %scaling = vector.broadcast %scale : f32 to vector<16xf32>
+              scf.for %t = %c0 to %unit step %c2 {
+                %t_up = arith.addi %t, %c1 : index
+                %n = arith.addi %n0, %t : index
+                %pair = arith.divui %n, %c2 : index
+                %at = arith.muli %pair, %width : index
+                %gate_sum = vector.load %room[%t, %m, %c0] : memref<4x4x16xf32>, vector<16xf32>
+                %gate_scaled = arith.mulf %gate_sum, %scaling : vector<16xf32>
+                %up_sum = vector.load %room[%t_up, %m, %c0] : memref<4x4x16xf32>, vector<16xf32>
+                %up_scaled = arith.mulf %up_sum, %scaling : vector<16xf32>
+                %minus = arith.negf %gate_scaled : vector<16xf32>
+                %exp = math.exp %minus : vector<16xf32>
+                %ones = arith.constant dense<1.0> : vector<16xf32>
+                %above = arith.addf %exp, %ones : vector<16xf32>
+                %activated = arith.divf %gate_scaled, %above : vector<16xf32>
+                %both = arith.mulf %activated, %up_scaled : vector<16xf32>
+                %lanes = vector.step : vector<16xindex>
+                %from = vector.broadcast %at : index to vector<16xindex>
+                %columns = arith.addi %from, %lanes : vector<16xindex>
+                %ends = arith.constant dense<100> : vector<16xindex>
+                %is_column = arith.cmpi ult, %columns, %ends : vector<16xindex>
+                %fill = arith.constant dense<0.0> : vector<16xf32>
+                %both_kept = arith.select %is_column, %both, %fill : vector<16xi1>, vector<16xf32>
+                vector.store %both_kept, %y[%r, %at] : memref<4x112xf32>, vector<16xf32>
+              }
+            }
+          }
+        }
+        return
+      }
+    }
+  }
+
+  // Rows × weights: 4 × 100 by 4 tiles of 16, 4 × 4 at once.
+  stream.executable private @down {
+    stream.executable.export public @down workgroups() -> (index, index, index) {
+      %size1 = arith.constant 1 : index
+      %size2 = arith.constant 1 : index
+      %size3 = arith.constant 1 : index
+      stream.return %size1, %size2, %size3 : index, index, index
+    }
+    builtin.module {
+      func.func @down(
+          %x_bytes: !stream.binding, %w_bytes: !stream.binding, %w_scales_bytes: !stream.binding,
+          %residual_bytes: !stream.binding, %next_norm_bytes: !stream.binding, %y_bytes: !stream.binding,
+          %weighteds_bytes: !stream.binding, %square_sums_bytes: !stream.binding) {
+        %c0 = arith.constant 0 : index
+        %c1 = arith.constant 1 : index
+        %x = stream.binding.subspan %x_bytes[%c0] : !stream.binding -> memref<4x112xf32>
+        %w = stream.binding.subspan %w_bytes[%c0] : !stream.binding -> memref<4x32x16xi32>
+        %w_scales = stream.binding.subspan %w_scales_bytes[%c0] : !stream.binding -> memref<4x4x16xf16>
+        %residual = stream.binding.subspan %residual_bytes[%c0] : !stream.binding -> memref<4x64xf32>
+        %next_norm = stream.binding.subspan %next_norm_bytes[%c0] : !stream.binding -> memref<64xf32>
+        %y = stream.binding.subspan %y_bytes[%c0] : !stream.binding -> memref<4x64xf32>
+        %weighteds = stream.binding.subspan %weighteds_bytes[%c0] : !stream.binding -> memref<4x64xf32>
+        %square_sums = stream.binding.subspan %square_sums_bytes[%c0] : !stream.binding -> memref<4x4xf32>
+        %width = arith.constant 16 : index
+        %depth = arith.constant 25 : index
+        %rows = arith.constant 4 : index
+        %rows_at_once = arith.constant 4 : index
+        %last_rows = arith.constant 0 : index
+        %tiles = arith.constant 4 : index
+        %tiles_at_once = arith.constant 4 : index
+        %unit = arith.constant 4 : index
+        %last_unit = arith.constant 0 : index
+        %tiles_of_group = arith.constant 4 : index
+        %prefetch = arith.constant 25 : index
+        %zeros = arith.constant dense<0.0> : vector<4x16xf32>
+        %per_step = arith.constant 4 : index
+        %groups = arith.constant 4 : index
+        %steps_of_group = arith.constant 8 : index
+        %past_byte0 = arith.constant dense<24> : vector<16xi32>
+        %past_byte1 = arith.constant dense<16> : vector<16xi32>
+        %past_byte2 = arith.constant dense<8> : vector<16xi32>
+        %room = memref.alloca() : memref<4x4x16xf32>
+        %group = stream.dispatch.workgroup.id[0] : index
+        %first = arith.muli %group, %tiles_of_group : index
+        %past = arith.addi %first, %tiles_of_group : index
+        %end = arith.minui %past, %tiles : index
+        %row_group = stream.dispatch.workgroup.id[1] : index
+        %rows_of_group = arith.constant 4 : index
+        %first_row = arith.muli %row_group, %rows_of_group : index
+        %past_row = arith.addi %first_row, %rows_of_group : index
+        %end_row = arith.minui %past_row, %rows : index
+        scf.for %tile = %first to %end step %unit {
+          %n0 = arith.minui %tile, %last_unit : index
+          %n1 = arith.addi %n0, %c1 : index
+          %n2 = arith.addi %n1, %c1 : index
+          %n3 = arith.addi %n2, %c1 : index
+          scf.for %row = %first_row to %end_row step %rows_at_once {
+            %m0 = arith.minui %row, %last_rows : index
+            %m1 = arith.addi %m0, %c1 : index
+            %m2 = arith.addi %m1, %c1 : index
+            %m3 = arith.addi %m2, %c1 : index
+            %sums0:4 = scf.for %g = %c0 to %groups step %c1
+                iter_args(%group_sum0 = %zeros, %group_sum1 = %zeros, %group_sum2 = %zeros, %group_sum3 = %zeros)
+                -> (vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>) {
+              %scale_low0 = vector.load %w_scales[%n0, %g, %c0] : memref<4x4x16xf16>, vector<16xf16>
+              %scale0 = arith.extf %scale_low0 : vector<16xf16> to vector<16xf32>
+              %scale_low1 = vector.load %w_scales[%n1, %g, %c0] : memref<4x4x16xf16>, vector<16xf16>
+              %scale1 = arith.extf %scale_low1 : vector<16xf16> to vector<16xf32>
+              %scale_low2 = vector.load %w_scales[%n2, %g, %c0] : memref<4x4x16xf16>, vector<16xf16>
+              %scale2 = arith.extf %scale_low2 : vector<16xf16> to vector<16xf32>
+              %scale_low3 = vector.load %w_scales[%n3, %g, %c0] : memref<4x4x16xf16>, vector<16xf16>
+              %scale3 = arith.extf %scale_low3 : vector<16xf16> to vector<16xf32>
+              %k_begin = arith.muli %g, %steps_of_group : index
+              %k_past = arith.addi %k_begin, %steps_of_group : index
+              %k_end = arith.minui %k_past, %depth : index
+              %of_group:4 = scf.for %k = %k_begin to %k_end step %c1
+                  iter_args(%sum0 = %group_sum0, %sum1 = %group_sum1, %sum2 = %group_sum2, %sum3 = %group_sum3)
+                  -> (vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>) {
+                // as far ahead in what is read next: past a tile's end, the tiles after these
+                %ahead = arith.addi %k, %prefetch : index
+                %is_next = arith.cmpi uge, %ahead, %depth : index
+                %from_next = arith.subi %ahead, %depth : index
+                %ahead_k = arith.select %is_next, %from_next, %ahead : index
+                %ahead_n = arith.select %is_next, %tiles_at_once, %c0 : index
+                %k0 = arith.muli %k, %per_step : index
+                %x0_0 = memref.load %x[%m0, %k0] : memref<4x112xf32>
+                %x0_1 = memref.load %x[%m1, %k0] : memref<4x112xf32>
+                %x0_2 = memref.load %x[%m2, %k0] : memref<4x112xf32>
+                %x0_3 = memref.load %x[%m3, %k0] : memref<4x112xf32>
+                %column0 = vector.from_elements
+                    %x0_0, %x0_1, %x0_2, %x0_3 : vector<4xf32>
+                %k1 = arith.addi %k0, %c1 : index
+                %x1_0 = memref.load %x[%m0, %k1] : memref<4x112xf32>
+                %x1_1 = memref.load %x[%m1, %k1] : memref<4x112xf32>
+                %x1_2 = memref.load %x[%m2, %k1] : memref<4x112xf32>
+                %x1_3 = memref.load %x[%m3, %k1] : memref<4x112xf32>
+                %column1 = vector.from_elements
+                    %x1_0, %x1_1, %x1_2, %x1_3 : vector<4xf32>
+                %k2 = arith.addi %k1, %c1 : index
+                %x2_0 = memref.load %x[%m0, %k2] : memref<4x112xf32>
+                %x2_1 = memref.load %x[%m1, %k2] : memref<4x112xf32>
+                %x2_2 = memref.load %x[%m2, %k2] : memref<4x112xf32>
+                %x2_3 = memref.load %x[%m3, %k2] : memref<4x112xf32>
+                %column2 = vector.from_elements
+                    %x2_0, %x2_1, %x2_2, %x2_3 : vector<4xf32>
+                %k3 = arith.addi %k2, %c1 : index
+                %x3_0 = memref.load %x[%m0, %k3] : memref<4x112xf32>
+                %x3_1 = memref.load %x[%m1, %k3] : memref<4x112xf32>
+                %x3_2 = memref.load %x[%m2, %k3] : memref<4x112xf32>
+                %x3_3 = memref.load %x[%m3, %k3] : memref<4x112xf32>
+                %column3 = vector.from_elements
+                    %x3_0, %x3_1, %x3_2, %x3_3 : vector<4xf32>
+                %fetched0 = arith.addi %n0, %ahead_n : index
+                memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<4x32x16xi32>
+                %stored0 = vector.load %w[%n0, %k, %c0] : memref<4x32x16xi32>, vector<16xi32>
+                %moved0_0 = arith.shli %stored0, %past_byte0 : vector<16xi32>
+                %integer0_0 = arith.shrsi %moved0_0, %past_byte0 : vector<16xi32>
+                %whole0_0 = arith.sitofp %integer0_0 : vector<16xi32> to vector<16xf32>
+                %w0_0 = arith.mulf %whole0_0, %scale0 : vector<16xf32>
+                %moved0_1 = arith.shli %stored0, %past_byte1 : vector<16xi32>
+                %integer0_1 = arith.shrsi %moved0_1, %past_byte0 : vector<16xi32>
+                %whole0_1 = arith.sitofp %integer0_1 : vector<16xi32> to vector<16xf32>
+                %w0_1 = arith.mulf %whole0_1, %scale0 : vector<16xf32>
+                %moved0_2 = arith.shli %stored0, %past_byte2 : vector<16xi32>
+                %integer0_2 = arith.shrsi %moved0_2, %past_byte0 : vector<16xi32>
+                %whole0_2 = arith.sitofp %integer0_2 : vector<16xi32> to vector<16xf32>
+                %w0_2 = arith.mulf %whole0_2, %scale0 : vector<16xf32>
+                %integer0_3 = arith.shrsi %stored0, %past_byte0 : vector<16xi32>
+                %whole0_3 = arith.sitofp %integer0_3 : vector<16xi32> to vector<16xf32>
+                %w0_3 = arith.mulf %whole0_3, %scale0 : vector<16xf32>
+                %sum0_0 = vector.outerproduct %column0, %w0_0, %sum0 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %sum0_1 = vector.outerproduct %column1, %w0_1, %sum0_0 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %sum0_2 = vector.outerproduct %column2, %w0_2, %sum0_1 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %next0 = vector.outerproduct %column3, %w0_3, %sum0_2 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %fetched1 = arith.addi %fetched0, %c1 : index
+                memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<4x32x16xi32>
+                %stored1 = vector.load %w[%n1, %k, %c0] : memref<4x32x16xi32>, vector<16xi32>
+                %moved1_0 = arith.shli %stored1, %past_byte0 : vector<16xi32>
+                %integer1_0 = arith.shrsi %moved1_0, %past_byte0 : vector<16xi32>
+                %whole1_0 = arith.sitofp %integer1_0 : vector<16xi32> to vector<16xf32>
+                %w1_0 = arith.mulf %whole1_0, %scale1 : vector<16xf32>
+                %moved1_1 = arith.shli %stored1, %past_byte1 : vector<16xi32>
+                %integer1_1 = arith.shrsi %moved1_1, %past_byte0 : vector<16xi32>
+                %whole1_1 = arith.sitofp %integer1_1 : vector<16xi32> to vector<16xf32>
+                %w1_1 = arith.mulf %whole1_1, %scale1 : vector<16xf32>
+                %moved1_2 = arith.shli %stored1, %past_byte2 : vector<16xi32>
+                %integer1_2 = arith.shrsi %moved1_2, %past_byte0 : vector<16xi32>
+                %whole1_2 = arith.sitofp %integer1_2 : vector<16xi32> to vector<16xf32>
+                %w1_2 = arith.mulf %whole1_2, %scale1 : vector<16xf32>
+                %integer1_3 = arith.shrsi %stored1, %past_byte0 : vector<16xi32>
+                %whole1_3 = arith.sitofp %integer1_3 : vector<16xi32> to vector<16xf32>
+                %w1_3 = arith.mulf %whole1_3, %scale1 : vector<16xf32>
+                %sum1_0 = vector.outerproduct %column0, %w1_0, %sum1 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %sum1_1 = vector.outerproduct %column1, %w1_1, %sum1_0 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %sum1_2 = vector.outerproduct %column2, %w1_2, %sum1_1 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %next1 = vector.outerproduct %column3, %w1_3, %sum1_2 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %fetched2 = arith.addi %fetched1, %c1 : index
+                memref.prefetch %w[%fetched2, %ahead_k, %c0], read, locality<3>, data : memref<4x32x16xi32>
+                %stored2 = vector.load %w[%n2, %k, %c0] : memref<4x32x16xi32>, vector<16xi32>
+                %moved2_0 = arith.shli %stored2, %past_byte0 : vector<16xi32>
+                %integer2_0 = arith.shrsi %moved2_0, %past_byte0 : vector<16xi32>
+                %whole2_0 = arith.sitofp %integer2_0 : vector<16xi32> to vector<16xf32>
+                %w2_0 = arith.mulf %whole2_0, %scale2 : vector<16xf32>
+                %moved2_1 = arith.shli %stored2, %past_byte1 : vector<16xi32>
+                %integer2_1 = arith.shrsi %moved2_1, %past_byte0 : vector<16xi32>
+                %whole2_1 = arith.sitofp %integer2_1 : vector<16xi32> to vector<16xf32>
+                %w2_1 = arith.mulf %whole2_1, %scale2 : vector<16xf32>
+                %moved2_2 = arith.shli %stored2, %past_byte2 : vector<16xi32>
+                %integer2_2 = arith.shrsi %moved2_2, %past_byte0 : vector<16xi32>
+                %whole2_2 = arith.sitofp %integer2_2 : vector<16xi32> to vector<16xf32>
+                %w2_2 = arith.mulf %whole2_2, %scale2 : vector<16xf32>
+                %integer2_3 = arith.shrsi %stored2, %past_byte0 : vector<16xi32>
+                %whole2_3 = arith.sitofp %integer2_3 : vector<16xi32> to vector<16xf32>
+                %w2_3 = arith.mulf %whole2_3, %scale2 : vector<16xf32>
+                %sum2_0 = vector.outerproduct %column0, %w2_0, %sum2 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %sum2_1 = vector.outerproduct %column1, %w2_1, %sum2_0 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %sum2_2 = vector.outerproduct %column2, %w2_2, %sum2_1 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %next2 = vector.outerproduct %column3, %w2_3, %sum2_2 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %fetched3 = arith.addi %fetched2, %c1 : index
+                memref.prefetch %w[%fetched3, %ahead_k, %c0], read, locality<3>, data : memref<4x32x16xi32>
+                %stored3 = vector.load %w[%n3, %k, %c0] : memref<4x32x16xi32>, vector<16xi32>
+                %moved3_0 = arith.shli %stored3, %past_byte0 : vector<16xi32>
+                %integer3_0 = arith.shrsi %moved3_0, %past_byte0 : vector<16xi32>
+                %whole3_0 = arith.sitofp %integer3_0 : vector<16xi32> to vector<16xf32>
+                %w3_0 = arith.mulf %whole3_0, %scale3 : vector<16xf32>
+                %moved3_1 = arith.shli %stored3, %past_byte1 : vector<16xi32>
+                %integer3_1 = arith.shrsi %moved3_1, %past_byte0 : vector<16xi32>
+                %whole3_1 = arith.sitofp %integer3_1 : vector<16xi32> to vector<16xf32>
+                %w3_1 = arith.mulf %whole3_1, %scale3 : vector<16xf32>
+                %moved3_2 = arith.shli %stored3, %past_byte2 : vector<16xi32>
+                %integer3_2 = arith.shrsi %moved3_2, %past_byte0 : vector<16xi32>
+                %whole3_2 = arith.sitofp %integer3_2 : vector<16xi32> to vector<16xf32>
+                %w3_2 = arith.mulf %whole3_2, %scale3 : vector<16xf32>
+                %integer3_3 = arith.shrsi %stored3, %past_byte0 : vector<16xi32>
+                %whole3_3 = arith.sitofp %integer3_3 : vector<16xi32> to vector<16xf32>
+                %w3_3 = arith.mulf %whole3_3, %scale3 : vector<16xf32>
+                %sum3_0 = vector.outerproduct %column0, %w3_0, %sum3 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %sum3_1 = vector.outerproduct %column1, %w3_1, %sum3_0 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %sum3_2 = vector.outerproduct %column2, %w3_2, %sum3_1 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %next3 = vector.outerproduct %column3, %w3_3, %sum3_2 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                scf.yield %next0, %next1, %next2, %next3
+                    : vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>
+              }
+              scf.yield %of_group#0, %of_group#1, %of_group#2, %of_group#3
+                  : vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>
+            }
+            %place0 = arith.constant 0 : index
+            vector.transfer_write %sums0#0, %room[%place0, %c0, %c0] {in_bounds = [true, true]}
+                : vector<4x16xf32>, memref<4x4x16xf32>
+            %place1 = arith.constant 1 : index
+            vector.transfer_write %sums0#1, %room[%place1, %c0, %c0] {in_bounds = [true, true]}
+                : vector<4x16xf32>, memref<4x4x16xf32>
+            %place2 = arith.constant 2 : index
+            vector.transfer_write %sums0#2, %room[%place2, %c0, %c0] {in_bounds = [true, true]}
+                : vector<4x16xf32>, memref<4x4x16xf32>
+            %place3 = arith.constant 3 : index
+            vector.transfer_write %sums0#3, %room[%place3, %c0, %c0] {in_bounds = [true, true]}
+                : vector<4x16xf32>, memref<4x4x16xf32>
+            scf.for %m = %c0 to %rows_at_once step %c1 {
+              %r = arith.addi %m0, %m : index
+              scf.for %t = %c0 to %unit step %c1 {
+                %n = arith.addi %n0, %t : index
+                %at = arith.muli %n, %width : index
+                %y_sum = vector.load %room[%t, %m, %c0] : memref<4x4x16xf32>, vector<16xf32>
+                %before = vector.load %residual[%r, %at] : memref<4x64xf32>, vector<16xf32>
+                %added = arith.addf %y_sum, %before : vector<16xf32>
+                vector.store %added, %y[%r, %at] : memref<4x64xf32>, vector<16xf32>
+                %gain = vector.load %next_norm[%at] : memref<64xf32>, vector<16xf32>
+                %weighted = arith.mulf %added, %gain : vector<16xf32>
+                vector.store %weighted, %weighteds[%r, %at] : memref<4x64xf32>, vector<16xf32>
+                %square = arith.mulf %added, %added : vector<16xf32>
+                %square_sum = vector.reduction <add>, %square fastmath<reassoc> : vector<16xf32> into f32
+                memref.store %square_sum, %square_sums[%r, %n] : memref<4x4xf32>
+              }
+            }
+          }
+        }
+        return
+      }
+    }
+  }
+
+  // Rows × weights: 4 × 64 by 21 tiles of 16, 4 × 4 at once.
+  stream.executable private @head {
+    stream.executable.export public @head workgroups() -> (index, index, index) {
+      %size1 = arith.constant 6 : index
+      %size2 = arith.constant 1 : index
+      %size3 = arith.constant 1 : index
+      stream.return %size1, %size2, %size3 : index, index, index
+    }
+    builtin.module {
+      func.func @head(
+          %x_bytes: !stream.binding, %w_bytes: !stream.binding, %w_scales_bytes: !stream.binding,
+          %squares_bytes: !stream.binding, %y_bytes: !stream.binding, %largests_bytes: !stream.binding) {
+        %c0 = arith.constant 0 : index
+        %c1 = arith.constant 1 : index
+        %x = stream.binding.subspan %x_bytes[%c0] : !stream.binding -> memref<4x64xf32>
+        %w = stream.binding.subspan %w_bytes[%c0] : !stream.binding -> memref<21x16x16xi32>
+        %w_scales = stream.binding.subspan %w_scales_bytes[%c0] : !stream.binding -> memref<21x2x16xf16>
+        %squares = stream.binding.subspan %squares_bytes[%c0] : !stream.binding -> memref<4x4xf32>
+        %y = stream.binding.subspan %y_bytes[%c0] : !stream.binding -> memref<4x331xf32>
+        %largests = stream.binding.subspan %largests_bytes[%c0] : !stream.binding -> memref<4x21xf32>
+        %width = arith.constant 16 : index
+        %depth = arith.constant 16 : index
+        %rows = arith.constant 4 : index
+        %rows_at_once = arith.constant 4 : index
+        %last_rows = arith.constant 0 : index
+        %tiles = arith.constant 21 : index
+        %tiles_at_once = arith.constant 4 : index
+        %unit = arith.constant 4 : index
+        %last_unit = arith.constant 17 : index
+        %tiles_of_group = arith.constant 4 : index
+        %prefetch = arith.constant 16 : index
+        %zeros = arith.constant dense<0.0> : vector<4x16xf32>
+        %per_step = arith.constant 4 : index
+        %groups = arith.constant 2 : index
+        %steps_of_group = arith.constant 8 : index
+        %past_byte0 = arith.constant dense<24> : vector<16xi32>
+        %past_byte1 = arith.constant dense<16> : vector<16xi32>
+        %past_byte2 = arith.constant dense<8> : vector<16xi32>
+        %room = memref.alloca() : memref<4x4x16xf32>
+        %scales = memref.alloca() : memref<4xf32>
+        %parts = arith.constant 4 : index
+        %parts_at_once = arith.constant 4 : index
+        %none = arith.constant dense<0.0> : vector<4xf32>
+        scf.for %row = %c0 to %rows step %c1 {
+          %partial = scf.for %at = %c0 to %parts step %parts_at_once iter_args(%sum = %none) -> (vector<4xf32>) {
+            %more = vector.load %squares[%row, %at] : memref<4x4xf32>, vector<4xf32>
+            %next = arith.addf %sum, %more : vector<4xf32>
+            scf.yield %next : vector<4xf32>
+          }
+          %total = vector.reduction <add>, %partial fastmath<reassoc> : vector<4xf32> into f32
+          %scale_length = arith.constant 64.0 : f32
+          %scale_eps = arith.constant 1.0e-05 : f32
+          %scale_one = arith.constant 1.0 : f32
+          %scale_mean = arith.divf %total, %scale_length : f32
+          %scale_shifted = arith.addf %scale_mean, %scale_eps : f32
+          %scale_root = math.sqrt %scale_shifted : f32
+          %scale = arith.divf %scale_one, %scale_root : f32
+          memref.store %scale, %scales[%row] : memref<4xf32>
+        }
+        %group = stream.dispatch.workgroup.id[0] : index
+        %first = arith.muli %group, %tiles_of_group : index
+        %past = arith.addi %first, %tiles_of_group : index
+        %end = arith.minui %past, %tiles : index
+        %row_group = stream.dispatch.workgroup.id[1] : index
+        %rows_of_group = arith.constant 4 : index
+        %first_row = arith.muli %row_group, %rows_of_group : index
+        %past_row = arith.addi %first_row, %rows_of_group : index
+        %end_row = arith.minui %past_row, %rows : index
+        scf.for %tile = %first to %end step %unit {
+          %n0 = arith.minui %tile, %last_unit : index
+          %n1 = arith.addi %n0, %c1 : index
+          %n2 = arith.addi %n1, %c1 : index
+          %n3 = arith.addi %n2, %c1 : index
+          scf.for %row = %first_row to %end_row step %rows_at_once {
+            %m0 = arith.minui %row, %last_rows : index
+            %m1 = arith.addi %m0, %c1 : index
+            %m2 = arith.addi %m1, %c1 : index
+            %m3 = arith.addi %m2, %c1 : index
+            %sums0:4 = scf.for %g = %c0 to %groups step %c1
+                iter_args(%group_sum0 = %zeros, %group_sum1 = %zeros, %group_sum2 = %zeros, %group_sum3 = %zeros)
+                -> (vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>) {
+              %scale_low0 = vector.load %w_scales[%n0, %g, %c0] : memref<21x2x16xf16>, vector<16xf16>
+              %scale0 = arith.extf %scale_low0 : vector<16xf16> to vector<16xf32>
+              %scale_low1 = vector.load %w_scales[%n1, %g, %c0] : memref<21x2x16xf16>, vector<16xf16>
+              %scale1 = arith.extf %scale_low1 : vector<16xf16> to vector<16xf32>
+              %scale_low2 = vector.load %w_scales[%n2, %g, %c0] : memref<21x2x16xf16>, vector<16xf16>
+              %scale2 = arith.extf %scale_low2 : vector<16xf16> to vector<16xf32>
+              %scale_low3 = vector.load %w_scales[%n3, %g, %c0] : memref<21x2x16xf16>, vector<16xf16>
+              %scale3 = arith.extf %scale_low3 : vector<16xf16> to vector<16xf32>
+              %k_begin = arith.muli %g, %steps_of_group : index
+              %k_past = arith.addi %k_begin, %steps_of_group : index
+              %k_end = arith.minui %k_past, %depth : index
+              %of_group:4 = scf.for %k = %k_begin to %k_end step %c1
+                  iter_args(%sum0 = %group_sum0, %sum1 = %group_sum1, %sum2 = %group_sum2, %sum3 = %group_sum3)
+                  -> (vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>) {
+                // as far ahead in what is read next: past a tile's end, the tiles after these
+                %ahead = arith.addi %k, %prefetch : index
+                %is_next = arith.cmpi uge, %ahead, %depth : index
+                %from_next = arith.subi %ahead, %depth : index
+                %ahead_k = arith.select %is_next, %from_next, %ahead : index
+                %ahead_n = arith.select %is_next, %tiles_at_once, %c0 : index
+                %k0 = arith.muli %k, %per_step : index
+                %x0_0 = memref.load %x[%m0, %k0] : memref<4x64xf32>
+                %x0_1 = memref.load %x[%m1, %k0] : memref<4x64xf32>
+                %x0_2 = memref.load %x[%m2, %k0] : memref<4x64xf32>
+                %x0_3 = memref.load %x[%m3, %k0] : memref<4x64xf32>
+                %column0 = vector.from_elements
+                    %x0_0, %x0_1, %x0_2, %x0_3 : vector<4xf32>
+                %k1 = arith.addi %k0, %c1 : index
+                %x1_0 = memref.load %x[%m0, %k1] : memref<4x64xf32>
+                %x1_1 = memref.load %x[%m1, %k1] : memref<4x64xf32>
+                %x1_2 = memref.load %x[%m2, %k1] : memref<4x64xf32>
+                %x1_3 = memref.load %x[%m3, %k1] : memref<4x64xf32>
+                %column1 = vector.from_elements
+                    %x1_0, %x1_1, %x1_2, %x1_3 : vector<4xf32>
+                %k2 = arith.addi %k1, %c1 : index
+                %x2_0 = memref.load %x[%m0, %k2] : memref<4x64xf32>
+                %x2_1 = memref.load %x[%m1, %k2] : memref<4x64xf32>
+                %x2_2 = memref.load %x[%m2, %k2] : memref<4x64xf32>
+                %x2_3 = memref.load %x[%m3, %k2] : memref<4x64xf32>
+                %column2 = vector.from_elements
+                    %x2_0, %x2_1, %x2_2, %x2_3 : vector<4xf32>
+                %k3 = arith.addi %k2, %c1 : index
+                %x3_0 = memref.load %x[%m0, %k3] : memref<4x64xf32>
+                %x3_1 = memref.load %x[%m1, %k3] : memref<4x64xf32>
+                %x3_2 = memref.load %x[%m2, %k3] : memref<4x64xf32>
+                %x3_3 = memref.load %x[%m3, %k3] : memref<4x64xf32>
+                %column3 = vector.from_elements
+                    %x3_0, %x3_1, %x3_2, %x3_3 : vector<4xf32>
+                %fetched0 = arith.addi %n0, %ahead_n : index
+                memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<21x16x16xi32>
+                %stored0 = vector.load %w[%n0, %k, %c0] : memref<21x16x16xi32>, vector<16xi32>
+                %moved0_0 = arith.shli %stored0, %past_byte0 : vector<16xi32>
+                %integer0_0 = arith.shrsi %moved0_0, %past_byte0 : vector<16xi32>
+                %whole0_0 = arith.sitofp %integer0_0 : vector<16xi32> to vector<16xf32>
+                %w0_0 = arith.mulf %whole0_0, %scale0 : vector<16xf32>
+                %moved0_1 = arith.shli %stored0, %past_byte1 : vector<16xi32>
+                %integer0_1 = arith.shrsi %moved0_1, %past_byte0 : vector<16xi32>
+                %whole0_1 = arith.sitofp %integer0_1 : vector<16xi32> to vector<16xf32>
+                %w0_1 = arith.mulf %whole0_1, %scale0 : vector<16xf32>
+                %moved0_2 = arith.shli %stored0, %past_byte2 : vector<16xi32>
+                %integer0_2 = arith.shrsi %moved0_2, %past_byte0 : vector<16xi32>
+                %whole0_2 = arith.sitofp %integer0_2 : vector<16xi32> to vector<16xf32>
+                %w0_2 = arith.mulf %whole0_2, %scale0 : vector<16xf32>
+                %integer0_3 = arith.shrsi %stored0, %past_byte0 : vector<16xi32>
+                %whole0_3 = arith.sitofp %integer0_3 : vector<16xi32> to vector<16xf32>
+                %w0_3 = arith.mulf %whole0_3, %scale0 : vector<16xf32>
+                %sum0_0 = vector.outerproduct %column0, %w0_0, %sum0 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %sum0_1 = vector.outerproduct %column1, %w0_1, %sum0_0 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %sum0_2 = vector.outerproduct %column2, %w0_2, %sum0_1 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %next0 = vector.outerproduct %column3, %w0_3, %sum0_2 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %fetched1 = arith.addi %fetched0, %c1 : index
+                memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<21x16x16xi32>
+                %stored1 = vector.load %w[%n1, %k, %c0] : memref<21x16x16xi32>, vector<16xi32>
+                %moved1_0 = arith.shli %stored1, %past_byte0 : vector<16xi32>
+                %integer1_0 = arith.shrsi %moved1_0, %past_byte0 : vector<16xi32>
+                %whole1_0 = arith.sitofp %integer1_0 : vector<16xi32> to vector<16xf32>
+                %w1_0 = arith.mulf %whole1_0, %scale1 : vector<16xf32>
+                %moved1_1 = arith.shli %stored1, %past_byte1 : vector<16xi32>
+                %integer1_1 = arith.shrsi %moved1_1, %past_byte0 : vector<16xi32>
+                %whole1_1 = arith.sitofp %integer1_1 : vector<16xi32> to vector<16xf32>
+                %w1_1 = arith.mulf %whole1_1, %scale1 : vector<16xf32>
+                %moved1_2 = arith.shli %stored1, %past_byte2 : vector<16xi32>
+                %integer1_2 = arith.shrsi %moved1_2, %past_byte0 : vector<16xi32>
+                %whole1_2 = arith.sitofp %integer1_2 : vector<16xi32> to vector<16xf32>
+                %w1_2 = arith.mulf %whole1_2, %scale1 : vector<16xf32>
+                %integer1_3 = arith.shrsi %stored1, %past_byte0 : vector<16xi32>
+                %whole1_3 = arith.sitofp %integer1_3 : vector<16xi32> to vector<16xf32>
+                %w1_3 = arith.mulf %whole1_3, %scale1 : vector<16xf32>
+                %sum1_0 = vector.outerproduct %column0, %w1_0, %sum1 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %sum1_1 = vector.outerproduct %column1, %w1_1, %sum1_0 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %sum1_2 = vector.outerproduct %column2, %w1_2, %sum1_1 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %next1 = vector.outerproduct %column3, %w1_3, %sum1_2 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %fetched2 = arith.addi %fetched1, %c1 : index
+                memref.prefetch %w[%fetched2, %ahead_k, %c0], read, locality<3>, data : memref<21x16x16xi32>
+                %stored2 = vector.load %w[%n2, %k, %c0] : memref<21x16x16xi32>, vector<16xi32>
+                %moved2_0 = arith.shli %stored2, %past_byte0 : vector<16xi32>
+                %integer2_0 = arith.shrsi %moved2_0, %past_byte0 : vector<16xi32>
+                %whole2_0 = arith.sitofp %integer2_0 : vector<16xi32> to vector<16xf32>
+                %w2_0 = arith.mulf %whole2_0, %scale2 : vector<16xf32>
+                %moved2_1 = arith.shli %stored2, %past_byte1 : vector<16xi32>
+                %integer2_1 = arith.shrsi %moved2_1, %past_byte0 : vector<16xi32>
+                %whole2_1 = arith.sitofp %integer2_1 : vector<16xi32> to vector<16xf32>
+                %w2_1 = arith.mulf %whole2_1, %scale2 : vector<16xf32>
+                %moved2_2 = arith.shli %stored2, %past_byte2 : vector<16xi32>
+                %integer2_2 = arith.shrsi %moved2_2, %past_byte0 : vector<16xi32>
+                %whole2_2 = arith.sitofp %integer2_2 : vector<16xi32> to vector<16xf32>
+                %w2_2 = arith.mulf %whole2_2, %scale2 : vector<16xf32>
+                %integer2_3 = arith.shrsi %stored2, %past_byte0 : vector<16xi32>
+                %whole2_3 = arith.sitofp %integer2_3 : vector<16xi32> to vector<16xf32>
+                %w2_3 = arith.mulf %whole2_3, %scale2 : vector<16xf32>
+                %sum2_0 = vector.outerproduct %column0, %w2_0, %sum2 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %sum2_1 = vector.outerproduct %column1, %w2_1, %sum2_0 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %sum2_2 = vector.outerproduct %column2, %w2_2, %sum2_1 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %next2 = vector.outerproduct %column3, %w2_3, %sum2_2 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %fetched3 = arith.addi %fetched2, %c1 : index
+                memref.prefetch %w[%fetched3, %ahead_k, %c0], read, locality<3>, data : memref<21x16x16xi32>
+                %stored3 = vector.load %w[%n3, %k, %c0] : memref<21x16x16xi32>, vector<16xi32>
+                %moved3_0 = arith.shli %stored3, %past_byte0 : vector<16xi32>
+                %integer3_0 = arith.shrsi %moved3_0, %past_byte0 : vector<16xi32>
+                %whole3_0 = arith.sitofp %integer3_0 : vector<16xi32> to vector<16xf32>
+                %w3_0 = arith.mulf %whole3_0, %scale3 : vector<16xf32>
+                %moved3_1 = arith.shli %stored3, %past_byte1 : vector<16xi32>
+                %integer3_1 = arith.shrsi %moved3_1, %past_byte0 : vector<16xi32>
+                %whole3_1 = arith.sitofp %integer3_1 : vector<16xi32> to vector<16xf32>
+                %w3_1 = arith.mulf %whole3_1, %scale3 : vector<16xf32>
+                %moved3_2 = arith.shli %stored3, %past_byte2 : vector<16xi32>
+                %integer3_2 = arith.shrsi %moved3_2, %past_byte0 : vector<16xi32>
+                %whole3_2 = arith.sitofp %integer3_2 : vector<16xi32> to vector<16xf32>
+                %w3_2 = arith.mulf %whole3_2, %scale3 : vector<16xf32>
+                %integer3_3 = arith.shrsi %stored3, %past_byte0 : vector<16xi32>
+                %whole3_3 = arith.sitofp %integer3_3 : vector<16xi32> to vector<16xf32>
+                %w3_3 = arith.mulf %whole3_3, %scale3 : vector<16xf32>
+                %sum3_0 = vector.outerproduct %column0, %w3_0, %sum3 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %sum3_1 = vector.outerproduct %column1, %w3_1, %sum3_0 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %sum3_2 = vector.outerproduct %column2, %w3_2, %sum3_1 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                %next3 = vector.outerproduct %column3, %w3_3, %sum3_2 {kind = #vector.kind<add>}
+                    : vector<4xf32>, vector<16xf32>
+                scf.yield %next0, %next1, %next2, %next3
+                    : vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>
+              }
+              scf.yield %of_group#0, %of_group#1, %of_group#2, %of_group#3
+                  : vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>
+            }
+            %place0 = arith.constant 0 : index
+            vector.transfer_write %sums0#0, %room[%place0, %c0, %c0] {in_bounds = [true, true]}
+                : vector<4x16xf32>, memref<4x4x16xf32>
+            %place1 = arith.constant 1 : index
+            vector.transfer_write %sums0#1, %room[%place1, %c0, %c0] {in_bounds = [true, true]}
+                : vector<4x16xf32>, memref<4x4x16xf32>
+            %place2 = arith.constant 2 : index
+            vector.transfer_write %sums0#2, %room[%place2, %c0, %c0] {in_bounds = [true, true]}
+                : vector<4x16xf32>, memref<4x4x16xf32>
+            %place3 = arith.constant 3 : index
+            vector.transfer_write %sums0#3, %room[%place3, %c0, %c0] {in_bounds = [true, true]}
+                : vector<4x16xf32>, memref<4x4x16xf32>
+            scf.for %m = %c0 to %rows_at_once step %c1 {
+              %r = arith.addi %m0, %m : index
+              %scale = memref.load %scales[%r] : memref<4xf32>
+              %scaling = vector.broadcast %scale : f32 to vector<16xf32>
+              scf.for %t = %c0 to %unit step %c1 {
+                %n = arith.addi %n0, %t : index
+                %at = arith.muli %n, %width : index
+                %y_sum = vector.load %room[%t, %m, %c0] : memref<4x4x16xf32>, vector<16xf32>
+                %y_scaled = arith.mulf %y_sum, %scaling : vector<16xf32>
+                vector.transfer_write %y_scaled, %y[%r, %at] : vector<16xf32>, memref<4x331xf32>
+                %lanes = vector.step : vector<16xindex>
+                %from = vector.broadcast %at : index to vector<16xindex>
+                %columns = arith.addi %from, %lanes : vector<16xindex>
+                %ends = arith.constant dense<331> : vector<16xindex>
+                %is_column = arith.cmpi ult, %columns, %ends : vector<16xindex>
+                %fill = arith.constant dense<0xFF800000> : vector<16xf32>
+                %y_scaled_kept = arith.select %is_column, %y_scaled, %fill : vector<16xi1>, vector<16xf32>
+                %largest = vector.reduction <maximumf>, %y_scaled_kept : vector<16xf32> into f32
+                memref.store %largest, %largests[%r, %n] : memref<4x21xf32>
+              }
+            }
+          }
+        }
+        return
+      }
+    }
+  }
+
+  // The lowest index of each row's largest logit.
+  stream.executable private @argmax {
+    stream.executable.export public @argmax workgroups() -> (index, index, index) {
+      %size1 = arith.constant 4 : index
+      %size2 = arith.constant 1 : index
+      %size3 = arith.constant 1 : index
+      stream.return %size1, %size2, %size3 : index, index, index
+    }
+    builtin.module {
+      func.func @argmax(
+          %largests_bytes: !stream.binding, %logits_bytes: !stream.binding, %tokens_bytes: !stream.binding) {
+        %c0 = arith.constant 0 : index
+        %c1 = arith.constant 1 : index
+        %largests = stream.binding.subspan %largests_bytes[%c0] : !stream.binding -> memref<4x21xf32>
+        %logits = stream.binding.subspan %logits_bytes[%c0] : !stream.binding -> memref<4x331xf32>
+        %tokens = stream.binding.subspan %tokens_bytes[%c0] : !stream.binding -> memref<4xi32>
+        %row = stream.dispatch.workgroup.id[0] : index
+        %width = arith.constant 1 : index
+        %tiles = arith.constant 21 : index
+        %lowest = arith.constant dense<0xFF800000> : vector<1xf32>
+        %maxima = scf.for %at = %c0 to %tiles step %width iter_args(%max = %lowest) -> (vector<1xf32>) {
+          %more = vector.load %largests[%row, %at] : memref<4x21xf32>, vector<1xf32>
+          %next = arith.maximumf %max, %more : vector<1xf32>
+          scf.yield %next : vector<1xf32>
+        }
+        %max = vector.reduction <maximumf>, %maxima : vector<1xf32> into f32
+        %maxes = vector.broadcast %max : f32 to vector<1xf32>
+        // the first tile that holds it; none where it is a NaN
+        %no_tile = arith.constant dense<21> : vector<1xi32>
+        %lane = vector.step : vector<1xindex>
+        %lane_number = arith.index_cast %lane : vector<1xindex> to vector<1xi32>
+        %firsts = scf.for %at = %c0 to %tiles step %width iter_args(%first = %no_tile) -> (vector<1xi32>) {
+          %more = vector.load %largests[%row, %at] : memref<4x21xf32>, vector<1xf32>
+          %is_max = arith.cmpf oeq, %more, %maxes : vector<1xf32>
+          %at_i32 = arith.index_cast %at : index to i32
+          %from = vector.broadcast %at_i32 : i32 to vector<1xi32>
+          %number = arith.addi %from, %lane_number : vector<1xi32>
+          %found = arith.select %is_max, %number, %no_tile : vector<1xi1>, vector<1xi32>
+          %next = arith.minui %first, %found : vector<1xi32>
+          scf.yield %next : vector<1xi32>
+        }
+        %first = vector.reduction <minui>, %firsts : vector<1xi32> into i32
+        // and the first of its logits
+        %sixteen = arith.constant 16 : index
+        %size = arith.constant 331 : index
+        %size_i32 = arith.constant 331 : i32
+        %first_index = arith.index_cast %first : i32 to index
+        %begin = arith.muli %first_index, %sixteen : index
+        %past = arith.addi %begin, %sixteen : index
+        %end = arith.minui %past, %size : index
+        %token = scf.for %at = %begin to %end step %c1 iter_args(%least = %size_i32) -> (i32) {
+          %logit = memref.load %logits[%row, %at] : memref<4x331xf32>
+          %is_it = arith.cmpf oeq, %logit, %max : f32
+          %at_i32 = arith.index_cast %at : index to i32
+          %found = arith.select %is_it, %at_i32, %size_i32 : i32
+          %next = arith.minui %least, %found : i32
+          scf.yield %next : i32
+        }
+        memref.store %token, %tokens[%row] : memref<4xi32>
+        return
+      }
+    }
   }
 }

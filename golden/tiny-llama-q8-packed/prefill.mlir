@@ -1,17 +1,17 @@
 // prefill · llama, tied · 2 layers, hidden 64, 4/1 heads of 16 · context 64, 4 slots, chunk 16 · exact, q8
 
-!embed = tensor<21x64x16x1xi8>
+!embed = tensor<21x16x16x4xi8>
 !embed_scales = tensor<21x2x16xf16>
 !norm = tensor<64xf32>
-!qkv = tensor<6x64x16x1xi8>
+!qkv = tensor<6x16x16x4xi8>
 !qkv_scales = tensor<6x2x16xf16>
 !qkv_bias = tensor<96xf32>
-!o = tensor<4x64x16x1xi8>
+!o = tensor<4x16x16x4xi8>
 !o_scales = tensor<4x2x16xf16>
 !o_bias = tensor<64xf32>
-!gate_up = tensor<13x64x16x1xi8>
-!gate_up_scales = tensor<13x2x16xf16>
-!down = tensor<4x128x16x1xi8>
+!gate_up = tensor<14x16x16x4xi8>
+!gate_up_scales = tensor<14x2x16xf16>
+!down = tensor<4x32x16x4xi8>
 !down_scales = tensor<4x4x16xf16>
 !tokens = tensor<16xi32>
 !k_cache = tensor<2x4x1x2x16x64xf32>
@@ -29,8 +29,8 @@
 !column = tensor<16x1xf32>
 !each_row = tensor<16xf32>
 !norm_f32 = tensor<64xf32>
-!qkv_x_tiles = tensor<1x64x16x1xf32>
-!qkv_y_tiles = tensor<1x6x16x16xf32>
+!rows = tensor<16x64xf32>
+!product_rows_3 = tensor<16x96xf32>
 !qkv_row = tensor<16x96xf32>
 !q_row = tensor<16x64xf32>
 !k_row = tensor<16x16xf32>
@@ -47,20 +47,17 @@
 !each_lane = tensor<1x64xf32>
 !partial = tensor<1x?x64x16xf32>
 !new_columns = tensor<1x1x16x16xf32>
-!o_x_tiles = tensor<1x64x16x1xf32>
-!o_y_tiles = tensor<1x4x16x16xf32>
+!product_rows_4 = tensor<16x64xf32>
 !angles = tensor<16x8xf32>
 !q_pairs = tensor<16x4x2x8xf32>
 !k_pairs = tensor<16x1x2x8xf32>
 !pairs = tensor<4x16x16xi32>
-!gate_up_x_tiles = tensor<1x64x16x1xf32>
-!gate_up_y_tiles = tensor<1x13x16x16xf32>
-!gate_up_row = tensor<16x200xf32>
+!product_rows_5 = tensor<16x224xf32>
+!gate_up_row = tensor<16x224xf32>
 !inner = tensor<16x100xf32>
-!down_x_tiles = tensor<1x100x16x1xf32>
-!down_y_tiles = tensor<1x4x16x16xf32>
-!embed_x_tiles_2 = tensor<1x64x1x1xf32>
-!embed_y_tiles_2 = tensor<1x21x1x16xf32>
+!rows_3 = tensor<16x112xf32>
+!rows_2 = tensor<1x64xf32>
+!product_rows_2 = tensor<1x336xf32>
 !vocab_index = tensor<1x331xi32>
 !new_keys = tensor<2x1x1x16x16xf32>
 !new_values = tensor<2x1x1x16x16xf32>
@@ -202,30 +199,9 @@ module @prefill {
       %o_bias: !o_bias, %layer: index, %first_slot: index, %cos: !angle, %sin: !angle, %past: !pasts,
       %blocks: index, %causal: !causal_mask, %k_cache: !k_cache, %v_cache: !v_cache)
       -> (!hidden, !new_k, !new_v) {
-    %qkv_flat_sum_groups = stablehlo.reshape %qkv : (!qkv) -> tensor<6x2x32x16x1xi8>
-    %qkv_flat_sum_integers = stablehlo.convert %qkv_flat_sum_groups
-        : (tensor<6x2x32x16x1xi8>) -> tensor<6x2x32x16x1xf32>
-    %qkv_flat_sum_scales = stablehlo.convert %qkv_scales
-        : (!qkv_scales) -> tensor<6x2x16xf32>
-    %qkv_flat_sum_each_scale = stablehlo.broadcast_in_dim %qkv_flat_sum_scales, dims = [0, 1, 3]
-        : (tensor<6x2x16xf32>) -> tensor<6x2x32x16x1xf32>
-    %qkv_flat_sum_values = stablehlo.multiply %qkv_flat_sum_integers, %qkv_flat_sum_each_scale : tensor<6x2x32x16x1xf32>
-    %qkv_flat_sum_whole = stablehlo.reshape %qkv_flat_sum_values : (tensor<6x2x32x16x1xf32>) -> tensor<6x64x16x1xf32>
-
-    %qkv_flat_sum_pad = arith.constant 0.0 : f32
-    %qkv_flat_sum_room = tensor.empty() : !qkv_x_tiles
-    %qkv_flat_sum_tiles = linalg.pack %x padding_value(%qkv_flat_sum_pad : f32)
-        inner_dims_pos = [0, 1] inner_tiles = [16, 1] into %qkv_flat_sum_room : tensor<16x64xf32> -> !qkv_x_tiles
-    %qkv_flat_sum_zero = arith.constant 0.0 : f32
-    %qkv_flat_sum_empty = tensor.empty() : !qkv_y_tiles
-    %qkv_flat_sum_zeros = linalg.fill ins(%qkv_flat_sum_zero : f32)
-        outs(%qkv_flat_sum_empty : !qkv_y_tiles) -> !qkv_y_tiles
-    %qkv_flat_sum_sums = linalg.mmt4d
-        ins(%qkv_flat_sum_tiles, %qkv_flat_sum_whole : !qkv_x_tiles, tensor<6x64x16x1xf32>)
-        outs(%qkv_flat_sum_zeros : !qkv_y_tiles) -> !qkv_y_tiles
-    %qkv_flat_sum_flat = tensor.empty() : !qkv_row
-    %qkv_flat_sum = linalg.unpack %qkv_flat_sum_sums inner_dims_pos = [0, 1] inner_tiles = [16, 16]
-        into %qkv_flat_sum_flat : !qkv_y_tiles -> !qkv_row
+    %qkv_flat_sum = flow.dispatch @rows16_6x64_f32::@rows16_6x64_f32(%x, %qkv, %qkv_scales)
+        : (!rows, !qkv, !qkv_scales)
+        -> !product_rows_3
     %qkv_flat_shift = stablehlo.broadcast_in_dim %qkv_bias, dims = [1] : (tensor<96xf32>) -> !qkv_row
     %qkv_flat = stablehlo.add %qkv_flat_sum, %qkv_flat_shift : !qkv_row
     %q_flat_of_all = stablehlo.reshape %qkv_flat : (!qkv_row) -> tensor<16x6x2x8xf32>
@@ -397,30 +373,9 @@ module @prefill {
     %k_columns = stablehlo.transpose %k_heads, dims = [0, 1, 3, 2] : (tensor<1x1x16x16xf32>) -> !new_columns
     %new_k = stablehlo.reshape %k_columns : (!new_columns) -> !new_k
     %new_v = stablehlo.reshape %v_heads : (tensor<1x1x16x16xf32>) -> !new_v
-    %y_sum_groups = stablehlo.reshape %o : (!o) -> tensor<4x2x32x16x1xi8>
-    %y_sum_integers = stablehlo.convert %y_sum_groups
-        : (tensor<4x2x32x16x1xi8>) -> tensor<4x2x32x16x1xf32>
-    %y_sum_scales = stablehlo.convert %o_scales
-        : (!o_scales) -> tensor<4x2x16xf32>
-    %y_sum_each_scale = stablehlo.broadcast_in_dim %y_sum_scales, dims = [0, 1, 3]
-        : (tensor<4x2x16xf32>) -> tensor<4x2x32x16x1xf32>
-    %y_sum_values = stablehlo.multiply %y_sum_integers, %y_sum_each_scale : tensor<4x2x32x16x1xf32>
-    %y_sum_whole = stablehlo.reshape %y_sum_values : (tensor<4x2x32x16x1xf32>) -> tensor<4x64x16x1xf32>
-
-    %y_sum_pad = arith.constant 0.0 : f32
-    %y_sum_room = tensor.empty() : !o_x_tiles
-    %y_sum_tiles = linalg.pack %flat_out padding_value(%y_sum_pad : f32)
-        inner_dims_pos = [0, 1] inner_tiles = [16, 1] into %y_sum_room : tensor<16x64xf32> -> !o_x_tiles
-    %y_sum_zero = arith.constant 0.0 : f32
-    %y_sum_empty = tensor.empty() : !o_y_tiles
-    %y_sum_zeros = linalg.fill ins(%y_sum_zero : f32)
-        outs(%y_sum_empty : !o_y_tiles) -> !o_y_tiles
-    %y_sum_sums = linalg.mmt4d
-        ins(%y_sum_tiles, %y_sum_whole : !o_x_tiles, tensor<4x64x16x1xf32>)
-        outs(%y_sum_zeros : !o_y_tiles) -> !o_y_tiles
-    %y_sum_flat = tensor.empty() : !hidden
-    %y_sum = linalg.unpack %y_sum_sums inner_dims_pos = [0, 1] inner_tiles = [16, 16]
-        into %y_sum_flat : !o_y_tiles -> !hidden
+    %y_sum = flow.dispatch @rows16_4x64_f32::@rows16_4x64_f32(%flat_out, %o, %o_scales)
+        : (!rows, !o, !o_scales)
+        -> !product_rows_4
     %y_shift = stablehlo.broadcast_in_dim %o_bias, dims = [1] : (tensor<64xf32>) -> !hidden
     %y = stablehlo.add %y_sum, %y_shift : !hidden
     return %y, %new_k, %new_v : !hidden, !new_k, !new_v
@@ -484,61 +439,31 @@ module @prefill {
   func.func private @mlp(
       %x: !hidden, %gate_up: !gate_up, %gate_up_scales: !gate_up_scales, %down: !down, %down_scales: !down_scales)
       -> !hidden {
-    %both_groups = stablehlo.reshape %gate_up : (!gate_up) -> tensor<13x2x32x16x1xi8>
-    %both_integers = stablehlo.convert %both_groups
-        : (tensor<13x2x32x16x1xi8>) -> tensor<13x2x32x16x1xf32>
-    %both_scales = stablehlo.convert %gate_up_scales
-        : (!gate_up_scales) -> tensor<13x2x16xf32>
-    %both_each_scale = stablehlo.broadcast_in_dim %both_scales, dims = [0, 1, 3]
-        : (tensor<13x2x16xf32>) -> tensor<13x2x32x16x1xf32>
-    %both_values = stablehlo.multiply %both_integers, %both_each_scale : tensor<13x2x32x16x1xf32>
-    %both_whole = stablehlo.reshape %both_values : (tensor<13x2x32x16x1xf32>) -> tensor<13x64x16x1xf32>
+    %both = flow.dispatch @rows16_14x64_f32::@rows16_14x64_f32(%x, %gate_up, %gate_up_scales)
+        : (!rows, !gate_up, !gate_up_scales)
+        -> !product_rows_5
+    %gated_pairs = stablehlo.reshape %both : (!gate_up_row) -> tensor<16x7x2x16xf32>
+    %gated_each = stablehlo.slice %gated_pairs [0:16, 0:7, 0:1, 0:16]
+        : (tensor<16x7x2x16xf32>) -> tensor<16x7x1x16xf32>
+    %gated_padded = stablehlo.reshape %gated_each : (tensor<16x7x1x16xf32>) -> tensor<16x112xf32>
+    %gated = stablehlo.slice %gated_padded [0:16, 0:100] : (tensor<16x112xf32>) -> !inner
 
-    %both_pad = arith.constant 0.0 : f32
-    %both_room = tensor.empty() : !gate_up_x_tiles
-    %both_tiles = linalg.pack %x padding_value(%both_pad : f32)
-        inner_dims_pos = [0, 1] inner_tiles = [16, 1] into %both_room : tensor<16x64xf32> -> !gate_up_x_tiles
-    %both_zero = arith.constant 0.0 : f32
-    %both_empty = tensor.empty() : !gate_up_y_tiles
-    %both_zeros = linalg.fill ins(%both_zero : f32)
-        outs(%both_empty : !gate_up_y_tiles) -> !gate_up_y_tiles
-    %both_sums = linalg.mmt4d
-        ins(%both_tiles, %both_whole : !gate_up_x_tiles, tensor<13x64x16x1xf32>)
-        outs(%both_zeros : !gate_up_y_tiles) -> !gate_up_y_tiles
-    %both_flat = tensor.empty() : !gate_up_row
-    %both = linalg.unpack %both_sums inner_dims_pos = [0, 1] inner_tiles = [16, 16]
-        into %both_flat : !gate_up_y_tiles -> !gate_up_row
-    %gated = stablehlo.slice %both [0:16, 0:100] : (!gate_up_row) -> !inner
-    %raised = stablehlo.slice %both [0:16, 100:200] : (!gate_up_row) -> !inner
+    %raised_pairs = stablehlo.reshape %both : (!gate_up_row) -> tensor<16x7x2x16xf32>
+    %raised_each = stablehlo.slice %raised_pairs [0:16, 0:7, 1:2, 0:16]
+        : (tensor<16x7x2x16xf32>) -> tensor<16x7x1x16xf32>
+    %raised_padded = stablehlo.reshape %raised_each : (tensor<16x7x1x16xf32>) -> tensor<16x112xf32>
+    %raised = stablehlo.slice %raised_padded [0:16, 0:100] : (tensor<16x112xf32>) -> !inner
+
 
     %sigmoid = stablehlo.logistic %gated : !inner
     %activated = stablehlo.multiply %gated, %sigmoid : !inner
     %inner = stablehlo.multiply %activated, %raised : !inner
-    %y_groups = stablehlo.reshape %down : (!down) -> tensor<4x4x32x16x1xi8>
-    %y_integers = stablehlo.convert %y_groups
-        : (tensor<4x4x32x16x1xi8>) -> tensor<4x4x32x16x1xf32>
-    %y_scales = stablehlo.convert %down_scales
-        : (!down_scales) -> tensor<4x4x16xf32>
-    %y_each_scale = stablehlo.broadcast_in_dim %y_scales, dims = [0, 1, 3]
-        : (tensor<4x4x16xf32>) -> tensor<4x4x32x16x1xf32>
-    %y_values = stablehlo.multiply %y_integers, %y_each_scale : tensor<4x4x32x16x1xf32>
-    %y_whole = stablehlo.reshape %y_values : (tensor<4x4x32x16x1xf32>) -> tensor<4x128x16x1xf32>
-    %y_w = stablehlo.slice %y_whole [0:4, 0:100, 0:16, 0:1] : (tensor<4x128x16x1xf32>) -> tensor<4x100x16x1xf32>
-
-    %y_pad = arith.constant 0.0 : f32
-    %y_room = tensor.empty() : !down_x_tiles
-    %y_tiles = linalg.pack %inner padding_value(%y_pad : f32)
-        inner_dims_pos = [0, 1] inner_tiles = [16, 1] into %y_room : tensor<16x100xf32> -> !down_x_tiles
-    %y_zero = arith.constant 0.0 : f32
-    %y_empty = tensor.empty() : !down_y_tiles
-    %y_zeros = linalg.fill ins(%y_zero : f32)
-        outs(%y_empty : !down_y_tiles) -> !down_y_tiles
-    %y_sums = linalg.mmt4d
-        ins(%y_tiles, %y_w : !down_x_tiles, tensor<4x100x16x1xf32>)
-        outs(%y_zeros : !down_y_tiles) -> !down_y_tiles
-    %y_flat = tensor.empty() : !hidden
-    %y = linalg.unpack %y_sums inner_dims_pos = [0, 1] inner_tiles = [16, 16]
-        into %y_flat : !down_y_tiles -> !hidden
+    %y_zero = stablehlo.constant dense<0.0> : tensor<f32>
+    %y_in = stablehlo.pad %inner, %y_zero, low = [0, 0], high = [0, 12], interior = [0, 0]
+        : (!inner, tensor<f32>) -> !rows_3
+    %y = flow.dispatch @rows16_4x100_f32::@rows16_4x100_f32(%y_in, %down, %down_scales)
+        : (!rows_3, !down, !down_scales)
+        -> !product_rows_4
     return %y : !hidden
   }
 
@@ -554,9 +479,9 @@ module @prefill {
     %x_tile_row = "stablehlo.gather"(%embed, %x_at) <{
         dimension_numbers = #stablehlo.gather<
             offset_dims = [1, 2, 3, 4], start_index_map = [0, 2], index_vector_dim = 1>,
-        slice_sizes = array<i64: 1, 64, 1, 1>, indices_are_sorted = false}>
-        : (!embed, tensor<16x2xi32>) -> tensor<16x1x64x1x1xi8>
-    %x_row = stablehlo.reshape %x_tile_row : (tensor<16x1x64x1x1xi8>) -> tensor<16x64xi8>
+        slice_sizes = array<i64: 1, 16, 1, 4>, indices_are_sorted = false}>
+        : (!embed, tensor<16x2xi32>) -> tensor<16x1x16x1x4xi8>
+    %x_row = stablehlo.reshape %x_tile_row : (tensor<16x1x16x1x4xi8>) -> tensor<16x64xi8>
     %x_tile_scales = "stablehlo.gather"(%embed_scales, %x_at) <{
         dimension_numbers = #stablehlo.gather<
             offset_dims = [1, 2, 3], start_index_map = [0, 2], index_vector_dim = 1>,
@@ -577,30 +502,10 @@ module @prefill {
 
   // Logits over the vocabulary.
   func.func private @head(%x: !last_hidden, %embed: !embed, %embed_scales: !embed_scales) -> !logits {
-    %logits_groups = stablehlo.reshape %embed : (!embed) -> tensor<21x2x32x16x1xi8>
-    %logits_integers = stablehlo.convert %logits_groups
-        : (tensor<21x2x32x16x1xi8>) -> tensor<21x2x32x16x1xf32>
-    %logits_scales = stablehlo.convert %embed_scales
-        : (!embed_scales) -> tensor<21x2x16xf32>
-    %logits_each_scale = stablehlo.broadcast_in_dim %logits_scales, dims = [0, 1, 3]
-        : (tensor<21x2x16xf32>) -> tensor<21x2x32x16x1xf32>
-    %logits_values = stablehlo.multiply %logits_integers, %logits_each_scale : tensor<21x2x32x16x1xf32>
-    %logits_whole = stablehlo.reshape %logits_values : (tensor<21x2x32x16x1xf32>) -> tensor<21x64x16x1xf32>
-
-    %logits_pad = arith.constant 0.0 : f32
-    %logits_room = tensor.empty() : !embed_x_tiles_2
-    %logits_tiles = linalg.pack %x padding_value(%logits_pad : f32)
-        inner_dims_pos = [0, 1] inner_tiles = [1, 1] into %logits_room : tensor<1x64xf32> -> !embed_x_tiles_2
-    %logits_zero = arith.constant 0.0 : f32
-    %logits_empty = tensor.empty() : !embed_y_tiles_2
-    %logits_zeros = linalg.fill ins(%logits_zero : f32)
-        outs(%logits_empty : !embed_y_tiles_2) -> !embed_y_tiles_2
-    %logits_sums = linalg.mmt4d
-        ins(%logits_tiles, %logits_whole : !embed_x_tiles_2, tensor<21x64x16x1xf32>)
-        outs(%logits_zeros : !embed_y_tiles_2) -> !embed_y_tiles_2
-    %logits_flat = tensor.empty() : !logits
-    %logits = linalg.unpack %logits_sums inner_dims_pos = [0, 1] inner_tiles = [1, 16]
-        into %logits_flat : !embed_y_tiles_2 -> !logits
+    %logits_padded = flow.dispatch @rows1_21x64_f32::@rows1_21x64_f32(%x, %embed, %embed_scales)
+        : (!rows_2, !embed, !embed_scales)
+        -> !product_rows_2
+    %logits = stablehlo.slice %logits_padded [0:1, 0:331] : (!product_rows_2) -> !logits
     return %logits : !logits
   }
 
@@ -703,5 +608,1046 @@ module @prefill {
         [2, 1, 1, 2, 64, 16] [1, 1, 1, 1, 1, 1] : !value_blocks into !v_cache
 
     return %key_out, %value_out : !k_cache, !v_cache
+  }
+
+  // Rows × weights: 16 × 64 by 6 tiles of 16, 8 × 2 at once.
+  stream.executable private @rows16_6x64_f32 {
+    stream.executable.export public @rows16_6x64_f32 workgroups() -> (index, index, index) {
+      %size1 = arith.constant 1 : index
+      %size2 = arith.constant 1 : index
+      %size3 = arith.constant 1 : index
+      stream.return %size1, %size2, %size3 : index, index, index
+    }
+    builtin.module {
+      func.func @rows16_6x64_f32(
+          %x_bytes: !stream.binding, %w_bytes: !stream.binding, %w_scales_bytes: !stream.binding,
+          %y_bytes: !stream.binding) {
+        %c0 = arith.constant 0 : index
+        %c1 = arith.constant 1 : index
+        %x = stream.binding.subspan %x_bytes[%c0] : !stream.binding -> memref<16x64xf32>
+        %w = stream.binding.subspan %w_bytes[%c0] : !stream.binding -> memref<6x16x16xi32>
+        %w_scales = stream.binding.subspan %w_scales_bytes[%c0] : !stream.binding -> memref<6x2x16xf16>
+        %y = stream.binding.subspan %y_bytes[%c0] : !stream.binding -> memref<16x96xf32>
+        %width = arith.constant 16 : index
+        %depth = arith.constant 16 : index
+        %rows = arith.constant 16 : index
+        %rows_at_once = arith.constant 8 : index
+        %last_rows = arith.constant 8 : index
+        %tiles = arith.constant 6 : index
+        %tiles_at_once = arith.constant 2 : index
+        %unit = arith.constant 2 : index
+        %last_unit = arith.constant 4 : index
+        %tiles_of_group = arith.constant 6 : index
+        %prefetch = arith.constant 16 : index
+        %zeros = arith.constant dense<0.0> : vector<8x16xf32>
+        %per_step = arith.constant 4 : index
+        %groups = arith.constant 2 : index
+        %steps_of_group = arith.constant 8 : index
+        %past_byte0 = arith.constant dense<24> : vector<16xi32>
+        %past_byte1 = arith.constant dense<16> : vector<16xi32>
+        %past_byte2 = arith.constant dense<8> : vector<16xi32>
+        %room = memref.alloca() : memref<2x8x16xf32>
+        %group = stream.dispatch.workgroup.id[0] : index
+        %first = arith.muli %group, %tiles_of_group : index
+        %past = arith.addi %first, %tiles_of_group : index
+        %end = arith.minui %past, %tiles : index
+        %row_group = stream.dispatch.workgroup.id[1] : index
+        %rows_of_group = arith.constant 16 : index
+        %first_row = arith.muli %row_group, %rows_of_group : index
+        %past_row = arith.addi %first_row, %rows_of_group : index
+        %end_row = arith.minui %past_row, %rows : index
+        scf.for %tile = %first to %end step %unit {
+          %n0 = arith.minui %tile, %last_unit : index
+          %n1 = arith.addi %n0, %c1 : index
+          scf.for %row = %first_row to %end_row step %rows_at_once {
+            %m0 = arith.minui %row, %last_rows : index
+            %m1 = arith.addi %m0, %c1 : index
+            %m2 = arith.addi %m1, %c1 : index
+            %m3 = arith.addi %m2, %c1 : index
+            %m4 = arith.addi %m3, %c1 : index
+            %m5 = arith.addi %m4, %c1 : index
+            %m6 = arith.addi %m5, %c1 : index
+            %m7 = arith.addi %m6, %c1 : index
+            %sums0:2 = scf.for %g = %c0 to %groups step %c1
+                iter_args(%group_sum0 = %zeros, %group_sum1 = %zeros)
+                -> (vector<8x16xf32>, vector<8x16xf32>) {
+              %scale_low0 = vector.load %w_scales[%n0, %g, %c0] : memref<6x2x16xf16>, vector<16xf16>
+              %scale0 = arith.extf %scale_low0 : vector<16xf16> to vector<16xf32>
+              %scale_low1 = vector.load %w_scales[%n1, %g, %c0] : memref<6x2x16xf16>, vector<16xf16>
+              %scale1 = arith.extf %scale_low1 : vector<16xf16> to vector<16xf32>
+              %k_begin = arith.muli %g, %steps_of_group : index
+              %k_past = arith.addi %k_begin, %steps_of_group : index
+              %k_end = arith.minui %k_past, %depth : index
+              %of_group:2 = scf.for %k = %k_begin to %k_end step %c1
+                  iter_args(%sum0 = %group_sum0, %sum1 = %group_sum1)
+                  -> (vector<8x16xf32>, vector<8x16xf32>) {
+                // as far ahead in what is read next: past a tile's end, the tiles after these
+                %ahead = arith.addi %k, %prefetch : index
+                %is_next = arith.cmpi uge, %ahead, %depth : index
+                %from_next = arith.subi %ahead, %depth : index
+                %ahead_k = arith.select %is_next, %from_next, %ahead : index
+                %ahead_n = arith.select %is_next, %tiles_at_once, %c0 : index
+                %k0 = arith.muli %k, %per_step : index
+                %x0_0 = memref.load %x[%m0, %k0] : memref<16x64xf32>
+                %x0_1 = memref.load %x[%m1, %k0] : memref<16x64xf32>
+                %x0_2 = memref.load %x[%m2, %k0] : memref<16x64xf32>
+                %x0_3 = memref.load %x[%m3, %k0] : memref<16x64xf32>
+                %x0_4 = memref.load %x[%m4, %k0] : memref<16x64xf32>
+                %x0_5 = memref.load %x[%m5, %k0] : memref<16x64xf32>
+                %x0_6 = memref.load %x[%m6, %k0] : memref<16x64xf32>
+                %x0_7 = memref.load %x[%m7, %k0] : memref<16x64xf32>
+                %column0 = vector.from_elements
+                    %x0_0, %x0_1, %x0_2, %x0_3, %x0_4, %x0_5, %x0_6, %x0_7 : vector<8xf32>
+                %k1 = arith.addi %k0, %c1 : index
+                %x1_0 = memref.load %x[%m0, %k1] : memref<16x64xf32>
+                %x1_1 = memref.load %x[%m1, %k1] : memref<16x64xf32>
+                %x1_2 = memref.load %x[%m2, %k1] : memref<16x64xf32>
+                %x1_3 = memref.load %x[%m3, %k1] : memref<16x64xf32>
+                %x1_4 = memref.load %x[%m4, %k1] : memref<16x64xf32>
+                %x1_5 = memref.load %x[%m5, %k1] : memref<16x64xf32>
+                %x1_6 = memref.load %x[%m6, %k1] : memref<16x64xf32>
+                %x1_7 = memref.load %x[%m7, %k1] : memref<16x64xf32>
+                %column1 = vector.from_elements
+                    %x1_0, %x1_1, %x1_2, %x1_3, %x1_4, %x1_5, %x1_6, %x1_7 : vector<8xf32>
+                %k2 = arith.addi %k1, %c1 : index
+                %x2_0 = memref.load %x[%m0, %k2] : memref<16x64xf32>
+                %x2_1 = memref.load %x[%m1, %k2] : memref<16x64xf32>
+                %x2_2 = memref.load %x[%m2, %k2] : memref<16x64xf32>
+                %x2_3 = memref.load %x[%m3, %k2] : memref<16x64xf32>
+                %x2_4 = memref.load %x[%m4, %k2] : memref<16x64xf32>
+                %x2_5 = memref.load %x[%m5, %k2] : memref<16x64xf32>
+                %x2_6 = memref.load %x[%m6, %k2] : memref<16x64xf32>
+                %x2_7 = memref.load %x[%m7, %k2] : memref<16x64xf32>
+                %column2 = vector.from_elements
+                    %x2_0, %x2_1, %x2_2, %x2_3, %x2_4, %x2_5, %x2_6, %x2_7 : vector<8xf32>
+                %k3 = arith.addi %k2, %c1 : index
+                %x3_0 = memref.load %x[%m0, %k3] : memref<16x64xf32>
+                %x3_1 = memref.load %x[%m1, %k3] : memref<16x64xf32>
+                %x3_2 = memref.load %x[%m2, %k3] : memref<16x64xf32>
+                %x3_3 = memref.load %x[%m3, %k3] : memref<16x64xf32>
+                %x3_4 = memref.load %x[%m4, %k3] : memref<16x64xf32>
+                %x3_5 = memref.load %x[%m5, %k3] : memref<16x64xf32>
+                %x3_6 = memref.load %x[%m6, %k3] : memref<16x64xf32>
+                %x3_7 = memref.load %x[%m7, %k3] : memref<16x64xf32>
+                %column3 = vector.from_elements
+                    %x3_0, %x3_1, %x3_2, %x3_3, %x3_4, %x3_5, %x3_6, %x3_7 : vector<8xf32>
+                %fetched0 = arith.addi %n0, %ahead_n : index
+                memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<6x16x16xi32>
+                %stored0 = vector.load %w[%n0, %k, %c0] : memref<6x16x16xi32>, vector<16xi32>
+                %moved0_0 = arith.shli %stored0, %past_byte0 : vector<16xi32>
+                %integer0_0 = arith.shrsi %moved0_0, %past_byte0 : vector<16xi32>
+                %whole0_0 = arith.sitofp %integer0_0 : vector<16xi32> to vector<16xf32>
+                %w0_0 = arith.mulf %whole0_0, %scale0 : vector<16xf32>
+                %moved0_1 = arith.shli %stored0, %past_byte1 : vector<16xi32>
+                %integer0_1 = arith.shrsi %moved0_1, %past_byte0 : vector<16xi32>
+                %whole0_1 = arith.sitofp %integer0_1 : vector<16xi32> to vector<16xf32>
+                %w0_1 = arith.mulf %whole0_1, %scale0 : vector<16xf32>
+                %moved0_2 = arith.shli %stored0, %past_byte2 : vector<16xi32>
+                %integer0_2 = arith.shrsi %moved0_2, %past_byte0 : vector<16xi32>
+                %whole0_2 = arith.sitofp %integer0_2 : vector<16xi32> to vector<16xf32>
+                %w0_2 = arith.mulf %whole0_2, %scale0 : vector<16xf32>
+                %integer0_3 = arith.shrsi %stored0, %past_byte0 : vector<16xi32>
+                %whole0_3 = arith.sitofp %integer0_3 : vector<16xi32> to vector<16xf32>
+                %w0_3 = arith.mulf %whole0_3, %scale0 : vector<16xf32>
+                %sum0_0 = vector.outerproduct %column0, %w0_0, %sum0 {kind = #vector.kind<add>}
+                    : vector<8xf32>, vector<16xf32>
+                %sum0_1 = vector.outerproduct %column1, %w0_1, %sum0_0 {kind = #vector.kind<add>}
+                    : vector<8xf32>, vector<16xf32>
+                %sum0_2 = vector.outerproduct %column2, %w0_2, %sum0_1 {kind = #vector.kind<add>}
+                    : vector<8xf32>, vector<16xf32>
+                %next0 = vector.outerproduct %column3, %w0_3, %sum0_2 {kind = #vector.kind<add>}
+                    : vector<8xf32>, vector<16xf32>
+                %fetched1 = arith.addi %fetched0, %c1 : index
+                memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<6x16x16xi32>
+                %stored1 = vector.load %w[%n1, %k, %c0] : memref<6x16x16xi32>, vector<16xi32>
+                %moved1_0 = arith.shli %stored1, %past_byte0 : vector<16xi32>
+                %integer1_0 = arith.shrsi %moved1_0, %past_byte0 : vector<16xi32>
+                %whole1_0 = arith.sitofp %integer1_0 : vector<16xi32> to vector<16xf32>
+                %w1_0 = arith.mulf %whole1_0, %scale1 : vector<16xf32>
+                %moved1_1 = arith.shli %stored1, %past_byte1 : vector<16xi32>
+                %integer1_1 = arith.shrsi %moved1_1, %past_byte0 : vector<16xi32>
+                %whole1_1 = arith.sitofp %integer1_1 : vector<16xi32> to vector<16xf32>
+                %w1_1 = arith.mulf %whole1_1, %scale1 : vector<16xf32>
+                %moved1_2 = arith.shli %stored1, %past_byte2 : vector<16xi32>
+                %integer1_2 = arith.shrsi %moved1_2, %past_byte0 : vector<16xi32>
+                %whole1_2 = arith.sitofp %integer1_2 : vector<16xi32> to vector<16xf32>
+                %w1_2 = arith.mulf %whole1_2, %scale1 : vector<16xf32>
+                %integer1_3 = arith.shrsi %stored1, %past_byte0 : vector<16xi32>
+                %whole1_3 = arith.sitofp %integer1_3 : vector<16xi32> to vector<16xf32>
+                %w1_3 = arith.mulf %whole1_3, %scale1 : vector<16xf32>
+                %sum1_0 = vector.outerproduct %column0, %w1_0, %sum1 {kind = #vector.kind<add>}
+                    : vector<8xf32>, vector<16xf32>
+                %sum1_1 = vector.outerproduct %column1, %w1_1, %sum1_0 {kind = #vector.kind<add>}
+                    : vector<8xf32>, vector<16xf32>
+                %sum1_2 = vector.outerproduct %column2, %w1_2, %sum1_1 {kind = #vector.kind<add>}
+                    : vector<8xf32>, vector<16xf32>
+                %next1 = vector.outerproduct %column3, %w1_3, %sum1_2 {kind = #vector.kind<add>}
+                    : vector<8xf32>, vector<16xf32>
+                scf.yield %next0, %next1
+                    : vector<8x16xf32>, vector<8x16xf32>
+              }
+              scf.yield %of_group#0, %of_group#1
+                  : vector<8x16xf32>, vector<8x16xf32>
+            }
+            %place0 = arith.constant 0 : index
+            vector.transfer_write %sums0#0, %room[%place0, %c0, %c0] {in_bounds = [true, true]}
+                : vector<8x16xf32>, memref<2x8x16xf32>
+            %place1 = arith.constant 1 : index
+            vector.transfer_write %sums0#1, %room[%place1, %c0, %c0] {in_bounds = [true, true]}
+                : vector<8x16xf32>, memref<2x8x16xf32>
+            scf.for %m = %c0 to %rows_at_once step %c1 {
+              %r = arith.addi %m0, %m : index
+              scf.for %t = %c0 to %unit step %c1 {
+                %n = arith.addi %n0, %t : index
+                %at = arith.muli %n, %width : index
+                %y_sum = vector.load %room[%t, %m, %c0] : memref<2x8x16xf32>, vector<16xf32>
+                vector.store %y_sum, %y[%r, %at] : memref<16x96xf32>, vector<16xf32>
+              }
+            }
+          }
+        }
+        return
+      }
+    }
+  }
+
+  // Rows × weights: 16 × 64 by 4 tiles of 16, 8 × 2 at once.
+  stream.executable private @rows16_4x64_f32 {
+    stream.executable.export public @rows16_4x64_f32 workgroups() -> (index, index, index) {
+      %size1 = arith.constant 1 : index
+      %size2 = arith.constant 1 : index
+      %size3 = arith.constant 1 : index
+      stream.return %size1, %size2, %size3 : index, index, index
+    }
+    builtin.module {
+      func.func @rows16_4x64_f32(
+          %x_bytes: !stream.binding, %w_bytes: !stream.binding, %w_scales_bytes: !stream.binding,
+          %y_bytes: !stream.binding) {
+        %c0 = arith.constant 0 : index
+        %c1 = arith.constant 1 : index
+        %x = stream.binding.subspan %x_bytes[%c0] : !stream.binding -> memref<16x64xf32>
+        %w = stream.binding.subspan %w_bytes[%c0] : !stream.binding -> memref<4x16x16xi32>
+        %w_scales = stream.binding.subspan %w_scales_bytes[%c0] : !stream.binding -> memref<4x2x16xf16>
+        %y = stream.binding.subspan %y_bytes[%c0] : !stream.binding -> memref<16x64xf32>
+        %width = arith.constant 16 : index
+        %depth = arith.constant 16 : index
+        %rows = arith.constant 16 : index
+        %rows_at_once = arith.constant 8 : index
+        %last_rows = arith.constant 8 : index
+        %tiles = arith.constant 4 : index
+        %tiles_at_once = arith.constant 2 : index
+        %unit = arith.constant 2 : index
+        %last_unit = arith.constant 2 : index
+        %tiles_of_group = arith.constant 6 : index
+        %prefetch = arith.constant 16 : index
+        %zeros = arith.constant dense<0.0> : vector<8x16xf32>
+        %per_step = arith.constant 4 : index
+        %groups = arith.constant 2 : index
+        %steps_of_group = arith.constant 8 : index
+        %past_byte0 = arith.constant dense<24> : vector<16xi32>
+        %past_byte1 = arith.constant dense<16> : vector<16xi32>
+        %past_byte2 = arith.constant dense<8> : vector<16xi32>
+        %room = memref.alloca() : memref<2x8x16xf32>
+        %group = stream.dispatch.workgroup.id[0] : index
+        %first = arith.muli %group, %tiles_of_group : index
+        %past = arith.addi %first, %tiles_of_group : index
+        %end = arith.minui %past, %tiles : index
+        %row_group = stream.dispatch.workgroup.id[1] : index
+        %rows_of_group = arith.constant 16 : index
+        %first_row = arith.muli %row_group, %rows_of_group : index
+        %past_row = arith.addi %first_row, %rows_of_group : index
+        %end_row = arith.minui %past_row, %rows : index
+        scf.for %tile = %first to %end step %unit {
+          %n0 = arith.minui %tile, %last_unit : index
+          %n1 = arith.addi %n0, %c1 : index
+          scf.for %row = %first_row to %end_row step %rows_at_once {
+            %m0 = arith.minui %row, %last_rows : index
+            %m1 = arith.addi %m0, %c1 : index
+            %m2 = arith.addi %m1, %c1 : index
+            %m3 = arith.addi %m2, %c1 : index
+            %m4 = arith.addi %m3, %c1 : index
+            %m5 = arith.addi %m4, %c1 : index
+            %m6 = arith.addi %m5, %c1 : index
+            %m7 = arith.addi %m6, %c1 : index
+            %sums0:2 = scf.for %g = %c0 to %groups step %c1
+                iter_args(%group_sum0 = %zeros, %group_sum1 = %zeros)
+                -> (vector<8x16xf32>, vector<8x16xf32>) {
+              %scale_low0 = vector.load %w_scales[%n0, %g, %c0] : memref<4x2x16xf16>, vector<16xf16>
+              %scale0 = arith.extf %scale_low0 : vector<16xf16> to vector<16xf32>
+              %scale_low1 = vector.load %w_scales[%n1, %g, %c0] : memref<4x2x16xf16>, vector<16xf16>
+              %scale1 = arith.extf %scale_low1 : vector<16xf16> to vector<16xf32>
+              %k_begin = arith.muli %g, %steps_of_group : index
+              %k_past = arith.addi %k_begin, %steps_of_group : index
+              %k_end = arith.minui %k_past, %depth : index
+              %of_group:2 = scf.for %k = %k_begin to %k_end step %c1
+                  iter_args(%sum0 = %group_sum0, %sum1 = %group_sum1)
+                  -> (vector<8x16xf32>, vector<8x16xf32>) {
+                // as far ahead in what is read next: past a tile's end, the tiles after these
+                %ahead = arith.addi %k, %prefetch : index
+                %is_next = arith.cmpi uge, %ahead, %depth : index
+                %from_next = arith.subi %ahead, %depth : index
+                %ahead_k = arith.select %is_next, %from_next, %ahead : index
+                %ahead_n = arith.select %is_next, %tiles_at_once, %c0 : index
+                %k0 = arith.muli %k, %per_step : index
+                %x0_0 = memref.load %x[%m0, %k0] : memref<16x64xf32>
+                %x0_1 = memref.load %x[%m1, %k0] : memref<16x64xf32>
+                %x0_2 = memref.load %x[%m2, %k0] : memref<16x64xf32>
+                %x0_3 = memref.load %x[%m3, %k0] : memref<16x64xf32>
+                %x0_4 = memref.load %x[%m4, %k0] : memref<16x64xf32>
+                %x0_5 = memref.load %x[%m5, %k0] : memref<16x64xf32>
+                %x0_6 = memref.load %x[%m6, %k0] : memref<16x64xf32>
+                %x0_7 = memref.load %x[%m7, %k0] : memref<16x64xf32>
+                %column0 = vector.from_elements
+                    %x0_0, %x0_1, %x0_2, %x0_3, %x0_4, %x0_5, %x0_6, %x0_7 : vector<8xf32>
+                %k1 = arith.addi %k0, %c1 : index
+                %x1_0 = memref.load %x[%m0, %k1] : memref<16x64xf32>
+                %x1_1 = memref.load %x[%m1, %k1] : memref<16x64xf32>
+                %x1_2 = memref.load %x[%m2, %k1] : memref<16x64xf32>
+                %x1_3 = memref.load %x[%m3, %k1] : memref<16x64xf32>
+                %x1_4 = memref.load %x[%m4, %k1] : memref<16x64xf32>
+                %x1_5 = memref.load %x[%m5, %k1] : memref<16x64xf32>
+                %x1_6 = memref.load %x[%m6, %k1] : memref<16x64xf32>
+                %x1_7 = memref.load %x[%m7, %k1] : memref<16x64xf32>
+                %column1 = vector.from_elements
+                    %x1_0, %x1_1, %x1_2, %x1_3, %x1_4, %x1_5, %x1_6, %x1_7 : vector<8xf32>
+                %k2 = arith.addi %k1, %c1 : index
+                %x2_0 = memref.load %x[%m0, %k2] : memref<16x64xf32>
+                %x2_1 = memref.load %x[%m1, %k2] : memref<16x64xf32>
+                %x2_2 = memref.load %x[%m2, %k2] : memref<16x64xf32>
+                %x2_3 = memref.load %x[%m3, %k2] : memref<16x64xf32>
+                %x2_4 = memref.load %x[%m4, %k2] : memref<16x64xf32>
+                %x2_5 = memref.load %x[%m5, %k2] : memref<16x64xf32>
+                %x2_6 = memref.load %x[%m6, %k2] : memref<16x64xf32>
+                %x2_7 = memref.load %x[%m7, %k2] : memref<16x64xf32>
+                %column2 = vector.from_elements
+                    %x2_0, %x2_1, %x2_2, %x2_3, %x2_4, %x2_5, %x2_6, %x2_7 : vector<8xf32>
+                %k3 = arith.addi %k2, %c1 : index
+                %x3_0 = memref.load %x[%m0, %k3] : memref<16x64xf32>
+                %x3_1 = memref.load %x[%m1, %k3] : memref<16x64xf32>
+                %x3_2 = memref.load %x[%m2, %k3] : memref<16x64xf32>
+                %x3_3 = memref.load %x[%m3, %k3] : memref<16x64xf32>
+                %x3_4 = memref.load %x[%m4, %k3] : memref<16x64xf32>
+                %x3_5 = memref.load %x[%m5, %k3] : memref<16x64xf32>
+                %x3_6 = memref.load %x[%m6, %k3] : memref<16x64xf32>
+                %x3_7 = memref.load %x[%m7, %k3] : memref<16x64xf32>
+                %column3 = vector.from_elements
+                    %x3_0, %x3_1, %x3_2, %x3_3, %x3_4, %x3_5, %x3_6, %x3_7 : vector<8xf32>
+                %fetched0 = arith.addi %n0, %ahead_n : index
+                memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<4x16x16xi32>
+                %stored0 = vector.load %w[%n0, %k, %c0] : memref<4x16x16xi32>, vector<16xi32>
+                %moved0_0 = arith.shli %stored0, %past_byte0 : vector<16xi32>
+                %integer0_0 = arith.shrsi %moved0_0, %past_byte0 : vector<16xi32>
+                %whole0_0 = arith.sitofp %integer0_0 : vector<16xi32> to vector<16xf32>
+                %w0_0 = arith.mulf %whole0_0, %scale0 : vector<16xf32>
+                %moved0_1 = arith.shli %stored0, %past_byte1 : vector<16xi32>
+                %integer0_1 = arith.shrsi %moved0_1, %past_byte0 : vector<16xi32>
+                %whole0_1 = arith.sitofp %integer0_1 : vector<16xi32> to vector<16xf32>
+                %w0_1 = arith.mulf %whole0_1, %scale0 : vector<16xf32>
+                %moved0_2 = arith.shli %stored0, %past_byte2 : vector<16xi32>
+                %integer0_2 = arith.shrsi %moved0_2, %past_byte0 : vector<16xi32>
+                %whole0_2 = arith.sitofp %integer0_2 : vector<16xi32> to vector<16xf32>
+                %w0_2 = arith.mulf %whole0_2, %scale0 : vector<16xf32>
+                %integer0_3 = arith.shrsi %stored0, %past_byte0 : vector<16xi32>
+                %whole0_3 = arith.sitofp %integer0_3 : vector<16xi32> to vector<16xf32>
+                %w0_3 = arith.mulf %whole0_3, %scale0 : vector<16xf32>
+                %sum0_0 = vector.outerproduct %column0, %w0_0, %sum0 {kind = #vector.kind<add>}
+                    : vector<8xf32>, vector<16xf32>
+                %sum0_1 = vector.outerproduct %column1, %w0_1, %sum0_0 {kind = #vector.kind<add>}
+                    : vector<8xf32>, vector<16xf32>
+                %sum0_2 = vector.outerproduct %column2, %w0_2, %sum0_1 {kind = #vector.kind<add>}
+                    : vector<8xf32>, vector<16xf32>
+                %next0 = vector.outerproduct %column3, %w0_3, %sum0_2 {kind = #vector.kind<add>}
+                    : vector<8xf32>, vector<16xf32>
+                %fetched1 = arith.addi %fetched0, %c1 : index
+                memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<4x16x16xi32>
+                %stored1 = vector.load %w[%n1, %k, %c0] : memref<4x16x16xi32>, vector<16xi32>
+                %moved1_0 = arith.shli %stored1, %past_byte0 : vector<16xi32>
+                %integer1_0 = arith.shrsi %moved1_0, %past_byte0 : vector<16xi32>
+                %whole1_0 = arith.sitofp %integer1_0 : vector<16xi32> to vector<16xf32>
+                %w1_0 = arith.mulf %whole1_0, %scale1 : vector<16xf32>
+                %moved1_1 = arith.shli %stored1, %past_byte1 : vector<16xi32>
+                %integer1_1 = arith.shrsi %moved1_1, %past_byte0 : vector<16xi32>
+                %whole1_1 = arith.sitofp %integer1_1 : vector<16xi32> to vector<16xf32>
+                %w1_1 = arith.mulf %whole1_1, %scale1 : vector<16xf32>
+                %moved1_2 = arith.shli %stored1, %past_byte2 : vector<16xi32>
+                %integer1_2 = arith.shrsi %moved1_2, %past_byte0 : vector<16xi32>
+                %whole1_2 = arith.sitofp %integer1_2 : vector<16xi32> to vector<16xf32>
+                %w1_2 = arith.mulf %whole1_2, %scale1 : vector<16xf32>
+                %integer1_3 = arith.shrsi %stored1, %past_byte0 : vector<16xi32>
+                %whole1_3 = arith.sitofp %integer1_3 : vector<16xi32> to vector<16xf32>
+                %w1_3 = arith.mulf %whole1_3, %scale1 : vector<16xf32>
+                %sum1_0 = vector.outerproduct %column0, %w1_0, %sum1 {kind = #vector.kind<add>}
+                    : vector<8xf32>, vector<16xf32>
+                %sum1_1 = vector.outerproduct %column1, %w1_1, %sum1_0 {kind = #vector.kind<add>}
+                    : vector<8xf32>, vector<16xf32>
+                %sum1_2 = vector.outerproduct %column2, %w1_2, %sum1_1 {kind = #vector.kind<add>}
+                    : vector<8xf32>, vector<16xf32>
+                %next1 = vector.outerproduct %column3, %w1_3, %sum1_2 {kind = #vector.kind<add>}
+                    : vector<8xf32>, vector<16xf32>
+                scf.yield %next0, %next1
+                    : vector<8x16xf32>, vector<8x16xf32>
+              }
+              scf.yield %of_group#0, %of_group#1
+                  : vector<8x16xf32>, vector<8x16xf32>
+            }
+            %place0 = arith.constant 0 : index
+            vector.transfer_write %sums0#0, %room[%place0, %c0, %c0] {in_bounds = [true, true]}
+                : vector<8x16xf32>, memref<2x8x16xf32>
+            %place1 = arith.constant 1 : index
+            vector.transfer_write %sums0#1, %room[%place1, %c0, %c0] {in_bounds = [true, true]}
+                : vector<8x16xf32>, memref<2x8x16xf32>
+            scf.for %m = %c0 to %rows_at_once step %c1 {
+              %r = arith.addi %m0, %m : index
+              scf.for %t = %c0 to %unit step %c1 {
+                %n = arith.addi %n0, %t : index
+                %at = arith.muli %n, %width : index
+                %y_sum = vector.load %room[%t, %m, %c0] : memref<2x8x16xf32>, vector<16xf32>
+                vector.store %y_sum, %y[%r, %at] : memref<16x64xf32>, vector<16xf32>
+              }
+            }
+          }
+        }
+        return
+      }
+    }
+  }
+
+  // Rows × weights: 16 × 64 by 14 tiles of 16, 8 × 2 at once.
+  stream.executable private @rows16_14x64_f32 {
+    stream.executable.export public @rows16_14x64_f32 workgroups() -> (index, index, index) {
+      %size1 = arith.constant 3 : index
+      %size2 = arith.constant 1 : index
+      %size3 = arith.constant 1 : index
+      stream.return %size1, %size2, %size3 : index, index, index
+    }
+    builtin.module {
+      func.func @rows16_14x64_f32(
+          %x_bytes: !stream.binding, %w_bytes: !stream.binding, %w_scales_bytes: !stream.binding,
+          %y_bytes: !stream.binding) {
+        %c0 = arith.constant 0 : index
+        %c1 = arith.constant 1 : index
+        %x = stream.binding.subspan %x_bytes[%c0] : !stream.binding -> memref<16x64xf32>
+        %w = stream.binding.subspan %w_bytes[%c0] : !stream.binding -> memref<14x16x16xi32>
+        %w_scales = stream.binding.subspan %w_scales_bytes[%c0] : !stream.binding -> memref<14x2x16xf16>
+        %y = stream.binding.subspan %y_bytes[%c0] : !stream.binding -> memref<16x224xf32>
+        %width = arith.constant 16 : index
+        %depth = arith.constant 16 : index
+        %rows = arith.constant 16 : index
+        %rows_at_once = arith.constant 8 : index
+        %last_rows = arith.constant 8 : index
+        %tiles = arith.constant 14 : index
+        %tiles_at_once = arith.constant 2 : index
+        %unit = arith.constant 2 : index
+        %last_unit = arith.constant 12 : index
+        %tiles_of_group = arith.constant 6 : index
+        %prefetch = arith.constant 16 : index
+        %zeros = arith.constant dense<0.0> : vector<8x16xf32>
+        %per_step = arith.constant 4 : index
+        %groups = arith.constant 2 : index
+        %steps_of_group = arith.constant 8 : index
+        %past_byte0 = arith.constant dense<24> : vector<16xi32>
+        %past_byte1 = arith.constant dense<16> : vector<16xi32>
+        %past_byte2 = arith.constant dense<8> : vector<16xi32>
+        %room = memref.alloca() : memref<2x8x16xf32>
+        %group = stream.dispatch.workgroup.id[0] : index
+        %first = arith.muli %group, %tiles_of_group : index
+        %past = arith.addi %first, %tiles_of_group : index
+        %end = arith.minui %past, %tiles : index
+        %row_group = stream.dispatch.workgroup.id[1] : index
+        %rows_of_group = arith.constant 16 : index
+        %first_row = arith.muli %row_group, %rows_of_group : index
+        %past_row = arith.addi %first_row, %rows_of_group : index
+        %end_row = arith.minui %past_row, %rows : index
+        scf.for %tile = %first to %end step %unit {
+          %n0 = arith.minui %tile, %last_unit : index
+          %n1 = arith.addi %n0, %c1 : index
+          scf.for %row = %first_row to %end_row step %rows_at_once {
+            %m0 = arith.minui %row, %last_rows : index
+            %m1 = arith.addi %m0, %c1 : index
+            %m2 = arith.addi %m1, %c1 : index
+            %m3 = arith.addi %m2, %c1 : index
+            %m4 = arith.addi %m3, %c1 : index
+            %m5 = arith.addi %m4, %c1 : index
+            %m6 = arith.addi %m5, %c1 : index
+            %m7 = arith.addi %m6, %c1 : index
+            %sums0:2 = scf.for %g = %c0 to %groups step %c1
+                iter_args(%group_sum0 = %zeros, %group_sum1 = %zeros)
+                -> (vector<8x16xf32>, vector<8x16xf32>) {
+              %scale_low0 = vector.load %w_scales[%n0, %g, %c0] : memref<14x2x16xf16>, vector<16xf16>
+              %scale0 = arith.extf %scale_low0 : vector<16xf16> to vector<16xf32>
+              %scale_low1 = vector.load %w_scales[%n1, %g, %c0] : memref<14x2x16xf16>, vector<16xf16>
+              %scale1 = arith.extf %scale_low1 : vector<16xf16> to vector<16xf32>
+              %k_begin = arith.muli %g, %steps_of_group : index
+              %k_past = arith.addi %k_begin, %steps_of_group : index
+              %k_end = arith.minui %k_past, %depth : index
+              %of_group:2 = scf.for %k = %k_begin to %k_end step %c1
+                  iter_args(%sum0 = %group_sum0, %sum1 = %group_sum1)
+                  -> (vector<8x16xf32>, vector<8x16xf32>) {
+                // as far ahead in what is read next: past a tile's end, the tiles after these
+                %ahead = arith.addi %k, %prefetch : index
+                %is_next = arith.cmpi uge, %ahead, %depth : index
+                %from_next = arith.subi %ahead, %depth : index
+                %ahead_k = arith.select %is_next, %from_next, %ahead : index
+                %ahead_n = arith.select %is_next, %tiles_at_once, %c0 : index
+                %k0 = arith.muli %k, %per_step : index
+                %x0_0 = memref.load %x[%m0, %k0] : memref<16x64xf32>
+                %x0_1 = memref.load %x[%m1, %k0] : memref<16x64xf32>
+                %x0_2 = memref.load %x[%m2, %k0] : memref<16x64xf32>
+                %x0_3 = memref.load %x[%m3, %k0] : memref<16x64xf32>
+                %x0_4 = memref.load %x[%m4, %k0] : memref<16x64xf32>
+                %x0_5 = memref.load %x[%m5, %k0] : memref<16x64xf32>
+                %x0_6 = memref.load %x[%m6, %k0] : memref<16x64xf32>
+                %x0_7 = memref.load %x[%m7, %k0] : memref<16x64xf32>
+                %column0 = vector.from_elements
+                    %x0_0, %x0_1, %x0_2, %x0_3, %x0_4, %x0_5, %x0_6, %x0_7 : vector<8xf32>
+                %k1 = arith.addi %k0, %c1 : index
+                %x1_0 = memref.load %x[%m0, %k1] : memref<16x64xf32>
+                %x1_1 = memref.load %x[%m1, %k1] : memref<16x64xf32>
+                %x1_2 = memref.load %x[%m2, %k1] : memref<16x64xf32>
+                %x1_3 = memref.load %x[%m3, %k1] : memref<16x64xf32>
+                %x1_4 = memref.load %x[%m4, %k1] : memref<16x64xf32>
+                %x1_5 = memref.load %x[%m5, %k1] : memref<16x64xf32>
+                %x1_6 = memref.load %x[%m6, %k1] : memref<16x64xf32>
+                %x1_7 = memref.load %x[%m7, %k1] : memref<16x64xf32>
+                %column1 = vector.from_elements
+                    %x1_0, %x1_1, %x1_2, %x1_3, %x1_4, %x1_5, %x1_6, %x1_7 : vector<8xf32>
+                %k2 = arith.addi %k1, %c1 : index
+                %x2_0 = memref.load %x[%m0, %k2] : memref<16x64xf32>
+                %x2_1 = memref.load %x[%m1, %k2] : memref<16x64xf32>
+                %x2_2 = memref.load %x[%m2, %k2] : memref<16x64xf32>
+                %x2_3 = memref.load %x[%m3, %k2] : memref<16x64xf32>
+                %x2_4 = memref.load %x[%m4, %k2] : memref<16x64xf32>
+                %x2_5 = memref.load %x[%m5, %k2] : memref<16x64xf32>
+                %x2_6 = memref.load %x[%m6, %k2] : memref<16x64xf32>
+                %x2_7 = memref.load %x[%m7, %k2] : memref<16x64xf32>
+                %column2 = vector.from_elements
+                    %x2_0, %x2_1, %x2_2, %x2_3, %x2_4, %x2_5, %x2_6, %x2_7 : vector<8xf32>
+                %k3 = arith.addi %k2, %c1 : index
+                %x3_0 = memref.load %x[%m0, %k3] : memref<16x64xf32>
+                %x3_1 = memref.load %x[%m1, %k3] : memref<16x64xf32>
+                %x3_2 = memref.load %x[%m2, %k3] : memref<16x64xf32>
+                %x3_3 = memref.load %x[%m3, %k3] : memref<16x64xf32>
+                %x3_4 = memref.load %x[%m4, %k3] : memref<16x64xf32>
+                %x3_5 = memref.load %x[%m5, %k3] : memref<16x64xf32>
+                %x3_6 = memref.load %x[%m6, %k3] : memref<16x64xf32>
+                %x3_7 = memref.load %x[%m7, %k3] : memref<16x64xf32>
+                %column3 = vector.from_elements
+                    %x3_0, %x3_1, %x3_2, %x3_3, %x3_4, %x3_5, %x3_6, %x3_7 : vector<8xf32>
+                %fetched0 = arith.addi %n0, %ahead_n : index
+                memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<14x16x16xi32>
+                %stored0 = vector.load %w[%n0, %k, %c0] : memref<14x16x16xi32>, vector<16xi32>
+                %moved0_0 = arith.shli %stored0, %past_byte0 : vector<16xi32>
+                %integer0_0 = arith.shrsi %moved0_0, %past_byte0 : vector<16xi32>
+                %whole0_0 = arith.sitofp %integer0_0 : vector<16xi32> to vector<16xf32>
+                %w0_0 = arith.mulf %whole0_0, %scale0 : vector<16xf32>
+                %moved0_1 = arith.shli %stored0, %past_byte1 : vector<16xi32>
+                %integer0_1 = arith.shrsi %moved0_1, %past_byte0 : vector<16xi32>
+                %whole0_1 = arith.sitofp %integer0_1 : vector<16xi32> to vector<16xf32>
+                %w0_1 = arith.mulf %whole0_1, %scale0 : vector<16xf32>
+                %moved0_2 = arith.shli %stored0, %past_byte2 : vector<16xi32>
+                %integer0_2 = arith.shrsi %moved0_2, %past_byte0 : vector<16xi32>
+                %whole0_2 = arith.sitofp %integer0_2 : vector<16xi32> to vector<16xf32>
+                %w0_2 = arith.mulf %whole0_2, %scale0 : vector<16xf32>
+                %integer0_3 = arith.shrsi %stored0, %past_byte0 : vector<16xi32>
+                %whole0_3 = arith.sitofp %integer0_3 : vector<16xi32> to vector<16xf32>
+                %w0_3 = arith.mulf %whole0_3, %scale0 : vector<16xf32>
+                %sum0_0 = vector.outerproduct %column0, %w0_0, %sum0 {kind = #vector.kind<add>}
+                    : vector<8xf32>, vector<16xf32>
+                %sum0_1 = vector.outerproduct %column1, %w0_1, %sum0_0 {kind = #vector.kind<add>}
+                    : vector<8xf32>, vector<16xf32>
+                %sum0_2 = vector.outerproduct %column2, %w0_2, %sum0_1 {kind = #vector.kind<add>}
+                    : vector<8xf32>, vector<16xf32>
+                %next0 = vector.outerproduct %column3, %w0_3, %sum0_2 {kind = #vector.kind<add>}
+                    : vector<8xf32>, vector<16xf32>
+                %fetched1 = arith.addi %fetched0, %c1 : index
+                memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<14x16x16xi32>
+                %stored1 = vector.load %w[%n1, %k, %c0] : memref<14x16x16xi32>, vector<16xi32>
+                %moved1_0 = arith.shli %stored1, %past_byte0 : vector<16xi32>
+                %integer1_0 = arith.shrsi %moved1_0, %past_byte0 : vector<16xi32>
+                %whole1_0 = arith.sitofp %integer1_0 : vector<16xi32> to vector<16xf32>
+                %w1_0 = arith.mulf %whole1_0, %scale1 : vector<16xf32>
+                %moved1_1 = arith.shli %stored1, %past_byte1 : vector<16xi32>
+                %integer1_1 = arith.shrsi %moved1_1, %past_byte0 : vector<16xi32>
+                %whole1_1 = arith.sitofp %integer1_1 : vector<16xi32> to vector<16xf32>
+                %w1_1 = arith.mulf %whole1_1, %scale1 : vector<16xf32>
+                %moved1_2 = arith.shli %stored1, %past_byte2 : vector<16xi32>
+                %integer1_2 = arith.shrsi %moved1_2, %past_byte0 : vector<16xi32>
+                %whole1_2 = arith.sitofp %integer1_2 : vector<16xi32> to vector<16xf32>
+                %w1_2 = arith.mulf %whole1_2, %scale1 : vector<16xf32>
+                %integer1_3 = arith.shrsi %stored1, %past_byte0 : vector<16xi32>
+                %whole1_3 = arith.sitofp %integer1_3 : vector<16xi32> to vector<16xf32>
+                %w1_3 = arith.mulf %whole1_3, %scale1 : vector<16xf32>
+                %sum1_0 = vector.outerproduct %column0, %w1_0, %sum1 {kind = #vector.kind<add>}
+                    : vector<8xf32>, vector<16xf32>
+                %sum1_1 = vector.outerproduct %column1, %w1_1, %sum1_0 {kind = #vector.kind<add>}
+                    : vector<8xf32>, vector<16xf32>
+                %sum1_2 = vector.outerproduct %column2, %w1_2, %sum1_1 {kind = #vector.kind<add>}
+                    : vector<8xf32>, vector<16xf32>
+                %next1 = vector.outerproduct %column3, %w1_3, %sum1_2 {kind = #vector.kind<add>}
+                    : vector<8xf32>, vector<16xf32>
+                scf.yield %next0, %next1
+                    : vector<8x16xf32>, vector<8x16xf32>
+              }
+              scf.yield %of_group#0, %of_group#1
+                  : vector<8x16xf32>, vector<8x16xf32>
+            }
+            %place0 = arith.constant 0 : index
+            vector.transfer_write %sums0#0, %room[%place0, %c0, %c0] {in_bounds = [true, true]}
+                : vector<8x16xf32>, memref<2x8x16xf32>
+            %place1 = arith.constant 1 : index
+            vector.transfer_write %sums0#1, %room[%place1, %c0, %c0] {in_bounds = [true, true]}
+                : vector<8x16xf32>, memref<2x8x16xf32>
+            scf.for %m = %c0 to %rows_at_once step %c1 {
+              %r = arith.addi %m0, %m : index
+              scf.for %t = %c0 to %unit step %c1 {
+                %n = arith.addi %n0, %t : index
+                %at = arith.muli %n, %width : index
+                %y_sum = vector.load %room[%t, %m, %c0] : memref<2x8x16xf32>, vector<16xf32>
+                vector.store %y_sum, %y[%r, %at] : memref<16x224xf32>, vector<16xf32>
+              }
+            }
+          }
+        }
+        return
+      }
+    }
+  }
+
+  // Rows × weights: 16 × 100 by 4 tiles of 16, 8 × 2 at once.
+  stream.executable private @rows16_4x100_f32 {
+    stream.executable.export public @rows16_4x100_f32 workgroups() -> (index, index, index) {
+      %size1 = arith.constant 1 : index
+      %size2 = arith.constant 1 : index
+      %size3 = arith.constant 1 : index
+      stream.return %size1, %size2, %size3 : index, index, index
+    }
+    builtin.module {
+      func.func @rows16_4x100_f32(
+          %x_bytes: !stream.binding, %w_bytes: !stream.binding, %w_scales_bytes: !stream.binding,
+          %y_bytes: !stream.binding) {
+        %c0 = arith.constant 0 : index
+        %c1 = arith.constant 1 : index
+        %x = stream.binding.subspan %x_bytes[%c0] : !stream.binding -> memref<16x112xf32>
+        %w = stream.binding.subspan %w_bytes[%c0] : !stream.binding -> memref<4x32x16xi32>
+        %w_scales = stream.binding.subspan %w_scales_bytes[%c0] : !stream.binding -> memref<4x4x16xf16>
+        %y = stream.binding.subspan %y_bytes[%c0] : !stream.binding -> memref<16x64xf32>
+        %width = arith.constant 16 : index
+        %depth = arith.constant 25 : index
+        %rows = arith.constant 16 : index
+        %rows_at_once = arith.constant 8 : index
+        %last_rows = arith.constant 8 : index
+        %tiles = arith.constant 4 : index
+        %tiles_at_once = arith.constant 2 : index
+        %unit = arith.constant 2 : index
+        %last_unit = arith.constant 2 : index
+        %tiles_of_group = arith.constant 6 : index
+        %prefetch = arith.constant 25 : index
+        %zeros = arith.constant dense<0.0> : vector<8x16xf32>
+        %per_step = arith.constant 4 : index
+        %groups = arith.constant 4 : index
+        %steps_of_group = arith.constant 8 : index
+        %past_byte0 = arith.constant dense<24> : vector<16xi32>
+        %past_byte1 = arith.constant dense<16> : vector<16xi32>
+        %past_byte2 = arith.constant dense<8> : vector<16xi32>
+        %room = memref.alloca() : memref<2x8x16xf32>
+        %group = stream.dispatch.workgroup.id[0] : index
+        %first = arith.muli %group, %tiles_of_group : index
+        %past = arith.addi %first, %tiles_of_group : index
+        %end = arith.minui %past, %tiles : index
+        %row_group = stream.dispatch.workgroup.id[1] : index
+        %rows_of_group = arith.constant 16 : index
+        %first_row = arith.muli %row_group, %rows_of_group : index
+        %past_row = arith.addi %first_row, %rows_of_group : index
+        %end_row = arith.minui %past_row, %rows : index
+        scf.for %tile = %first to %end step %unit {
+          %n0 = arith.minui %tile, %last_unit : index
+          %n1 = arith.addi %n0, %c1 : index
+          scf.for %row = %first_row to %end_row step %rows_at_once {
+            %m0 = arith.minui %row, %last_rows : index
+            %m1 = arith.addi %m0, %c1 : index
+            %m2 = arith.addi %m1, %c1 : index
+            %m3 = arith.addi %m2, %c1 : index
+            %m4 = arith.addi %m3, %c1 : index
+            %m5 = arith.addi %m4, %c1 : index
+            %m6 = arith.addi %m5, %c1 : index
+            %m7 = arith.addi %m6, %c1 : index
+            %sums0:2 = scf.for %g = %c0 to %groups step %c1
+                iter_args(%group_sum0 = %zeros, %group_sum1 = %zeros)
+                -> (vector<8x16xf32>, vector<8x16xf32>) {
+              %scale_low0 = vector.load %w_scales[%n0, %g, %c0] : memref<4x4x16xf16>, vector<16xf16>
+              %scale0 = arith.extf %scale_low0 : vector<16xf16> to vector<16xf32>
+              %scale_low1 = vector.load %w_scales[%n1, %g, %c0] : memref<4x4x16xf16>, vector<16xf16>
+              %scale1 = arith.extf %scale_low1 : vector<16xf16> to vector<16xf32>
+              %k_begin = arith.muli %g, %steps_of_group : index
+              %k_past = arith.addi %k_begin, %steps_of_group : index
+              %k_end = arith.minui %k_past, %depth : index
+              %of_group:2 = scf.for %k = %k_begin to %k_end step %c1
+                  iter_args(%sum0 = %group_sum0, %sum1 = %group_sum1)
+                  -> (vector<8x16xf32>, vector<8x16xf32>) {
+                // as far ahead in what is read next: past a tile's end, the tiles after these
+                %ahead = arith.addi %k, %prefetch : index
+                %is_next = arith.cmpi uge, %ahead, %depth : index
+                %from_next = arith.subi %ahead, %depth : index
+                %ahead_k = arith.select %is_next, %from_next, %ahead : index
+                %ahead_n = arith.select %is_next, %tiles_at_once, %c0 : index
+                %k0 = arith.muli %k, %per_step : index
+                %x0_0 = memref.load %x[%m0, %k0] : memref<16x112xf32>
+                %x0_1 = memref.load %x[%m1, %k0] : memref<16x112xf32>
+                %x0_2 = memref.load %x[%m2, %k0] : memref<16x112xf32>
+                %x0_3 = memref.load %x[%m3, %k0] : memref<16x112xf32>
+                %x0_4 = memref.load %x[%m4, %k0] : memref<16x112xf32>
+                %x0_5 = memref.load %x[%m5, %k0] : memref<16x112xf32>
+                %x0_6 = memref.load %x[%m6, %k0] : memref<16x112xf32>
+                %x0_7 = memref.load %x[%m7, %k0] : memref<16x112xf32>
+                %column0 = vector.from_elements
+                    %x0_0, %x0_1, %x0_2, %x0_3, %x0_4, %x0_5, %x0_6, %x0_7 : vector<8xf32>
+                %k1 = arith.addi %k0, %c1 : index
+                %x1_0 = memref.load %x[%m0, %k1] : memref<16x112xf32>
+                %x1_1 = memref.load %x[%m1, %k1] : memref<16x112xf32>
+                %x1_2 = memref.load %x[%m2, %k1] : memref<16x112xf32>
+                %x1_3 = memref.load %x[%m3, %k1] : memref<16x112xf32>
+                %x1_4 = memref.load %x[%m4, %k1] : memref<16x112xf32>
+                %x1_5 = memref.load %x[%m5, %k1] : memref<16x112xf32>
+                %x1_6 = memref.load %x[%m6, %k1] : memref<16x112xf32>
+                %x1_7 = memref.load %x[%m7, %k1] : memref<16x112xf32>
+                %column1 = vector.from_elements
+                    %x1_0, %x1_1, %x1_2, %x1_3, %x1_4, %x1_5, %x1_6, %x1_7 : vector<8xf32>
+                %k2 = arith.addi %k1, %c1 : index
+                %x2_0 = memref.load %x[%m0, %k2] : memref<16x112xf32>
+                %x2_1 = memref.load %x[%m1, %k2] : memref<16x112xf32>
+                %x2_2 = memref.load %x[%m2, %k2] : memref<16x112xf32>
+                %x2_3 = memref.load %x[%m3, %k2] : memref<16x112xf32>
+                %x2_4 = memref.load %x[%m4, %k2] : memref<16x112xf32>
+                %x2_5 = memref.load %x[%m5, %k2] : memref<16x112xf32>
+                %x2_6 = memref.load %x[%m6, %k2] : memref<16x112xf32>
+                %x2_7 = memref.load %x[%m7, %k2] : memref<16x112xf32>
+                %column2 = vector.from_elements
+                    %x2_0, %x2_1, %x2_2, %x2_3, %x2_4, %x2_5, %x2_6, %x2_7 : vector<8xf32>
+                %k3 = arith.addi %k2, %c1 : index
+                %x3_0 = memref.load %x[%m0, %k3] : memref<16x112xf32>
+                %x3_1 = memref.load %x[%m1, %k3] : memref<16x112xf32>
+                %x3_2 = memref.load %x[%m2, %k3] : memref<16x112xf32>
+                %x3_3 = memref.load %x[%m3, %k3] : memref<16x112xf32>
+                %x3_4 = memref.load %x[%m4, %k3] : memref<16x112xf32>
+                %x3_5 = memref.load %x[%m5, %k3] : memref<16x112xf32>
+                %x3_6 = memref.load %x[%m6, %k3] : memref<16x112xf32>
+                %x3_7 = memref.load %x[%m7, %k3] : memref<16x112xf32>
+                %column3 = vector.from_elements
+                    %x3_0, %x3_1, %x3_2, %x3_3, %x3_4, %x3_5, %x3_6, %x3_7 : vector<8xf32>
+                %fetched0 = arith.addi %n0, %ahead_n : index
+                memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<4x32x16xi32>
+                %stored0 = vector.load %w[%n0, %k, %c0] : memref<4x32x16xi32>, vector<16xi32>
+                %moved0_0 = arith.shli %stored0, %past_byte0 : vector<16xi32>
+                %integer0_0 = arith.shrsi %moved0_0, %past_byte0 : vector<16xi32>
+                %whole0_0 = arith.sitofp %integer0_0 : vector<16xi32> to vector<16xf32>
+                %w0_0 = arith.mulf %whole0_0, %scale0 : vector<16xf32>
+                %moved0_1 = arith.shli %stored0, %past_byte1 : vector<16xi32>
+                %integer0_1 = arith.shrsi %moved0_1, %past_byte0 : vector<16xi32>
+                %whole0_1 = arith.sitofp %integer0_1 : vector<16xi32> to vector<16xf32>
+                %w0_1 = arith.mulf %whole0_1, %scale0 : vector<16xf32>
+                %moved0_2 = arith.shli %stored0, %past_byte2 : vector<16xi32>
+                %integer0_2 = arith.shrsi %moved0_2, %past_byte0 : vector<16xi32>
+                %whole0_2 = arith.sitofp %integer0_2 : vector<16xi32> to vector<16xf32>
+                %w0_2 = arith.mulf %whole0_2, %scale0 : vector<16xf32>
+                %integer0_3 = arith.shrsi %stored0, %past_byte0 : vector<16xi32>
+                %whole0_3 = arith.sitofp %integer0_3 : vector<16xi32> to vector<16xf32>
+                %w0_3 = arith.mulf %whole0_3, %scale0 : vector<16xf32>
+                %sum0_0 = vector.outerproduct %column0, %w0_0, %sum0 {kind = #vector.kind<add>}
+                    : vector<8xf32>, vector<16xf32>
+                %sum0_1 = vector.outerproduct %column1, %w0_1, %sum0_0 {kind = #vector.kind<add>}
+                    : vector<8xf32>, vector<16xf32>
+                %sum0_2 = vector.outerproduct %column2, %w0_2, %sum0_1 {kind = #vector.kind<add>}
+                    : vector<8xf32>, vector<16xf32>
+                %next0 = vector.outerproduct %column3, %w0_3, %sum0_2 {kind = #vector.kind<add>}
+                    : vector<8xf32>, vector<16xf32>
+                %fetched1 = arith.addi %fetched0, %c1 : index
+                memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<4x32x16xi32>
+                %stored1 = vector.load %w[%n1, %k, %c0] : memref<4x32x16xi32>, vector<16xi32>
+                %moved1_0 = arith.shli %stored1, %past_byte0 : vector<16xi32>
+                %integer1_0 = arith.shrsi %moved1_0, %past_byte0 : vector<16xi32>
+                %whole1_0 = arith.sitofp %integer1_0 : vector<16xi32> to vector<16xf32>
+                %w1_0 = arith.mulf %whole1_0, %scale1 : vector<16xf32>
+                %moved1_1 = arith.shli %stored1, %past_byte1 : vector<16xi32>
+                %integer1_1 = arith.shrsi %moved1_1, %past_byte0 : vector<16xi32>
+                %whole1_1 = arith.sitofp %integer1_1 : vector<16xi32> to vector<16xf32>
+                %w1_1 = arith.mulf %whole1_1, %scale1 : vector<16xf32>
+                %moved1_2 = arith.shli %stored1, %past_byte2 : vector<16xi32>
+                %integer1_2 = arith.shrsi %moved1_2, %past_byte0 : vector<16xi32>
+                %whole1_2 = arith.sitofp %integer1_2 : vector<16xi32> to vector<16xf32>
+                %w1_2 = arith.mulf %whole1_2, %scale1 : vector<16xf32>
+                %integer1_3 = arith.shrsi %stored1, %past_byte0 : vector<16xi32>
+                %whole1_3 = arith.sitofp %integer1_3 : vector<16xi32> to vector<16xf32>
+                %w1_3 = arith.mulf %whole1_3, %scale1 : vector<16xf32>
+                %sum1_0 = vector.outerproduct %column0, %w1_0, %sum1 {kind = #vector.kind<add>}
+                    : vector<8xf32>, vector<16xf32>
+                %sum1_1 = vector.outerproduct %column1, %w1_1, %sum1_0 {kind = #vector.kind<add>}
+                    : vector<8xf32>, vector<16xf32>
+                %sum1_2 = vector.outerproduct %column2, %w1_2, %sum1_1 {kind = #vector.kind<add>}
+                    : vector<8xf32>, vector<16xf32>
+                %next1 = vector.outerproduct %column3, %w1_3, %sum1_2 {kind = #vector.kind<add>}
+                    : vector<8xf32>, vector<16xf32>
+                scf.yield %next0, %next1
+                    : vector<8x16xf32>, vector<8x16xf32>
+              }
+              scf.yield %of_group#0, %of_group#1
+                  : vector<8x16xf32>, vector<8x16xf32>
+            }
+            %place0 = arith.constant 0 : index
+            vector.transfer_write %sums0#0, %room[%place0, %c0, %c0] {in_bounds = [true, true]}
+                : vector<8x16xf32>, memref<2x8x16xf32>
+            %place1 = arith.constant 1 : index
+            vector.transfer_write %sums0#1, %room[%place1, %c0, %c0] {in_bounds = [true, true]}
+                : vector<8x16xf32>, memref<2x8x16xf32>
+            scf.for %m = %c0 to %rows_at_once step %c1 {
+              %r = arith.addi %m0, %m : index
+              scf.for %t = %c0 to %unit step %c1 {
+                %n = arith.addi %n0, %t : index
+                %at = arith.muli %n, %width : index
+                %y_sum = vector.load %room[%t, %m, %c0] : memref<2x8x16xf32>, vector<16xf32>
+                vector.store %y_sum, %y[%r, %at] : memref<16x64xf32>, vector<16xf32>
+              }
+            }
+          }
+        }
+        return
+      }
+    }
+  }
+
+  // Rows × weights: 1 × 64 by 21 tiles of 16, 1 × 4 at once.
+  stream.executable private @rows1_21x64_f32 {
+    stream.executable.export public @rows1_21x64_f32 workgroups() -> (index, index, index) {
+      %size1 = arith.constant 6 : index
+      %size2 = arith.constant 1 : index
+      %size3 = arith.constant 1 : index
+      stream.return %size1, %size2, %size3 : index, index, index
+    }
+    builtin.module {
+      func.func @rows1_21x64_f32(
+          %x_bytes: !stream.binding, %w_bytes: !stream.binding, %w_scales_bytes: !stream.binding,
+          %y_bytes: !stream.binding) {
+        %c0 = arith.constant 0 : index
+        %c1 = arith.constant 1 : index
+        %x = stream.binding.subspan %x_bytes[%c0] : !stream.binding -> memref<1x64xf32>
+        %w = stream.binding.subspan %w_bytes[%c0] : !stream.binding -> memref<21x16x16xi32>
+        %w_scales = stream.binding.subspan %w_scales_bytes[%c0] : !stream.binding -> memref<21x2x16xf16>
+        %y = stream.binding.subspan %y_bytes[%c0] : !stream.binding -> memref<1x336xf32>
+        %width = arith.constant 16 : index
+        %depth = arith.constant 16 : index
+        %rows = arith.constant 1 : index
+        %rows_at_once = arith.constant 1 : index
+        %last_rows = arith.constant 0 : index
+        %tiles = arith.constant 21 : index
+        %tiles_at_once = arith.constant 4 : index
+        %unit = arith.constant 4 : index
+        %last_unit = arith.constant 17 : index
+        %tiles_of_group = arith.constant 4 : index
+        %prefetch = arith.constant 16 : index
+        %zeros = arith.constant dense<0.0> : vector<1x16xf32>
+        %per_step = arith.constant 4 : index
+        %groups = arith.constant 2 : index
+        %steps_of_group = arith.constant 8 : index
+        %past_byte0 = arith.constant dense<24> : vector<16xi32>
+        %past_byte1 = arith.constant dense<16> : vector<16xi32>
+        %past_byte2 = arith.constant dense<8> : vector<16xi32>
+        %room = memref.alloca() : memref<4x1x16xf32>
+        %group = stream.dispatch.workgroup.id[0] : index
+        %first = arith.muli %group, %tiles_of_group : index
+        %past = arith.addi %first, %tiles_of_group : index
+        %end = arith.minui %past, %tiles : index
+        %row_group = stream.dispatch.workgroup.id[1] : index
+        %rows_of_group = arith.constant 1 : index
+        %first_row = arith.muli %row_group, %rows_of_group : index
+        %past_row = arith.addi %first_row, %rows_of_group : index
+        %end_row = arith.minui %past_row, %rows : index
+        scf.for %tile = %first to %end step %unit {
+          %n0 = arith.minui %tile, %last_unit : index
+          %n1 = arith.addi %n0, %c1 : index
+          %n2 = arith.addi %n1, %c1 : index
+          %n3 = arith.addi %n2, %c1 : index
+          scf.for %row = %first_row to %end_row step %rows_at_once {
+            %m0 = arith.minui %row, %last_rows : index
+            %sums0:4 = scf.for %g = %c0 to %groups step %c1
+                iter_args(%group_sum0 = %zeros, %group_sum1 = %zeros, %group_sum2 = %zeros, %group_sum3 = %zeros)
+                -> (vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>) {
+              %scale_low0 = vector.load %w_scales[%n0, %g, %c0] : memref<21x2x16xf16>, vector<16xf16>
+              %scale0 = arith.extf %scale_low0 : vector<16xf16> to vector<16xf32>
+              %scale_low1 = vector.load %w_scales[%n1, %g, %c0] : memref<21x2x16xf16>, vector<16xf16>
+              %scale1 = arith.extf %scale_low1 : vector<16xf16> to vector<16xf32>
+              %scale_low2 = vector.load %w_scales[%n2, %g, %c0] : memref<21x2x16xf16>, vector<16xf16>
+              %scale2 = arith.extf %scale_low2 : vector<16xf16> to vector<16xf32>
+              %scale_low3 = vector.load %w_scales[%n3, %g, %c0] : memref<21x2x16xf16>, vector<16xf16>
+              %scale3 = arith.extf %scale_low3 : vector<16xf16> to vector<16xf32>
+              %k_begin = arith.muli %g, %steps_of_group : index
+              %k_past = arith.addi %k_begin, %steps_of_group : index
+              %k_end = arith.minui %k_past, %depth : index
+              %of_group:4 = scf.for %k = %k_begin to %k_end step %c1
+                  iter_args(%sum0 = %group_sum0, %sum1 = %group_sum1, %sum2 = %group_sum2, %sum3 = %group_sum3)
+                  -> (vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>) {
+                // as far ahead in what is read next: past a tile's end, the tiles after these
+                %ahead = arith.addi %k, %prefetch : index
+                %is_next = arith.cmpi uge, %ahead, %depth : index
+                %from_next = arith.subi %ahead, %depth : index
+                %ahead_k = arith.select %is_next, %from_next, %ahead : index
+                %ahead_n = arith.select %is_next, %tiles_at_once, %c0 : index
+                %k0 = arith.muli %k, %per_step : index
+                %x0_0 = memref.load %x[%m0, %k0] : memref<1x64xf32>
+                %column0 = vector.from_elements
+                    %x0_0 : vector<1xf32>
+                %k1 = arith.addi %k0, %c1 : index
+                %x1_0 = memref.load %x[%m0, %k1] : memref<1x64xf32>
+                %column1 = vector.from_elements
+                    %x1_0 : vector<1xf32>
+                %k2 = arith.addi %k1, %c1 : index
+                %x2_0 = memref.load %x[%m0, %k2] : memref<1x64xf32>
+                %column2 = vector.from_elements
+                    %x2_0 : vector<1xf32>
+                %k3 = arith.addi %k2, %c1 : index
+                %x3_0 = memref.load %x[%m0, %k3] : memref<1x64xf32>
+                %column3 = vector.from_elements
+                    %x3_0 : vector<1xf32>
+                %fetched0 = arith.addi %n0, %ahead_n : index
+                memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<21x16x16xi32>
+                %stored0 = vector.load %w[%n0, %k, %c0] : memref<21x16x16xi32>, vector<16xi32>
+                %moved0_0 = arith.shli %stored0, %past_byte0 : vector<16xi32>
+                %integer0_0 = arith.shrsi %moved0_0, %past_byte0 : vector<16xi32>
+                %whole0_0 = arith.sitofp %integer0_0 : vector<16xi32> to vector<16xf32>
+                %w0_0 = arith.mulf %whole0_0, %scale0 : vector<16xf32>
+                %moved0_1 = arith.shli %stored0, %past_byte1 : vector<16xi32>
+                %integer0_1 = arith.shrsi %moved0_1, %past_byte0 : vector<16xi32>
+                %whole0_1 = arith.sitofp %integer0_1 : vector<16xi32> to vector<16xf32>
+                %w0_1 = arith.mulf %whole0_1, %scale0 : vector<16xf32>
+                %moved0_2 = arith.shli %stored0, %past_byte2 : vector<16xi32>
+                %integer0_2 = arith.shrsi %moved0_2, %past_byte0 : vector<16xi32>
+                %whole0_2 = arith.sitofp %integer0_2 : vector<16xi32> to vector<16xf32>
+                %w0_2 = arith.mulf %whole0_2, %scale0 : vector<16xf32>
+                %integer0_3 = arith.shrsi %stored0, %past_byte0 : vector<16xi32>
+                %whole0_3 = arith.sitofp %integer0_3 : vector<16xi32> to vector<16xf32>
+                %w0_3 = arith.mulf %whole0_3, %scale0 : vector<16xf32>
+                %sum0_0 = vector.outerproduct %column0, %w0_0, %sum0 {kind = #vector.kind<add>}
+                    : vector<1xf32>, vector<16xf32>
+                %sum0_1 = vector.outerproduct %column1, %w0_1, %sum0_0 {kind = #vector.kind<add>}
+                    : vector<1xf32>, vector<16xf32>
+                %sum0_2 = vector.outerproduct %column2, %w0_2, %sum0_1 {kind = #vector.kind<add>}
+                    : vector<1xf32>, vector<16xf32>
+                %next0 = vector.outerproduct %column3, %w0_3, %sum0_2 {kind = #vector.kind<add>}
+                    : vector<1xf32>, vector<16xf32>
+                %fetched1 = arith.addi %fetched0, %c1 : index
+                memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<21x16x16xi32>
+                %stored1 = vector.load %w[%n1, %k, %c0] : memref<21x16x16xi32>, vector<16xi32>
+                %moved1_0 = arith.shli %stored1, %past_byte0 : vector<16xi32>
+                %integer1_0 = arith.shrsi %moved1_0, %past_byte0 : vector<16xi32>
+                %whole1_0 = arith.sitofp %integer1_0 : vector<16xi32> to vector<16xf32>
+                %w1_0 = arith.mulf %whole1_0, %scale1 : vector<16xf32>
+                %moved1_1 = arith.shli %stored1, %past_byte1 : vector<16xi32>
+                %integer1_1 = arith.shrsi %moved1_1, %past_byte0 : vector<16xi32>
+                %whole1_1 = arith.sitofp %integer1_1 : vector<16xi32> to vector<16xf32>
+                %w1_1 = arith.mulf %whole1_1, %scale1 : vector<16xf32>
+                %moved1_2 = arith.shli %stored1, %past_byte2 : vector<16xi32>
+                %integer1_2 = arith.shrsi %moved1_2, %past_byte0 : vector<16xi32>
+                %whole1_2 = arith.sitofp %integer1_2 : vector<16xi32> to vector<16xf32>
+                %w1_2 = arith.mulf %whole1_2, %scale1 : vector<16xf32>
+                %integer1_3 = arith.shrsi %stored1, %past_byte0 : vector<16xi32>
+                %whole1_3 = arith.sitofp %integer1_3 : vector<16xi32> to vector<16xf32>
+                %w1_3 = arith.mulf %whole1_3, %scale1 : vector<16xf32>
+                %sum1_0 = vector.outerproduct %column0, %w1_0, %sum1 {kind = #vector.kind<add>}
+                    : vector<1xf32>, vector<16xf32>
+                %sum1_1 = vector.outerproduct %column1, %w1_1, %sum1_0 {kind = #vector.kind<add>}
+                    : vector<1xf32>, vector<16xf32>
+                %sum1_2 = vector.outerproduct %column2, %w1_2, %sum1_1 {kind = #vector.kind<add>}
+                    : vector<1xf32>, vector<16xf32>
+                %next1 = vector.outerproduct %column3, %w1_3, %sum1_2 {kind = #vector.kind<add>}
+                    : vector<1xf32>, vector<16xf32>
+                %fetched2 = arith.addi %fetched1, %c1 : index
+                memref.prefetch %w[%fetched2, %ahead_k, %c0], read, locality<3>, data : memref<21x16x16xi32>
+                %stored2 = vector.load %w[%n2, %k, %c0] : memref<21x16x16xi32>, vector<16xi32>
+                %moved2_0 = arith.shli %stored2, %past_byte0 : vector<16xi32>
+                %integer2_0 = arith.shrsi %moved2_0, %past_byte0 : vector<16xi32>
+                %whole2_0 = arith.sitofp %integer2_0 : vector<16xi32> to vector<16xf32>
+                %w2_0 = arith.mulf %whole2_0, %scale2 : vector<16xf32>
+                %moved2_1 = arith.shli %stored2, %past_byte1 : vector<16xi32>
+                %integer2_1 = arith.shrsi %moved2_1, %past_byte0 : vector<16xi32>
+                %whole2_1 = arith.sitofp %integer2_1 : vector<16xi32> to vector<16xf32>
+                %w2_1 = arith.mulf %whole2_1, %scale2 : vector<16xf32>
+                %moved2_2 = arith.shli %stored2, %past_byte2 : vector<16xi32>
+                %integer2_2 = arith.shrsi %moved2_2, %past_byte0 : vector<16xi32>
+                %whole2_2 = arith.sitofp %integer2_2 : vector<16xi32> to vector<16xf32>
+                %w2_2 = arith.mulf %whole2_2, %scale2 : vector<16xf32>
+                %integer2_3 = arith.shrsi %stored2, %past_byte0 : vector<16xi32>
+                %whole2_3 = arith.sitofp %integer2_3 : vector<16xi32> to vector<16xf32>
+                %w2_3 = arith.mulf %whole2_3, %scale2 : vector<16xf32>
+                %sum2_0 = vector.outerproduct %column0, %w2_0, %sum2 {kind = #vector.kind<add>}
+                    : vector<1xf32>, vector<16xf32>
+                %sum2_1 = vector.outerproduct %column1, %w2_1, %sum2_0 {kind = #vector.kind<add>}
+                    : vector<1xf32>, vector<16xf32>
+                %sum2_2 = vector.outerproduct %column2, %w2_2, %sum2_1 {kind = #vector.kind<add>}
+                    : vector<1xf32>, vector<16xf32>
+                %next2 = vector.outerproduct %column3, %w2_3, %sum2_2 {kind = #vector.kind<add>}
+                    : vector<1xf32>, vector<16xf32>
+                %fetched3 = arith.addi %fetched2, %c1 : index
+                memref.prefetch %w[%fetched3, %ahead_k, %c0], read, locality<3>, data : memref<21x16x16xi32>
+                %stored3 = vector.load %w[%n3, %k, %c0] : memref<21x16x16xi32>, vector<16xi32>
+                %moved3_0 = arith.shli %stored3, %past_byte0 : vector<16xi32>
+                %integer3_0 = arith.shrsi %moved3_0, %past_byte0 : vector<16xi32>
+                %whole3_0 = arith.sitofp %integer3_0 : vector<16xi32> to vector<16xf32>
+                %w3_0 = arith.mulf %whole3_0, %scale3 : vector<16xf32>
+                %moved3_1 = arith.shli %stored3, %past_byte1 : vector<16xi32>
+                %integer3_1 = arith.shrsi %moved3_1, %past_byte0 : vector<16xi32>
+                %whole3_1 = arith.sitofp %integer3_1 : vector<16xi32> to vector<16xf32>
+                %w3_1 = arith.mulf %whole3_1, %scale3 : vector<16xf32>
+                %moved3_2 = arith.shli %stored3, %past_byte2 : vector<16xi32>
+                %integer3_2 = arith.shrsi %moved3_2, %past_byte0 : vector<16xi32>
+                %whole3_2 = arith.sitofp %integer3_2 : vector<16xi32> to vector<16xf32>
+                %w3_2 = arith.mulf %whole3_2, %scale3 : vector<16xf32>
+                %integer3_3 = arith.shrsi %stored3, %past_byte0 : vector<16xi32>
+                %whole3_3 = arith.sitofp %integer3_3 : vector<16xi32> to vector<16xf32>
+                %w3_3 = arith.mulf %whole3_3, %scale3 : vector<16xf32>
+                %sum3_0 = vector.outerproduct %column0, %w3_0, %sum3 {kind = #vector.kind<add>}
+                    : vector<1xf32>, vector<16xf32>
+                %sum3_1 = vector.outerproduct %column1, %w3_1, %sum3_0 {kind = #vector.kind<add>}
+                    : vector<1xf32>, vector<16xf32>
+                %sum3_2 = vector.outerproduct %column2, %w3_2, %sum3_1 {kind = #vector.kind<add>}
+                    : vector<1xf32>, vector<16xf32>
+                %next3 = vector.outerproduct %column3, %w3_3, %sum3_2 {kind = #vector.kind<add>}
+                    : vector<1xf32>, vector<16xf32>
+                scf.yield %next0, %next1, %next2, %next3
+                    : vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>
+              }
+              scf.yield %of_group#0, %of_group#1, %of_group#2, %of_group#3
+                  : vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>
+            }
+            %place0 = arith.constant 0 : index
+            vector.transfer_write %sums0#0, %room[%place0, %c0, %c0] {in_bounds = [true, true]}
+                : vector<1x16xf32>, memref<4x1x16xf32>
+            %place1 = arith.constant 1 : index
+            vector.transfer_write %sums0#1, %room[%place1, %c0, %c0] {in_bounds = [true, true]}
+                : vector<1x16xf32>, memref<4x1x16xf32>
+            %place2 = arith.constant 2 : index
+            vector.transfer_write %sums0#2, %room[%place2, %c0, %c0] {in_bounds = [true, true]}
+                : vector<1x16xf32>, memref<4x1x16xf32>
+            %place3 = arith.constant 3 : index
+            vector.transfer_write %sums0#3, %room[%place3, %c0, %c0] {in_bounds = [true, true]}
+                : vector<1x16xf32>, memref<4x1x16xf32>
+            scf.for %m = %c0 to %rows_at_once step %c1 {
+              %r = arith.addi %m0, %m : index
+              scf.for %t = %c0 to %unit step %c1 {
+                %n = arith.addi %n0, %t : index
+                %at = arith.muli %n, %width : index
+                %y_sum = vector.load %room[%t, %m, %c0] : memref<4x1x16xf32>, vector<16xf32>
+                %lanes = vector.step : vector<16xindex>
+                %from = vector.broadcast %at : index to vector<16xindex>
+                %columns = arith.addi %from, %lanes : vector<16xindex>
+                %ends = arith.constant dense<331> : vector<16xindex>
+                %is_column = arith.cmpi ult, %columns, %ends : vector<16xindex>
+                %fill = arith.constant dense<0.0> : vector<16xf32>
+                %y_sum_kept = arith.select %is_column, %y_sum, %fill : vector<16xi1>, vector<16xf32>
+                vector.store %y_sum_kept, %y[%r, %at] : memref<1x336xf32>, vector<16xf32>
+              }
+            }
+          }
+        }
+        return
+      }
+    }
   }
 }

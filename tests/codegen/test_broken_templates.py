@@ -96,7 +96,7 @@ KERNELS = [
     ("kernels/kernel.mlir.j2", "stream.return {{", "stream.retur {{", "stream.retur"),
     ("kernels/kernel.mlir.j2", "math.sqrt {{", "math.root {{", "math.root"),
     ("kernels/rows.mlir.j2", "arith.addf {{ y }}, %before", "arith.ad {{ y }}, %before", "ad"),
-    ("kernels/sums.mlir.j2", "vector.outerproduct %column_e", "vector.outer %column_e", "outer"),
+    ("kernels/sums.mlir.j2", "vector.outerproduct %col", "vector.outer %col", "outer"),
     ("kernels/sums.mlir.j2", "memref.load %x[%m", "memref.loa %x[%m", "memref.loa"),
     ("kernels/reach.mlir.j2", "arith.divui %position", "arith.divide %position", "divide"),
     ("kernels/attention.mlir.j2", "math.exp %below", "math.expo %below", "expo"),

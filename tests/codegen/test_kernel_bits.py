@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from attentions import Attentions
 from kernel_attention import AttentionCase
-from kernel_rows import NormCase, RowsCase, argmax_of
+from kernel_rows import NormCase, QuantizedCase, RowsCase, argmax_of
 from kernel_values import Array, Draw
 from kernels import ARCHS, RUN_HERE, SETS, Kernels
 from workshop import Workshop
@@ -25,6 +25,7 @@ FORMS = [
     RowsCase(MOST, 100, 71, "f32", "residual"),
     RowsCase(MOST, 100, 71, "f32", "activation", norm=True, bias=True, activation="silu"),
     RowsCase(MOST, 331, 71, "f32", "logits", norm=True),
+    QuantizedCase(MOST, 100, 71, "f32", "residual"),
     NormCase(MOST, 100, "f32", is_first=False),
 ]
 ATTENTION = AttentionCase(MOST, 3, 1, 20, "f32", norm_dtype="f32")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from attentions import Attentions
 from kernel_attention import AttentionCase
-from kernel_rows import NormCase, RowsCase, argmax_of, tokens_of
+from kernel_rows import NormCase, QuantizedCase, RowsCase, argmax_of, tokens_of
 from kernel_values import Draw, Wrong, check
 from kernels import ARCHS, RUN_HERE, SETS, Kernels
 from workshop import Mutation, Workshop
@@ -20,6 +20,7 @@ pytestmark = pytest.mark.skipif(not RUN_HERE, reason="this CPU runs no kernels")
 # how many times what it may be off by a control is off by, at least
 CLEARLY = 100
 
+QUANTIZED = QuantizedCase(3, 100, 71, "bf16")
 PRODUCT = RowsCase(13, 272, 64, "bf16", norm=True)
 CUT = RowsCase(3, 100, 71, "f32", "residual", bias=True)
 HEAD = RowsCase(3, 331, 71, "bf16", "logits")
@@ -77,7 +78,11 @@ CONTROLS: dict[str, tuple[Callable[..., None], Mutation]] = {
     ),
     "half of a pair": (
         partial(row_case, case=PRODUCT),
-        (SUMS, "outerproduct %column_odd, %odd{{ n }}", "outerproduct %column_odd, %even{{ n }}"),
+        (SUMS, "%column{{ j }}, %w{{ n }}_{{ j }}", "%column{{ j }}, %w{{ n }}_0"),
+    ),
+    "another group's scale": (
+        partial(row_case, case=QUANTIZED),
+        (SUMS, "%w_scales[%n{{ n }}, %g, %c0]", "%w_scales[%n{{ n }}, %c0, %c0]"),
     ),
     "tiles past the last": (
         partial(row_case, case=PRODUCT),

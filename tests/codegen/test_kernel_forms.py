@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from helpers import compile_cache
 from kernel_attention import AttentionCase
-from kernel_rows import NormCase, RowsCase, argmax_of
+from kernel_rows import NormCase, QuantizedCase, RowsCase, argmax_of
 from kernels import ARCHS, SETS, Function, job_of
 from workshop import Workshop
 
@@ -25,6 +25,7 @@ ROWS = [
     RowsCase(8, 100, 71, "bf16", "activation", norm=True, activation="silu"),
     RowsCase(8, 100, 71, "bf16", "activation", norm=True, activation="gelu_tanh"),
     RowsCase(8, 331, 71, "bf16", "logits", norm=True),
+    *(QuantizedCase(rows, 100, 71, "bf16", "residual") for rows in (1, 8)),
     NormCase(8, 100, "bf16", is_first=True),
     NormCase(8, 100, "bf16", is_first=False, offset=1.0),
 ]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 from hypothesis import given, settings
-from kernel_rows import NormCase, RowsCase
+from kernel_rows import NormCase, QuantizedCase, RowsCase
 from kernel_values import Array, Draw, Near, check, draws
 from kernels import ARCHS, RUN_HERE, SETS, Kernels
 from workshop import Workshop
@@ -22,12 +22,17 @@ CASES = [
     RowsCase(16, 100, 71, "bf16", "activation", norm=True, bias=True, activation="silu"),
     RowsCase(5, 64, 130, "f16", "activation", norm=True, activation="gelu_tanh"),
     RowsCase(7, 331, 71, "bf16", "logits", norm=True),
+    QuantizedCase(3, 100, 71, "bf16", norm=True, bias=True),
+    QuantizedCase(16, 100, 71, "f32", "activation", norm=True, activation="silu"),
+    QuantizedCase(1, 331, 128, "bf16", "logits", norm=True),
+    QuantizedCase(8, 272, 70, "bf16", "residual"),
     NormCase(3, 72, "bf16", is_first=True),
     NormCase(16, 100, "f32", is_first=False, offset=1.0),
 ]
 # as prefill has them, of more rows than are at once
 PRODUCTS = [RowsCase(40, 331, 71, "bf16"), RowsCase(16, 32, 64, "f16"), RowsCase(21, 5, 7, "f32")]
-NAMES = ("x", "w", "squares", "bias", "residual", "next_norm", "own_norm")
+PRODUCTS += [QuantizedCase(19, 331, 71, "bf16")]
+NAMES = ("x", "w", "w_scales", "squares", "bias", "residual", "next_norm", "own_norm")
 
 
 @pytest.fixture(scope="module", params=RUN_HERE)
@@ -50,13 +55,15 @@ def test_a_kernel_is_what_float64_says(
 
 @pytest.mark.parametrize("case", PRODUCTS, ids=lambda case: case.name)
 @settings(max_examples=15)
-@given(draw=draws("x", "w"))
+@given(draw=draws("x", "w", "w_scales"))
 def test_a_product_of_prefill_is_what_float64_says(
     kernels: Kernels, case: RowsCase, draw: Draw
 ) -> None:
     """Its rows are filled up for the kernel, and its results cut."""
     values = case.given(draw)
-    found = kernels.run(case.name, {"x": values["x"], "w": case.laid(values)["w"]})
+    laid = case.laid(values)
+    weights = {name: laid[name] for name in ("w", "w_scales") if name in laid}
+    found = kernels.run(case.name, {"x": values["x"], **weights})
 
     def expected(given: Mapping[str, Array]) -> dict[str, Near]:
         y = case.expected(given)["y"]

@@ -46,7 +46,7 @@ def test_a_step_of_eight_rows_is_the_reference(
         ("neoverse-v2", {"precision": "fast"}, "neon"),
         ("x86-64-v3", {"slots": 17}, "avx2"),
         ("x86-64-v3", {"kernels": "none"}, None),
-        ("x86-64-v3", {"quantize": "q8"}, None),
+        ("x86-64-v3", {"quantize": "q8"}, "avx2"),
         ("x86-64-v3", {"layout": "rowmajor"}, None),
         ("x86-64-v2", {}, None),
         ("sm_80", {"target": "cuda"}, None),
