@@ -11,7 +11,7 @@ from .parse import render
 from .spec import ModelSpec
 from .views.graph import GraphView
 from .views.portable import PortableView
-from .views.step import StepView, has_step_kernels
+from .views.step import StepView, kernels_of
 
 
 def emit(model: ModelSpec, graph: GraphSpec, env: jinja2.Environment | None = None) -> str:
@@ -25,13 +25,11 @@ def emit(model: ModelSpec, graph: GraphSpec, env: jinja2.Environment | None = No
 
 def view_of(model: ModelSpec, graph: GraphSpec) -> GraphView:
     """What the templates see: of a step by kernels where there are some, else the portable form."""
-    kernels = graph.formats.kernels
-    if kernels is not None and has_step_kernels(model, graph):
-        return StepView(model, graph, kernels)
-    return PortableView(model, graph)
+    kernels = kernels_of(model, graph)
+    return PortableView(model, graph) if kernels is None else StepView(model, graph, kernels)
 
 
 def step_kernels(model: ModelSpec, graph: GraphSpec) -> str | None:
     """The name of the kernels that compute a step whole, if any do."""
-    kernels = graph.formats.kernels
-    return kernels.name if kernels is not None and has_step_kernels(model, graph) else None
+    kernels = kernels_of(model, graph)
+    return None if kernels is None else kernels.name

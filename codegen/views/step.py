@@ -233,11 +233,12 @@ class StepView(GraphView):
         return kernel
 
 
-def has_step_kernels(model: ModelSpec, graph: GraphSpec) -> bool:
-    """Whether kernels can compute a step: one token a slot, norms that are all alike, and heads
-    whose scores fit the stack."""
-    if graph.formats.kernels is None or graph.step.new != 1 or graph.cache.block is None:
-        return False
+def kernels_of(model: ModelSpec, graph: GraphSpec) -> KernelSet | None:
+    """The kernels that can compute a step whole: one token a slot, norms that are all alike, and
+    heads whose scores fit the stack."""
+    if graph.step.new != 1 or graph.cache.block is None:
+        return None
     norms = {layer.norm for layer in model.layers} | {model.final_norm}
     attentions = {layer.attention for layer in model.layers}
-    return len(norms) == 1 and all(fits_the_stack(each, graph.cache.block) for each in attentions)
+    fit = all(fits_the_stack(each, graph.cache.block) for each in attentions)
+    return graph.formats.kernels if fit and len(norms) == 1 else None

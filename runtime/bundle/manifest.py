@@ -6,13 +6,11 @@ import hashlib
 import json
 import math
 import os
-import types
-from dataclasses import asdict, dataclass, fields, is_dataclass
-from functools import cache
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from ..errors import UserError
+from .typed_json import build, read_json
 
 SCHEMA = 3
 FILE_NAME = "manifest.json"
@@ -21,7 +19,6 @@ STEP_KINDS = ("decode", "batched", "ragged")
 KINDS = ("prefill", *STEP_KINDS)
 # `prefill_all` is the one variant: prefill that returns every position's logits.
 ALL_KINDS = (*KINDS, "prefill_all")
-_LARGEST_MANIFEST = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -291,13 +288,13 @@ class Manifest:
         the bundle, a missing file, or a `.vmfb` whose sha256 is not the recorded one.
         """
         path = bundle / FILE_NAME
-        data = _read_json(path)
+        data = read_json(path)
         if data.get("schema") != SCHEMA:
             raise UserError(
                 f"{path}: schema is {data.get('schema')!r}, this version reads {SCHEMA}: "
                 "compile the bundle again"
             )
-        manifest: Manifest = _build(cls, data, str(path))
+        manifest: Manifest = build(cls, data, str(path))
         _check_sizes(manifest, path)
         for graph in manifest.graphs:
             _check_file(bundle, graph)
@@ -351,22 +348,6 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        if path.stat().st_size > _LARGEST_MANIFEST:
-            raise UserError(f"{path}: too large to be a manifest: compile the bundle again")
-        data = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file: not a bundle made by `intaglio compile`") from None
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
-    except (ValueError, RecursionError):
-        raise UserError(f"{path}: not JSON: compile the bundle again") from None
-    if not isinstance(data, dict):
-        raise UserError(f"{path}: not a JSON object: compile the bundle again")
-    return data
-
-
 def _check_sizes(manifest: Manifest, path: Path) -> None:
     cache = manifest.cache
     specs = [*cache.tensors]
@@ -406,6 +387,8 @@ def _check_sizes(manifest: Manifest, path: Path) -> None:
 
 def _is_made_of(weight: WeightSpec) -> bool:
     """Whether the parts' rows are there and, joined, have the weight's shape."""
+    if not weight.parts:
+        return False
     count = 0
     for part in weight.parts:
         rows = (0, part.shape[0]) if part.rows is None else part.rows
@@ -427,33 +410,3 @@ def _check_file(bundle: Path, graph: GraphFacts) -> None:
         raise UserError(f"{path}: no such file: compile the bundle again")
     if file_sha256(path) != graph.sha256:
         raise UserError(f"{path}: sha256 is not the manifest's: truncated or changed; recompile")
-
-
-_hints_of = cache(get_type_hints)
-
-
-def _build(cls: Any, value: Any, where: str) -> Any:
-    """A dataclass of this module from JSON, every field's type checked."""
-    if is_dataclass(cls):
-        if not isinstance(value, dict):
-            raise UserError(f"{where}: expected an object")
-        build: Any = cls
-        hints = _hints_of(build)
-        known = {field.name for field in fields(cls)}
-        if known != set(value):
-            odd = sorted(known ^ set(value))[0]
-            raise UserError(f"{where}: field {odd!r} is missing or unknown: compile again")
-        return build(**{n: _build(hints[n], v, f"{where}: {n}") for n, v in value.items()})
-    if get_origin(cls) is tuple:
-        if not isinstance(value, list):
-            raise UserError(f"{where}: expected a list")
-        item = get_args(cls)[0]
-        return tuple(_build(item, v, f"{where}[{i}]") for i, v in enumerate(value))
-    options = get_args(cls) if get_origin(cls) in (types.UnionType, Union) else (cls,)
-    if types.NoneType in options and value is not None:
-        (some,) = (option for option in options if option is not types.NoneType)
-        return _build(some, value, where)
-    if type(value) not in options:
-        expected = " or ".join(option.__name__ for option in options)
-        raise UserError(f"{where}: expected {expected}, found {type(value).__name__}")
-    return value

@@ -84,6 +84,11 @@ def at(*path: str | int, value: Any) -> Callable[[Data], None]:
     return change
 
 
+def no_parts(data: Any) -> None:
+    """A weight of nothing, whose parts' tiles alternate."""
+    data["weights"][0] |= {"parts": [], "shape": [0, 64], "alternates": True}
+
+
 GONE = object()
 K, V = (("cache", "parts", 0, letter) for letter in "kv")
 DAMAGE: list[tuple[Callable[[Data], None], str]] = [
@@ -96,6 +101,7 @@ DAMAGE: list[tuple[Callable[[Data], None], str]] = [
     (at("checksum", value=1), "field 'checksum' is missing or unknown"),
     (at("graphs", 0, "sha256", value=GONE), "graphs[0]: field 'sha256' is missing"),
     (at(*K, "stride", value=1), "parts[0]: k: field 'stride' is missing or unknown"),
+    (no_parts, "'embed' is not what its parts make"),
     (at("model", value=[]), "model: expected an object"),
     (at("model", "vocab_size", value="331"), "vocab_size: expected int, found str"),
     (at("model", "vocab_size", value=331.0), "vocab_size: expected int, found float"),
