@@ -64,7 +64,7 @@ _BUILD = {
     ),
     "quantize": click.option(
         "--quantize",
-        type=click.Choice(["q8"]),
+        type=click.Choice(["q8", "q4"]),
         help="Code the matrices of a checkpoint, embedding and head included: q8 is 8 bits in "
         "groups of 32.  [default: as in the checkpoint]",
     ),

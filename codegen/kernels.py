@@ -50,6 +50,7 @@ class KernelSet:
     needs: tuple[str, ...]
     rows: tuple[RowsKernel, ...]
     attention: AttentionKernel
+    dots: str | None = None
 
     def for_rows(self, rows: int) -> RowsKernel:
         """The first that is for so many rows; the last, if they are more."""

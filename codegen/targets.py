@@ -94,6 +94,7 @@ KERNEL_SETS = (
             RowsKernel(256, rows_at_once=8, tiles_at_once=2, tiles_of_group=8, prefetch=64),
         ),
         AttentionKernel(sums_at_once=16, blocks_of_run=4, prefetch=32),
+        dots="vnni",
     ),
     KernelSet(
         "avx2",
@@ -105,6 +106,7 @@ KERNEL_SETS = (
             RowsKernel(256, rows_at_once=6, tiles_at_once=1, tiles_of_group=2, prefetch=64),
         ),
         AttentionKernel(sums_at_once=4, blocks_of_run=4, prefetch=32),
+        dots="avx2",
     ),
     KernelSet(
         "neon",
@@ -115,6 +117,7 @@ KERNEL_SETS = (
             RowsKernel(256, rows_at_once=4, tiles_at_once=1, tiles_of_group=2, prefetch=64),
         ),
         AttentionKernel(sums_at_once=6, blocks_of_run=4, prefetch=32),
+        dots="sdot",
     ),
 )
 # How many rows of activations a product takes at once, at most. Products are 16 × 16 on every CPU:
@@ -232,7 +235,10 @@ def weight_tile(operands: str) -> tuple[int, int]:
 
 
 # how `--quantize` codes matrices: with f32 operands, whose products are of what they stand for
-CODINGS = {"q8": Quant(bits=8, group=32, scale="f16")}
+CODINGS = {
+    "q8": Quant(bits=8, group=32, scale="f16", zero=128),
+    "q4": Quant(bits=4, group=32, scale="f16", zero=8),
+}
 
 
 def formats_of(
@@ -254,7 +260,10 @@ def formats_of(
         # four integers are one element of 32 bits
         tile = (16, 4) if chosen else weight_tile("f32")
         tiling = Tiling(*tile) if layout == "packed" else None
-        return Formats(layout == "packed", tiling, quant=CODINGS[coding], kernels=chosen)
+        block = 32 if chosen and chosen.dots and precision == "fast" else 0
+        return Formats(
+            layout == "packed", tiling, quant=CODINGS[coding], kernels=chosen, block=block
+        )
     if layout == "rowmajor":
         return Formats(operands="f32" if precision == "exact" else model.dtype)
     is_bf16 = precision == "fast" and model.dtype == "bf16" and _is_faster_in_bf16(arch)

@@ -20,7 +20,8 @@ class Formats:
 
     `joined`: products of one input are one. `tiling`: of matrices, None as in the checkpoint.
     `operands`: the type of activations in products. `quant`: how matrices are coded, None as in the
-    checkpoint. `kernels`: what steps run, and products of f32 rows, if anything.
+    checkpoint. `kernels`: what steps run, and products of f32 rows, if anything. `block`: integers
+    of a row that have one scale, where coded weights are multiplied with integers; else 0.
     """
 
     joined: bool = False
@@ -28,6 +29,7 @@ class Formats:
     operands: str = "f32"
     quant: Quant | None = None
     kernels: KernelSet | None = None
+    block: int = 0
 
 
 # as in the checkpoint

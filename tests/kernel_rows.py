@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
-from kernel_values import Array, Draw, Near, U, by_tile, padded, wide
+from kernel_values import Array, Draw, Near, U, by_tile, padded, quantized, wide
 from kernels import NUMPY
 
 from intaglio.codegen.kernels import KernelSet
@@ -70,6 +71,9 @@ class RowsCase:
         return op
 
     def view(self, types: Types, kernels: KernelSet) -> RowsView:
+        return self._view(types, kernels)
+
+    def _view(self, types: Types, kernels: KernelSet, **more: Any) -> RowsView:
         view = RowsView(
             types,
             self.weight,
@@ -78,16 +82,22 @@ class RowsCase:
             x="rows",
             y="logits" if self.epilogue == "logits" else "y_rows",
             epilogue=self.epilogue,
-            norm=GainView.of(Norm(EPS), self.inputs, self.dtype) if self.norm else None,
-            next=self._next() if self.epilogue == "residual" else None,
+            norm=self._gain(self.inputs) if self.norm else None,
+            next=self._gain(self.outputs, self.offset) if self.epilogue == "residual" else None,
             activation=self.activation,
             has_bias=self.bias,
+            **more,
         )
         view.name = self.name
         return view
 
-    def _next(self) -> GainView:
-        return GainView.of(Norm(EPS, self.offset), self.outputs, self.dtype)
+    def _gain(self, size: int, offset: float = 0.0) -> GainView:
+        return GainView.of(Norm(EPS, offset), size, self.dtype, self.row_block)
+
+    @property
+    def row_block(self) -> int:
+        """To how many columns rows are filled up, if it is not whole tiles."""
+        return 0
 
     def given(self, draw: Draw) -> dict[str, Array]:
         """What is multiplied and added, as it is meant."""
@@ -98,7 +108,7 @@ class RowsCase:
         if self.bias:
             given["bias"] = draw.array("bias", both[:1], dtype)
         if self.norm:
-            parts = -(-self.inputs // 16)
+            parts = whole_tiles(self.inputs, self.row_block) // 16
             given["squares"] = np.abs(draw.array("squares", (rows, parts), "f32", 16.0))
         if self.epilogue == "residual":
             given["residual"] = draw.array("residual", (rows, outputs), "f32")
@@ -132,7 +142,7 @@ class RowsCase:
         y = sums * scale + bias
         near = Near(y, (self.inputs + 24) * U * (sizes * scale + np.abs(bias)))
         if self.epilogue == "residual":
-            return _for_the_norm(given, near, self.offset)
+            return _for_the_norm(given, near, self.offset, self.row_block)
         if self.epilogue == "activation":
             return {"y": _filled(self._activated(near))}
         if self.epilogue == "logits":
@@ -207,16 +217,22 @@ class NormCase:
     dtype: str
     is_first: bool
     offset: float = 0.0
+    block: int = 0
+
+    @property
+    def made(self) -> list[str]:
+        return ["weighteds"] if self.block else []
 
     @property
     def name(self) -> str:
         kind = "first" if self.is_first else "post"
+        kind += f"_blocks{self.block}" if self.block else ""
         return f"norm_{self.rows}x{self.size}_{self.dtype}_{kind}{'_offset' * bool(self.offset)}"
 
     def view(self, types: Types, kernels: KernelSet) -> RowNormView:
-        gain = GainView.of(Norm(EPS, self.offset), self.size, self.dtype)
+        gain = GainView.of(Norm(EPS, self.offset), self.size, self.dtype, self.block)
         norm = None if self.is_first else gain
-        view = RowNormView(types, self.rows, self.size, norm=norm, next=gain)
+        view = RowNormView(types, self.rows, self.size, norm=norm, next=gain, block=self.block)
         view.name = self.name
         return view
 
@@ -230,7 +246,7 @@ class NormCase:
         return given
 
     def laid(self, given: Given) -> dict[str, Array]:
-        columns = self.size if self.is_first else whole_tiles(self.size)
+        columns = self.size if self.is_first else whole_tiles(self.size, self.block)
         laid = {**given, "x": padded(given["x"], columns)}
         if "residual" in given:
             laid["residual"] = padded(given["residual"], columns)
@@ -239,12 +255,14 @@ class NormCase:
     def expected(self, given: Given) -> dict[str, Near]:
         x = wide(given["x"])
         if self.is_first:
-            return _for_the_norm(given, Near(x, 0 * x), self.offset)
+            return self._ready(given, Near(x, 0 * x))
         own = wide(given["own_norm"]) + self.offset
         normed = x * _scale((x**2).sum(-1), self.size) * own
-        return _for_the_norm(
-            given, Near(normed, (self.size + 16) * U * np.abs(normed)), self.offset
-        )
+        return self._ready(given, Near(normed, (self.size + 16) * U * np.abs(normed)))
+
+    def _ready(self, given: Given, added: Near) -> dict[str, Near]:
+        near = _for_the_norm(given, added, self.offset, self.block)
+        return near | {name: quantized(near[name], self.block) for name in self.made}
 
 
 def argmax_of(types: Types, head: RowsView) -> ArgmaxView:
@@ -263,9 +281,9 @@ def _scale(squares: Array, length: int) -> Array:
     return 1 / np.sqrt(squares / length + EPS)[:, None]
 
 
-def _for_the_norm(given: Given, added: Near, offset: float) -> dict[str, Near]:
+def _for_the_norm(given: Given, added: Near, offset: float, block: int = 0) -> dict[str, Near]:
     """What the next norm needs of rows to which something is added."""
-    y, off = _filled(added).values, _filled(added).tolerance
+    y, off = _filled(added, block).values, _filled(added, block).tolerance
     if "residual" in given:
         y = y + padded(wide(given["residual"]), y.shape[1])
         off = off + U * np.abs(y)
@@ -279,7 +297,7 @@ def _for_the_norm(given: Given, added: Near, offset: float) -> dict[str, Near]:
     }
 
 
-def _filled(near: Near) -> Near:
-    """With the zeros that fill up its last tile."""
-    columns = whole_tiles(near.values.shape[1])
+def _filled(near: Near, block: int = 0) -> Near:
+    """With the zeros that fill up its last tile, or block."""
+    columns = whole_tiles(near.values.shape[1], block)
     return Near(padded(near.values, columns), padded(near.tolerance, columns))

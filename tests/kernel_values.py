@@ -113,3 +113,50 @@ def padded(values: Array, columns: int) -> Array:
 def by_tile(values: Array) -> Array:
     """`[rows, columns]` as `[rows, tiles, 16]`."""
     return values.reshape(len(values), -1, 16)
+
+
+def quantized(near: Near, size: int) -> Near:
+    """What integers of the values stand for: half a step away at most; not finite, a whole block."""
+    values, off = near.values, near.tolerance
+    columns = -(-values.shape[1] // size) * size
+    blocks, offs = (padded(each, columns).reshape(len(values), -1, size) for each in (values, off))
+    largest = (np.abs(blocks) + offs).max(-1, keepdims=True)
+    finite = np.where(np.isfinite(largest), blocks, np.nan)
+    return Near(
+        finite.reshape(len(values), -1),
+        (offs + (0.5 + 1e-5) * largest / 127).reshape(len(values), -1),
+    )
+
+
+def stood_for(blocks: Array) -> Array:
+    """`[rows, columns]` of blocks' integers times their scales, NaN where a scale is not finite.
+
+    Raises `AssertionError` for integers that do not fill their range or whose sum is another.
+    """
+    integers, scales, less = values_of(blocks)
+    is_finite = np.isfinite(scales)
+    assert (-integers.sum(-1, dtype=np.int32) == less).all(), "a block's sum is wrong"
+    largest = np.abs(integers.astype(np.int32)).max(-1)
+    assert (largest <= 127).all() and (largest[is_finite & (scales > 1e-30)] == 127).all()
+    factor = np.where(is_finite, wide(scales), np.nan)[..., None]
+    return (integers * factor).reshape(len(blocks), -1)
+
+
+def blocks_of(integers: Array, scales: Array, size: int) -> Array:
+    """`[rows, blocks, size / 4 + 2]` of i32: integers, their scale, their sum times -1."""
+    blocks = integers.reshape(len(integers), -1, size)
+    return np.concatenate(
+        [
+            np.ascontiguousarray(blocks).view(np.int32),
+            scales.astype(np.float32)[..., None].view(np.int32),
+            -blocks.sum(-1, dtype=np.int32)[..., None],
+        ],
+        axis=-1,
+    )
+
+
+def values_of(blocks: Array) -> tuple[Array, Array, Array]:
+    """The integers of such blocks, their scales and their sums."""
+    integers = np.ascontiguousarray(blocks[..., :-2]).view(np.int8)
+    scales = np.ascontiguousarray(blocks[..., -2]).view(np.float32)
+    return integers, scales, blocks[..., -1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from intaglio.runtime.bundle.manifest import ITEM_SIZES, TensorSpec, WeightSpec
@@ -9,6 +10,7 @@ from intaglio.runtime.bundle.manifest import ITEM_SIZES, TensorSpec, WeightSpec
 from ..kernels import AttentionKernel, RowsKernel
 from ..spec import Attention, Norm
 from .caches import CacheView
+from .integers import BlocksView, DotsView
 from .types import Types, ceil, f32
 
 # columns of a tile, and lanes of a vector
@@ -17,9 +19,9 @@ LANES = 16
 _SCORES, _STACK = 16384, 65536
 
 
-def whole_tiles(columns: int) -> int:
-    """So many columns filled up to whole tiles, as rows between kernels are."""
-    return ceil(columns, LANES) * LANES
+def whole_tiles(columns: int, block: int = LANES) -> int:
+    """So many columns filled up to whole tiles, or blocks, as rows between kernels are."""
+    return ceil(columns, max(block, LANES)) * max(block, LANES)
 
 
 class KernelView:
@@ -34,6 +36,7 @@ class KernelView:
 
     def __init__(self, rows: int) -> None:
         self.name, self.role, self.rows = "", "", rows
+        self.quantized: BlocksView | None = None
         self.memory: list[tuple[str, str]] = []
         self.takes: list[str] = []
         self.gives: list[str] = []
@@ -53,12 +56,21 @@ class KernelView:
         self.gives.append(tensor)
         return self._lay(name, memory_type(*shape))
 
-    def _write_normed(self, types: Types, kind: str, columns: int) -> None:
+    def _write_normed(self, types: Types, kind: str, columns: int, block: int) -> None:
         """Rows, rows times the next norm's weight, and sums of squares of each tile."""
         shape, squares = (self.rows, columns, "f32"), (self.rows, columns // LANES, "f32")
         self.y = self._write("y", kind, *shape)
-        self._write("weighteds", kind, *shape)
+        if block:
+            self._write_blocks("weighteds", types, columns, block)
+        else:
+            self._write("weighteds", kind, *shape)
         self.square_sums = self._write("square_sums", types.name("squares", *squares), *squares)
+
+    def _write_blocks(self, name: str, types: Types, columns: int, block: int) -> None:
+        """Rows as blocks of integers."""
+        self.quantized = BlocksView.of(self.rows, columns, block)
+        shape = self.quantized.shape
+        self._write(name, types.name("blocks", *shape), *shape)
 
     def _lay(self, name: str, memory: str) -> str:
         self.memory.append((name, memory))
@@ -86,8 +98,8 @@ class GainView:
     width: int
 
     @classmethod
-    def of(cls, norm: Norm, size: int, dtype: str) -> GainView:
-        parts = ceil(size, LANES)
+    def of(cls, norm: Norm, size: int, dtype: str, block: int = 0) -> GainView:
+        parts = whole_tiles(size, block) // LANES
         offset = f32(norm.weight_offset) if norm.weight_offset else ""
         vector = VectorView(memory_type(size, dtype), dtype)
         return cls(f32(norm.eps), f32(size), offset, vector, parts, divisor(parts))
@@ -96,7 +108,8 @@ class GainView:
 class RowsView(KernelView):
     """`rows` rows × a weight. `epilogue`: plain, residual, activation or logits.
 
-    `norm`: of the rows before the product, by their sums of squares. `next`: of the rows after it,
+    `block`: rows are blocks of so many integers, and so are those that a residual or activation
+    leaves for the next product; 0: they are f32. `products`: the file that multiplies. `norm`: of the rows before the product, by their sums of squares. `next`: of the rows after it,
     which are added to what they were (residual). `has_bias`: added to each sum.
     """
 
@@ -116,33 +129,45 @@ class RowsView(KernelView):
         next: GainView | None = None,
         activation: str = "",
         has_bias: bool = False,
+        block: int = 0,
+        dots: str | None = None,
     ) -> None:
         super().__init__(rows)
         outputs, self.inputs = weight.shape
         self.dtype, self.epilogue, self.activation = weight.dtype, epilogue, activation
         self.norm, self.next = norm, next
-        data, *scales = weight.arguments
-        self.tiles, self.per_step = data.shape[0], data.shape[3]
-        self.depth = ceil(self.inputs, self.per_step)
-        self.outputs = outputs // 2 if activation else outputs
-        if weight.alternates and not activation:
-            self.outputs = self.tiles * LANES
-        self.is_cut = self.outputs % LANES != 0
+        data, *parameters = weight.arguments
+        self.tiles, steps = data.shape[:2]
         # what the weight is coded as; of integers, whose groups of k have a scale
         self.coding = f"q{weight.quant.bits}" if weight.quant else weight.dtype
         self.group, self.groups = (weight.quant.group if weight.quant else 0), weight.groups
+        self.per_step = data.shape[3]
+        self.depth = ceil(self.inputs, self.per_step)
         self.steps_of_group = self.group // self.per_step
+        self.products = "kernels/sums.mlir.j2"
+        if block:
+            self._of_integers(weight, dots, block)
+        self.outputs = outputs // 2 if activation else outputs
+        if weight.alternates and not activation:
+            self.outputs = self.tiles * LANES
+        makes_blocks = bool(block) and epilogue in ("residual", "activation")
+        self.tiles_of_block = block // LANES * (2 if activation else 1) if makes_blocks else 1
+        self.made = "weighteds" if epilogue == "residual" else "y"
+        self.is_cut = self.outputs % (block if makes_blocks else LANES) != 0
         self._cut(sizes)
         role = weight.name.split("_", 1)[1] if weight.name.startswith("layer") else weight.name
         self.columns = whole_tiles(self.inputs)
-        shape = (rows, self.columns, "f32")
+        shape: tuple[object, ...] = (rows, self.columns, "f32")
+        if block:
+            shape, x = BlocksView.of(rows, self.inputs, block).shape, "blocks"
         self.x = self._read("x", types.name(x, *shape), *shape)
         self.w = self._read("w", types.name(role, *data.shape, data.dtype), seen=self._w(data))
         self.weight_names = [f"%{role}"]
-        for spec in scales:
-            kind = types.name(f"{role}_scales", *spec.shape, spec.dtype)
-            self.w_scales = self._read("w_scales", kind, *spec.shape, spec.dtype)
-            self.weight_names.append(f"%{role}_scales")
+        for spec in parameters:
+            what = spec.name.removeprefix(weight.name)
+            kind = types.name(f"{role}{what}", *spec.shape, spec.dtype)
+            setattr(self, f"w{what}", self._read(f"w{what}", kind, *spec.shape, spec.dtype))
+            self.weight_names.append(f"%{role}{what}")
         self.bias = None
         if has_bias:
             memory = self._read(
@@ -155,7 +180,7 @@ class RowsView(KernelView):
             shape = (rows, norm.parts, "f32")
             self.squares = self._read("squares", types.name("squares", *shape), *shape)
             self.scales = memory_type(rows, "f32")
-        self._results(types, y)
+        self._results(types, y, block)
         self.column = f"vector<{self.rows_at_once}xf32>"
         self.room = memory_type(self.unit, self.rows_at_once, LANES, "f32")
 
@@ -164,14 +189,34 @@ class RowsView(KernelView):
         rows = min(self.rows, sizes.rows_of_group)
         self.rows_at_once = ceil(rows, ceil(rows, sizes.rows_at_once))
         # gate and up alternate
-        least = 2 if self.activation else 1
-        self.tiles_at_once = min(sizes.tiles_at_once, self.tiles)
+        least = max(2 if self.activation else 1, self.tiles_of_block)
+        self.tiles_filled = ceil(self.tiles, least) * least
+        self.tiles_at_once = min(sizes.tiles_at_once, self.tiles_filled)
         self.unit = max(least, self.tiles_at_once)
-        self.tiles_of_group = max(self.unit, sizes.tiles_of_group)
-        self.tile_groups = ceil(self.tiles, self.tiles_of_group)
+        self.tiles_of_group = ceil(sizes.tiles_of_group, self.unit) * self.unit
+        self.tile_groups = ceil(self.tiles_filled, self.tiles_of_group)
         self.prefetch = min(sizes.prefetch, self.depth)
         self.rows_of_group = min(self.rows, sizes.rows_of_group)
         self.row_groups = ceil(self.rows, self.rows_of_group)
+
+    def _of_integers(self, weight: WeightSpec, dots: str | None, block: int) -> None:
+        assert weight.quant is not None and dots is not None
+        self.products, self.dots = "kernels/dots.mlir.j2", DotsView(dots, weight.quant)
+        self.quads, self.blocks = block // 4, ceil(self.inputs, block)
+        self.depth = weight.arguments[0].shape[1]
+        self.steps_of_block = self.quads // self.dots.halves
+        self.blocks_of_group = weight.quant.group // block
+        self.scale_dtype, self.minimum_dtype = weight.quant.scale, weight.quant.minimum
+
+    def sums_of(self, tiles: Sequence[int]) -> list[str]:
+        """The registers of sums: their tile, row and part of 16."""
+        rows = range(self.rows_at_once)
+        return [f"{n}_{m}_{p}" for n in tiles for m in rows for p in self.dots.parts]
+
+    def starts_of(self, tiles: Sequence[int]) -> list[str]:
+        """What a block's sums begin with: what the integers' zero is too much."""
+        begin = "%start{}" if self.dots.zero else "%no_dots"
+        return [f"%int{at} = {begin.format(at.split('_')[1])}" for at in self.sums_of(tiles)]
 
     def _w(self, data: TensorSpec) -> str:
         """A step's weights as one element of 32 bits; f16's as they are."""
@@ -180,14 +225,18 @@ class RowsView(KernelView):
         step = (2 * LANES, "f16") if self.coding == "f16" else (LANES, "i32")
         return memory_type(*data.shape[:2], *step)
 
-    def _results(self, types: Types, y: str) -> None:
+    def _results(self, types: Types, y: str, block: int) -> None:
         if self.epilogue == "logits":
             shape: tuple[object, ...] = (self.rows, self.outputs, "f32")
             self.y = self._write("y", types.name(y, *shape), *shape)
             shape = (self.rows, self.tiles, "f32")
             self.largests = self._write("largests", types.name("largests", *shape), *shape)
             return
-        shape = (self.rows, whole_tiles(self.outputs), "f32")
+        if block and self.epilogue == "activation":
+            self._write_blocks("y", types, self.outputs, block)
+            return
+        columns = whole_tiles(self.outputs, block if self.next else LANES)
+        shape = (self.rows, columns, "f32")
         kind = types.name(y, *shape)
         if self.next is None:
             self.y = self._write("y", kind, *shape)
@@ -196,7 +245,7 @@ class RowsView(KernelView):
         self._read(
             "next_norm", types.name("norm", self.outputs, self.dtype), seen=self.next.weight.type
         )
-        self._write_normed(types, kind, whole_tiles(self.outputs))
+        self._write_normed(types, kind, columns, block)
 
 
 class RowNormView(KernelView):
@@ -205,12 +254,20 @@ class RowNormView(KernelView):
     template = "kernels/norm.mlir.j2"
 
     def __init__(
-        self, types: Types, rows: int, size: int, *, norm: GainView | None, next: GainView
+        self,
+        types: Types,
+        rows: int,
+        size: int,
+        *,
+        norm: GainView | None,
+        next: GainView,
+        block: int = 0,
     ) -> None:
         super().__init__(rows)
         self.norm, self.next = norm, next
-        self.tiles, self.outputs, self.is_cut = ceil(size, LANES), size, size % LANES != 0
-        shape = (rows, whole_tiles(size), "f32")
+        columns = whole_tiles(size, block)
+        self.tiles, self.outputs, self.is_cut = columns // LANES, size, size != columns
+        shape = (rows, columns, "f32")
         rows_type = types.name("rows", *shape)
         own, dtype = types.name("norm", size, next.weight.dtype), next.weight.dtype
         if norm:
@@ -220,7 +277,8 @@ class RowNormView(KernelView):
         else:
             self.x = self._read("x", types.name("hidden", rows, size, "f32"), rows, size, "f32")
         self._read("next_norm", own, size, dtype)
-        self._write_normed(types, rows_type, whole_tiles(size))
+        self._write_normed(types, rows_type, columns, block)
+        self.room = memory_type(block // LANES, LANES, "f32")
 
 
 class StepAttentionView(KernelView):
@@ -306,17 +364,36 @@ class MergeView(KernelView):
 
     template = "kernels/merge.mlir.j2"
 
-    def __init__(self, types: Types, attention: StepAttentionView) -> None:
+    def __init__(self, types: Types, attention: StepAttentionView, block: int = 0) -> None:
         super().__init__(attention.rows)
         a = self.attention = attention
-        columns = a.num_heads * a.head_dim
+        columns, own = a.num_heads * a.head_dim, a.group * a.head_dim
+        # a workgroup's heads must be whole blocks
+        block = block if block and own % block == 0 else 0
         self.columns, self.is_cut = whole_tiles(columns), columns % LANES != 0
         self._read("positions", a.takes[0], a.rows, "i32")
         self._read("partials", a.partial_types[0], seen=a.partials)
         self._read("maxima", a.partial_types[1], seen=a.maxima)
         self._read("sums_of_runs", a.partial_types[2], seen=a.maxima)
+        if block:
+            self.room, self.blocks_of_group = memory_type(own, "f32"), own // block
+            self._write_blocks("y", types, columns, block)
+            return
         shape = (a.rows, self.columns, "f32")
         self.y = self._write("y", types.name("q_rows", *shape), *shape)
+
+
+class QuantizeView(KernelView):
+    """f32 rows of `size` columns as blocks of integers."""
+
+    template = "kernels/quantize.mlir.j2"
+
+    def __init__(self, types: Types, rows: int, columns: int, block: int, x: str) -> None:
+        super().__init__(rows)
+        self.is_cut = columns % block != 0
+        shape = (rows, columns, "f32")
+        self.x = self._read("x", types.name(x, *shape), *shape)
+        self._write_blocks("y", types, columns, block)
 
 
 class ArgmaxView(KernelView):

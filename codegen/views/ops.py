@@ -10,7 +10,7 @@ from intaglio.templates import Typed
 
 from ..targets import MOST_ROWS
 from ..weights import Formats
-from .kernels import RowsView
+from .kernels import KernelView, QuantizeView, RowsView
 from .types import Types, ceil
 
 
@@ -41,16 +41,19 @@ class Op:
             tiles, _, tile, _ = weight.arguments[0].shape
             self.outputs = tiles * tile
         self.dtype, self.operands = weight.dtype, formats.operands
-        coding = f"q{weight.quant.bits}_" if weight.quant else ""
+        coding = "q8_" if weight.quant else ""
         self.template = f"linear/{coding}{'tiles' if weight.tiling else 'rowmajor'}.mlir.j2"
-        self.kernel = self._kernel(types, weight, formats)
+        self.quantize: QuantizeView | None = None
+        self.kernel = self._kernel(types, weight, formats, x)
         self.multiplier = "kernels/product.mlir.j2" if self.kernel else self.template
         self.x = types.name(x, rows, self.inputs, "f32")
         self.y = types.name(y, rows, self.outputs, "f32")
         # the weight and, if it is quantized, its scales
+        roles = [spec.name.replace(weight.name, role) for spec in weight.arguments]
+        self.names = [f"%{name}" for name in roles]
         self.types = [
-            types.name(spec.name.replace(weight.name, role), *spec.shape, spec.dtype)
-            for spec in weight.arguments
+            types.name(name, *spec.shape, spec.dtype)
+            for name, spec in zip(roles, weight.arguments, strict=True)
         ]
         self.weight = self.types[0]
         if weight.quant:
@@ -74,21 +77,32 @@ class Op:
                 f"{role}_y_tiles", m_tiles, self.n_tiles, self.row_tile, n, "f32"
             )
 
-    def _kernel(self, types: Types, weight: WeightSpec, formats: Formats) -> RowsView | None:
+    def _kernel(
+        self, types: Types, weight: WeightSpec, formats: Formats, x: str
+    ) -> RowsView | None:
         if formats.kernels is None or formats.operands != "f32":
             return None
         sizes, tiles = formats.kernels.for_rows(self.rows), weight.arguments[0].shape[0]
         name = f"rows{self.rows}_{tiles}x{self.inputs}_{self.dtype}"
-        kernel = RowsView(types, weight, self.rows, sizes, x="rows", y="product_rows")
+        block, dots = formats.block, formats.kernels.dots
+        more = {"block": block, "dots": dots}
+        kernel = RowsView(types, weight, self.rows, sizes, x="rows", y="product_rows", **more)
         kernel.name = name
+        if block:
+            self.quantize = QuantizeView(types, self.rows, self.inputs, block, x)
+            self.quantize.name = f"quantize{self.rows}_{self.inputs}"
         return kernel
+
+    @property
+    def kernels(self) -> list[KernelView]:
+        """What makes its rows integers, and multiplies them."""
+        return [kernel for kernel in (self.quantize, self.kernel) if kernel]
 
     @property
     def parameters(self) -> list[Typed]:
         """As arguments of the function that it is in."""
-        names = [f"%{self.role}", f"%{self.role}_scales"]
         bias = [(f"%{self.role}_bias", self.bias)] if self.has_bias else []
-        return [*zip(names, self.types, strict=False), *bias]
+        return [*zip(self.names, self.types, strict=True), *bias]
 
 
 @dataclass(frozen=True)

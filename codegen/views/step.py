@@ -14,12 +14,14 @@ from ..spec import LayerSpec, ModelSpec
 from ..weights import Product, layer_weights
 from .caches import CacheView
 from .graph import GraphView, Kind
+from .integers import BlocksView
 from .kernels import (
     LANES,
     ArgmaxView,
     GainView,
     KernelView,
     MergeView,
+    QuantizeView,
     RowNormView,
     RowsView,
     StepAttentionView,
@@ -34,13 +36,15 @@ _Kernel = TypeVar("_Kernel", bound=KernelView)
 class LayerKernels:
     """The kernels of a kind of layer.
 
-    `post_attn`, `post_mlp`: of the norms of what is added, if there are; `head_norms`: the weights
-    of the norms of q and k.
+    `quantize`: where o takes integers and what merges makes no whole blocks of them. `post_attn`,
+    `post_mlp`: of the norms of what is added, if there are; `head_norms`: the weights of the norms
+    of q and k.
     """
 
     qkv: RowsView
     attention: StepAttentionView
     merge: MergeView
+    quantize: QuantizeView | None
     o: RowsView
     post_attn: RowNormView | None
     gate_up: RowsView
@@ -80,10 +84,15 @@ class StepView(GraphView):
         super().__init__(model, graph)
         self._set = kernels
         self.kernels: list[KernelView] = []
-        model, columns = self._model, whole_tiles(self.hidden_size)
+        model, block = self._model, graph.formats.block
+        columns = whole_tiles(self.hidden_size, block)
         self._rows = self.type("rows", self.rows, columns, "f32")
+        # what a product takes of them
+        self._weighted = self._rows
+        if block:
+            self._weighted = self.type("blocks", *BlocksView.of(self.rows, columns, block).shape)
         self._squares = self.type("squares", self.rows, columns // LANES, "f32")
-        self._norm = GainView.of(model.final_norm, self.hidden_size, model.dtype)
+        self._norm = GainView.of(model.final_norm, self.hidden_size, model.dtype, block)
         self.first_norm = self._row_norm("first_norm", None)
         self._kinds: dict[Kind, StepLayerView] = {}
         # the caches' values as the layers so far leave them
@@ -160,13 +169,13 @@ class StepView(GraphView):
         rope = self._rope_view(spec.attention, suffix)
         norm = self.type("norm", self.hidden_size, self._model.dtype)
         parameters = [
-            *(("%x", self._rows), ("%x_weighted", self._rows), ("%x_squares", self._squares)),
+            *(("%x", self._rows), ("%x_weighted", self._weighted), ("%x_squares", self._squares)),
             *weights,
             *(("%next_norm", norm), ("%layer", "index"), ("%positions", self.tokens)),
             *(("%cos", rope.type), ("%sin", rope.type), ("%runs", "index")),
             *cache.parameters,
         ]
-        results = [self._rows, self._rows, self._squares, cache.k, cache.v]
+        results = [self._rows, self._weighted, self._squares, cache.k, cache.v]
         kernels = self._layer_kernels(index, spec, cache, suffix)
         return StepLayerView(f"layer{suffix}", spec.post_norms, kernels, parameters, results)
 
@@ -193,7 +202,12 @@ class StepView(GraphView):
             self._types, spec.attention, cache, self._set.attention, self._model.dtype
         )
         attention = self._add(f"attention{suffix}", view)
-        merge = self._add(f"merge{suffix}", MergeView(self._types, attention))
+        block = self._graph.formats.block
+        merge = self._add(f"merge{suffix}", MergeView(self._types, attention, block))
+        quantize = None
+        if block and not merge.quantized:
+            view = QuantizeView(self._types, self.rows, merge.columns, block, "q_rows")
+            quantize = self._add("quantize", view)
         o, post_attn = added("o", "q_rows")
         gate_up = product(
             "gate_up",
@@ -206,7 +220,7 @@ class StepView(GraphView):
         down, post_mlp = added("down", "inner_rows")
         head_norms = ["%q_norm", "%k_norm"] if spec.attention.qk_norm else []
         return LayerKernels(
-            qkv, attention, merge, o, post_attn, gate_up, down, post_mlp, head_norms
+            *(qkv, attention, merge, quantize, o, post_attn, gate_up, down, post_mlp, head_norms)
         )
 
     # -- kernels
@@ -214,13 +228,13 @@ class StepView(GraphView):
     def _product(
         self, name: str, weight: WeightSpec, x: str, y: str, epilogue: str, **more: Any
     ) -> RowsView:
-        sizes = self._set.for_rows(self.rows)
-        view = RowsView(self._types, weight, self.rows, sizes, x=x, y=y, epilogue=epilogue, **more)
-        return self._add(name, view)
+        sizes, block = self._set.for_rows(self.rows), self._graph.formats.block
+        more |= {"x": x, "y": y, "epilogue": epilogue, "block": block, "dots": self._set.dots}
+        return self._add(name, RowsView(self._types, weight, self.rows, sizes, **more))
 
     def _row_norm(self, name: str, norm: GainView | None) -> RowNormView:
-        args = (self._types, self.rows, self.hidden_size)
-        return self._add(name, RowNormView(*args, norm=norm, next=self._norm))
+        args, block = (self._types, self.rows, self.hidden_size), self._graph.formats.block
+        return self._add(name, RowNormView(*args, norm=norm, next=self._norm, block=block))
 
     def _add(self, name: str, kernel: _Kernel) -> _Kernel:
         """The kernel, or the same that is there; its name is numbered where another has it."""

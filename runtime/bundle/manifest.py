@@ -65,6 +65,10 @@ class Quant:
     bits: int
     group: int
     scale: str
+    zero: int = 0
+    has_zeros: bool = False
+    minimum: str | None = None
+    table: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -88,8 +92,15 @@ class WeightSpec:
         """What it is in a graph's signature, and in `weights.safetensors`: data, and scales."""
         if self.quant is None:
             return (TensorSpec(self.name, self._stored_shape, self.dtype),)
-        data = TensorSpec(self.name, self._stored_shape, f"i{self.quant.bits}")
-        return (data, TensorSpec(f"{self.name}_scales", self._scales_shape, self.quant.scale))
+        data = TensorSpec(self.name, self._stored_shape, "i8")
+        made = [data, TensorSpec(f"{self.name}_scales", self._scales_shape, self.quant.scale)]
+        if self.quant.has_zeros:
+            made.append(TensorSpec(f"{self.name}_zeros", self._scales_shape, "i8"))
+        if self.quant.minimum:
+            made.append(
+                TensorSpec(f"{self.name}_minima", self._scales_shape, self.quant.minimum)
+            )
+        return tuple(made)
 
     @property
     def columns(self) -> int:
@@ -108,6 +119,8 @@ class WeightSpec:
         if self.tiling is None:
             return (self.shape[0], self.columns)
         rows, columns = self.tiling.rows, self.tiling.columns
+        if self.quant:
+            return (self._tiles(rows), self.columns * self.quant.bits // 32, rows, columns)
         return (self._tiles(rows), -(-self.columns // columns), rows, columns)
 
     @property

@@ -1,0 +1,138 @@
+"""Cases of kernels of integers: rows in blocks × weights of 8 and 4 bits, and what makes such rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from kernel_rows import RowsCase
+from kernel_values import Array, Draw, Near, blocks_of, padded, quantized, wide
+
+from intaglio.codegen.kernels import KernelSet
+from intaglio.codegen.views.kernels import RowsView, whole_tiles
+from intaglio.codegen.views.types import Types
+from intaglio.runtime.bundle.manifest import Quant, Tiling, WeightSpec
+from intaglio.runtime.bundle.packing import alternated, pack_rows
+
+Q8, Q4 = Quant(8, 32, "f16", zero=128), Quant(4, 32, "f16", zero=8)
+Given = Mapping[str, Array]
+
+
+@dataclass(frozen=True)
+class IntegersCase(RowsCase):
+    """The same of rows in blocks and a weight of `quant`; `dtype` is the vectors'."""
+
+    quant: Quant = Q8
+
+    @property
+    def name(self) -> str:
+        q = self.quant
+        traits = ["zeros" * q.has_zeros, f"minimum_{q.minimum}" * bool(q.minimum)]
+        traits += ["table" * bool(q.table), super().name]
+        return "_".join(filter(None, [f"i{q.bits}_{q.group}_{q.scale}", *traits]))
+
+    @property
+    def block(self) -> int:
+        return min(32, self.quant.group)
+
+    @property
+    def _tiling(self) -> Tiling:
+        return Tiling(16, 4)
+
+    @property
+    def weight(self) -> WeightSpec:
+        return replace(super().weight, quant=self.quant)
+
+    def view(self, types: Types, kernels: KernelSet) -> RowsView:
+        assert kernels.dots
+        return self._view(types, kernels, block=self.block, dots=kernels.dots)
+
+    @property
+    def row_block(self) -> int:
+        return self.block
+
+    @property
+    def _blocks(self) -> int:
+        return -(-self.inputs // self.block)
+
+    def given(self, draw: Draw) -> dict[str, Array]:
+        """`x` and `w` are what integers and scales stand for."""
+        given = super().given(draw)
+        random = np.random.default_rng(draw.seed)
+        blocks, columns = self._blocks, self._blocks * self.block
+        x = random.integers(-127, 128, (self.rows, columns)).astype(np.int8)
+        x[:, self.inputs :] = 0
+        x[0, : self.inputs] = 127
+        scales = draw.array("x_scales", (self.rows, blocks), "f32", 1 / 127)
+        # of one that is infinite a block's sum is some of the infinities or NaN
+        scales[np.isinf(scales)] = np.nan
+        x_scales = np.repeat(scales, self.block, axis=1)
+        given["x"] = (x * wide(x_scales))[:, : self.inputs]
+        return {**given, **self._weights(draw), "x_integers": x, "x_scales": scales}
+
+    def _weights(self, draw: Draw) -> dict[str, Array]:
+        q, random = self.quant, np.random.default_rng(draw.seed + 1)
+        rows, groups = self._parts * self.outputs, -(-self.inputs // self.quant.group)
+        integers = random.integers(0, 1 << q.bits, (rows, groups * q.group))
+        integers[0] = (1 << q.bits) - 1
+        integers[1] = 0
+        scale = self.inputs**-0.5 / (1 << (q.bits - 1))
+        scales = draw.array("w_scales", (rows, groups), q.scale, scale)
+        scales[~np.isfinite(scales)] = 1
+        given = {"w_integers": integers, "w_scales": scales}
+        values = wide(np.array(q.table)[integers] if q.table else integers)
+        if q.has_zeros:
+            given["w_zeros"] = random.integers(0, 1 << q.bits, (rows, groups))
+            values = values - np.repeat(given["w_zeros"], q.group, axis=1)
+        elif not q.table:
+            values = values - q.zero
+        values *= np.repeat(wide(scales), q.group, axis=1)
+        if q.minimum:
+            given["w_minima"] = draw.array("w_minima", (rows, groups), q.minimum, scale)
+            values += np.repeat(wide(given["w_minima"]), q.group, axis=1)
+        return {**given, "w": values[:, : self.inputs]}
+
+    def laid(self, given: Given) -> dict[str, Array]:
+        """NaN is the scale of the rows that fill up a weight's last tile."""
+        plain = {name: np.zeros_like(given[name]) for name in ("x", "w")}
+        laid = super().laid({**given, **plain})
+        for name in ("x_integers", "x_scales", "w_integers"):
+            del laid[name]
+        laid["x"] = blocks_of(given["x_integers"], given["x_scales"], self.block)
+        stored = nibbles(given["w_integers"]) if self.quant.bits == 4 else given["w_integers"]
+        laid["w"] = pack_rows(self._alternated(stored, 0), self._tiling).astype(np.uint8)
+        laid["w"] = laid["w"].view(np.int8)
+        for name, fill in (("w_scales", np.nan), ("w_zeros", 0), ("w_minima", 0)):
+            if name in given:
+                parameters = self._alternated(given[name], fill)
+                laid[name] = pack_rows(parameters, Tiling(16, 1))[..., 0]
+        if "w_zeros" in laid:
+            laid["w_zeros"] = laid["w_zeros"].astype(np.uint8).view(np.int8)
+        if "residual" in given:
+            laid["residual"] = padded(given["residual"], whole_tiles(self.outputs, self.block))
+        return laid
+
+    def _alternated(self, rows: Array, fill: float) -> Array:
+        whole = np.full((self._parts, whole_tiles(self.outputs), rows.shape[1]), fill, rows.dtype)
+        whole[:, : self.outputs] = rows.reshape(self._parts, self.outputs, -1)
+        return alternated(list(whole), 16) if self._parts > 1 else whole[0]
+
+
+    def expected(self, given: Given) -> dict[str, Near]:
+        """In float64; rows that are made integers as what those stand for."""
+        near = super().expected(given)
+        for name in self.made:
+            near[name] = quantized(near[name], self.block)
+        return near
+
+    @property
+    def made(self) -> list[str]:
+        """The results that are blocks."""
+        return {"residual": ["weighteds"], "activation": ["y"]}.get(self.epilogue, [])
+
+
+def nibbles(integers: Array) -> Array:
+    """Eight columns in four bytes: the first four below, the others above."""
+    eights = integers.reshape(len(integers), -1, 2, 4)
+    return (eights[:, :, 0] | eights[:, :, 1] << 4).reshape(len(integers), -1)
