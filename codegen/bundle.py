@@ -170,7 +170,7 @@ def _prepare(model: ModelSpec, options: BuildOptions) -> _Prepared:
     for graph in options.graphs(model):
         formats = graph.formats
         # quantized weights are f32 when they are multiplied
-        weights = "f32" if formats.quant else model.dtype
+        weights = "f32" if formats.coding else model.dtype
         tiled = (formats.operands, weights) if formats.tiling else None
         job = make_job(graph.name, emit(model, graph), options.target, arch, tiled)
         prepared.append((graph, job))

@@ -11,7 +11,7 @@ from .parse import render
 from .spec import ModelSpec
 from .views.graph import GraphView
 from .views.portable import PortableView
-from .views.step import StepView, kernels_of
+from .views.step import ChunkView, StepView, kernels_of
 
 
 def emit(model: ModelSpec, graph: GraphSpec, env: jinja2.Environment | None = None) -> str:
@@ -24,12 +24,14 @@ def emit(model: ModelSpec, graph: GraphSpec, env: jinja2.Environment | None = No
 
 
 def view_of(model: ModelSpec, graph: GraphSpec) -> GraphView:
-    """What the templates see: of a step by kernels where there are some, else the portable form."""
+    """What the templates see: kernels where they compute the graph, else the portable form."""
     kernels = kernels_of(model, graph)
-    return PortableView(model, graph) if kernels is None else StepView(model, graph, kernels)
+    if kernels is None:
+        return PortableView(model, graph)
+    return (StepView if graph.step.new == 1 else ChunkView)(model, graph, kernels)
 
 
 def step_kernels(model: ModelSpec, graph: GraphSpec) -> str | None:
     """The name of the kernels that compute a step whole, if any do."""
-    kernels = kernels_of(model, graph)
+    kernels = kernels_of(model, graph) if graph.step.new == 1 else None
     return None if kernels is None else kernels.name

@@ -28,20 +28,28 @@ class RowsKernel:
 
 @dataclass(frozen=True)
 class AttentionKernel:
-    """How `templates/kernels/attention.mlir.j2` is written.
+    """How `templates/kernels/attention.mlir.j2` and `chunk_attention.mlir.j2` are written.
 
     `sums_at_once`: vectors of 16 sums in registers; `blocks_of_run`: blocks that a workgroup reads;
-    `prefetch`: how many rows of a block are fetched ahead, on into the next.
+    `prefetch`: how many rows of a block are fetched ahead, on into the next. Of a chunk as many
+    rows as fit `chunk_memory` bytes are a workgroup's; `chunk_queries` of their queries with
+    `chunk_vectors` of 16 places have their sums in registers.
     """
 
     sums_at_once: int
     blocks_of_run: int
     prefetch: int
+    chunk_queries: int = 8
+    chunk_vectors: int = 2
+    chunk_memory: int = 24576
 
 
 @dataclass(frozen=True)
 class KernelSet:
     """The kernels of CPUs that have the instructions `needs`; `rows` from few rows to many.
+
+    `dots`: how integers are multiplied: by x86's vnni, by avx2's sums of pairs, by ARM's sdot; None
+    where rows of integers do not pay.
 
     What is at once and how far ahead is fetched changes no sum's order, and so no bit.
     """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from intaglio.runtime.bundle.manifest import Quant, Tiling
@@ -12,7 +12,7 @@ from intaglio.runtime.host import cpu_features
 
 from .kernels import AttentionKernel, Kernels, KernelSet, RowsKernel
 from .spec import Linear, ModelSpec
-from .weights import Formats
+from .weights import Coding, Formats
 
 # The instructions that LLVM takes a CPU to have and uses unasked, and those of IREE's microkernels,
 # as Linux names them in /proc/cpuinfo. Not here: what only an intrinsic, an atomic or the system
@@ -84,18 +84,32 @@ MICROKERNELS = (
 # The kernels of each instruction set. 16 sums are one register of AVX-512's 32, two of AVX2's 16,
 # four of NEON's 32: what is at once leaves room for weights and what they are multiplied with.
 # Measured on a Zen 5; NEON's are AVX2's, as far as registers go, and are not measured.
-KERNEL_SETS = (
-    KernelSet(
-        "avx512",
-        (*_AVX2, *_AVX512),
-        (
-            RowsKernel(4, rows_at_once=4, tiles_at_once=4, tiles_of_group=4, prefetch=32),
-            RowsKernel(16, rows_at_once=8, tiles_at_once=2, tiles_of_group=6, prefetch=64),
-            RowsKernel(256, rows_at_once=8, tiles_at_once=2, tiles_of_group=8, prefetch=64),
-        ),
-        AttentionKernel(sums_at_once=16, blocks_of_run=4, prefetch=32),
-        dots="vnni",
+_AVX512_SET = KernelSet(
+    "avx512",
+    (*_AVX2, *_AVX512),
+    (
+        RowsKernel(4, rows_at_once=4, tiles_at_once=4, tiles_of_group=4, prefetch=32),
+        RowsKernel(16, rows_at_once=8, tiles_at_once=2, tiles_of_group=6, prefetch=64),
+        RowsKernel(256, rows_at_once=8, tiles_at_once=2, tiles_of_group=8, prefetch=64),
     ),
+    AttentionKernel(sums_at_once=16, blocks_of_run=4, prefetch=32),
+    dots="avx2",
+)
+_NEON_SET = KernelSet(
+    "neon",
+    ("asimd",),
+    (
+        RowsKernel(1, rows_at_once=1, tiles_at_once=2, tiles_of_group=2, prefetch=48),
+        RowsKernel(2, rows_at_once=2, tiles_at_once=2, tiles_of_group=2, prefetch=48),
+        RowsKernel(256, rows_at_once=4, tiles_at_once=1, tiles_of_group=2, prefetch=64),
+    ),
+    AttentionKernel(6, blocks_of_run=4, prefetch=32, chunk_queries=6, chunk_vectors=1),
+)
+KERNEL_SETS = (
+    replace(
+        _AVX512_SET, name="avx512_vnni", needs=(*_AVX512_SET.needs, "avx512_vnni"), dots="vnni"
+    ),
+    _AVX512_SET,
     KernelSet(
         "avx2",
         _AVX2,
@@ -105,20 +119,11 @@ KERNEL_SETS = (
             RowsKernel(16, rows_at_once=4, tiles_at_once=1, tiles_of_group=6, prefetch=64),
             RowsKernel(256, rows_at_once=6, tiles_at_once=1, tiles_of_group=2, prefetch=64),
         ),
-        AttentionKernel(sums_at_once=4, blocks_of_run=4, prefetch=32),
+        AttentionKernel(4, blocks_of_run=4, prefetch=32, chunk_queries=4, chunk_vectors=1),
         dots="avx2",
     ),
-    KernelSet(
-        "neon",
-        ("asimd",),
-        (
-            RowsKernel(1, rows_at_once=1, tiles_at_once=2, tiles_of_group=2, prefetch=48),
-            RowsKernel(2, rows_at_once=2, tiles_at_once=2, tiles_of_group=2, prefetch=48),
-            RowsKernel(256, rows_at_once=4, tiles_at_once=1, tiles_of_group=2, prefetch=64),
-        ),
-        AttentionKernel(sums_at_once=6, blocks_of_run=4, prefetch=32),
-        dots="sdot",
-    ),
+    replace(_NEON_SET, name="neon_dot", needs=("asimd", "asimddp"), dots="sdot"),
+    _NEON_SET,
 )
 # How many rows of activations a product takes at once, at most. Products are 16 × 16 on every CPU:
 # the compiler's own code for that is as fast as AVX2's microkernels of 8 × 8 (docs/performance.md).
@@ -234,10 +239,15 @@ def weight_tile(operands: str) -> tuple[int, int]:
     return (16, 1 if operands == "f32" else 2)
 
 
-# how `--quantize` codes matrices: with f32 operands, whose products are of what they stand for
+_Q8 = Quant(bits=8, group=32, scale="f16", zero=128)
+_Q4 = Quant(bits=4, group=32, scale="f16", zero=8)
+# integers of a row that have one scale
+_BLOCK = 32
+# How `--quantize` codes matrices. What errors hurt most is in 8 bits in q4, too: docs/performance.md
+# has what was measured.
 CODINGS = {
-    "q8": Quant(bits=8, group=32, scale="f16", zero=128),
-    "q4": Quant(bits=4, group=32, scale="f16", zero=8),
+    "q8": Coding("q8", _Q8, {}),
+    "q4": Coding("q4", _Q4, {"embed": _Q8, "lm_head": _Q8}),
 }
 
 
@@ -255,15 +265,13 @@ def formats_of(
     A tiled product of 16-bit operands has a microkernel for bf16 with avx512_bf16 and is ten
     times slower elsewhere; of f32 by 16-bit weights it is fast everywhere.
     """
-    chosen = kernel_set(arch) if kernels == "auto" and layout == "packed" else None
+    held = kernel_set(arch) if layout == "packed" else None
+    chosen = held if kernels == "auto" else None
     if coding is not None:
-        # four integers are one element of 32 bits
-        tile = (16, 4) if chosen else weight_tile("f32")
-        tiling = Tiling(*tile) if layout == "packed" else None
-        block = 32 if chosen and chosen.dots and precision == "fast" else 0
-        return Formats(
-            layout == "packed", tiling, quant=CODINGS[coding], kernels=chosen, block=block
-        )
+        tiling = Tiling(16, 4) if layout == "packed" else None
+        has_dots = precision == "fast" and held is not None and held.dots is not None
+        block = _BLOCK if has_dots else 0
+        return Formats(layout == "packed", tiling, "f32", CODINGS[coding], chosen, block)
     if layout == "rowmajor":
         return Formats(operands="f32" if precision == "exact" else model.dtype)
     is_bf16 = precision == "fast" and model.dtype == "bf16" and _is_faster_in_bf16(arch)

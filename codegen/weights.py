@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from intaglio.runtime.bundle.manifest import Part, Quant, Tiling, WeightSpec
@@ -15,19 +15,31 @@ _JOINED = {"qkv": ("q", "k", "v"), "gate_up": ("gate", "up")}
 
 
 @dataclass(frozen=True)
+class Coding:
+    """How `--quantize` stores matrices: as `quant`, but those of some roles as `others` say."""
+
+    name: str
+    quant: Quant
+    others: Mapping[str, Quant]
+
+    def of(self, role: str) -> Quant:
+        return self.others.get(role, self.quant)
+
+
+@dataclass(frozen=True)
 class Formats:
     """How a bundle's weights are stored, and what they are multiplied with.
 
     `joined`: products of one input are one. `tiling`: of matrices, None as in the checkpoint.
-    `operands`: the type of activations in products. `quant`: how matrices are coded, None as in the
-    checkpoint. `kernels`: what steps run, and products of f32 rows, if anything. `block`: integers
+    `operands`: the type of activations in products. `coding`: of matrices, None as in the checkpoint.
+    `kernels`: what steps run, and products of f32 rows, if anything. `block`: integers
     of a row that have one scale, where coded weights are multiplied with integers; else 0.
     """
 
     joined: bool = False
     tiling: Tiling | None = None
     operands: str = "f32"
-    quant: Quant | None = None
+    coding: Coding | None = None
     kernels: KernelSet | None = None
     block: int = 0
 
@@ -84,7 +96,9 @@ def weight_list(model: ModelSpec, formats: Formats = ROWMAJOR) -> list[WeightSpe
         return (Part(tensor, shape, dtype),)
 
     def matrix(name: str, parts: tuple[Part, ...], shape: tuple[int, ...]) -> WeightSpec:
-        return WeightSpec(name, parts, shape, dtype, formats.tiling, formats.quant)
+        role = name.split("_", 1)[1] if name.startswith("layer") else name
+        quant = formats.coding.of(role) if formats.coding else None
+        return WeightSpec(name, parts, shape, dtype, formats.tiling, quant)
 
     weights = [
         matrix("embed", whole(names.embed, *table), table),

@@ -16,12 +16,10 @@ from intaglio.codegen.views.kernels import ArgmaxView, GainView, RowNormView, Ro
 from intaglio.codegen.views.ops import Op
 from intaglio.codegen.views.types import Types
 from intaglio.codegen.weights import Formats
-from intaglio.runtime.bundle.manifest import Part, Quant, Tiling, WeightSpec
+from intaglio.runtime.bundle.manifest import Part, Tiling, WeightSpec
 from intaglio.runtime.bundle.packing import alternated, pack_rows
 
 EPS = 1e-3
-# of k with one scale
-GROUP = 32
 Given = Mapping[str, Array]
 
 
@@ -161,51 +159,6 @@ class RowsCase:
         y = gate / (1 + np.exp(-inner))
         off = 1.2 * off + 16 * U * (np.abs(y) + np.abs(gate))
         return Near(y * up, off * np.abs(up) + (np.abs(y) + off) * off_up + 4 * U * np.abs(y * up))
-
-
-@dataclass(frozen=True)
-class QuantizedCase(RowsCase):
-    """The same with a weight of 8 bits and a scale for 32 of k; `dtype` is the vectors'."""
-
-    @property
-    def name(self) -> str:
-        return f"q8_{super().name}"
-
-    @property
-    def _tiling(self) -> Tiling:
-        return Tiling(16, 4)
-
-    @property
-    def weight(self) -> WeightSpec:
-        return replace(super().weight, quant=Quant(8, GROUP, "f16"))
-
-    def given(self, draw: Draw) -> dict[str, Array]:
-        """`w` is what integers and scales stand for, which f32 holds."""
-        given = super().given(draw)
-        rows, groups = self._parts * self.outputs, -(-self.inputs // GROUP)
-        integers = np.random.default_rng(draw.seed).integers(-127, 128, (rows, groups * GROUP))
-        integers[:, self.inputs :] = 0
-        integers[0, : self.inputs] = 127
-        scales = draw.array("w_scales", (rows, groups), "f16", self.inputs**-0.5 / 127)
-        # others are refused where weights are quantized
-        scales[~np.isfinite(scales)] = 1
-        values = integers * np.repeat(scales.astype(np.float32), GROUP, axis=1)
-        given["w"] = values[:, : self.inputs].astype(np.float32)
-        return {**given, "w_integers": integers.astype(np.int8), "w_scales": scales}
-
-    def laid(self, given: Given) -> dict[str, Array]:
-        """NaN is the scale of the rows that fill up a weight's last tile."""
-        laid = super().laid({**given, "w": np.zeros_like(given["w"])})
-        integers = self._alternated(laid.pop("w_integers"), 0)
-        laid["w"] = pack_rows(integers, self._tiling)
-        scales = self._alternated(given["w_scales"], np.nan)
-        laid["w_scales"] = pack_rows(scales, Tiling(16, 1))[..., 0]
-        return laid
-
-    def _alternated(self, rows: Array, fill: float) -> Array:
-        whole = np.full((self._parts, whole_tiles(self.outputs), rows.shape[1]), fill, rows.dtype)
-        whole[:, : self.outputs] = rows.reshape(self._parts, self.outputs, -1)
-        return alternated(list(whole), 16) if self._parts > 1 else whole[0]
 
 
 @dataclass(frozen=True)

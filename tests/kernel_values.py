@@ -116,7 +116,7 @@ def by_tile(values: Array) -> Array:
 
 
 def quantized(near: Near, size: int) -> Near:
-    """What integers of the values stand for: half a step away at most; not finite, a whole block."""
+    """What integers of them stand for, half a step off at most; a block that is not finite: NaN."""
     values, off = near.values, near.tolerance
     columns = -(-values.shape[1] // size) * size
     blocks, offs = (padded(each, columns).reshape(len(values), -1, size) for each in (values, off))

@@ -35,9 +35,15 @@ NUMPY: dict[str, Any] = {
     "i8": np.int8,
 }
 # an arch for each set of kernels
-ARCHS = {"avx512": "icelake-server", "avx2": "x86-64-v3", "neon": "neoverse-n1"}
+ARCHS = {
+    "avx512_vnni": "icelake-server",
+    "avx512": "x86-64-v4",
+    "avx2": "x86-64-v3",
+    "neon_dot": "neoverse-n1",
+    "neon": "neoverse-n1",
+}
 SETS = {each.name: each for each in KERNEL_SETS}
-RUN_HERE = [name for name, arch in ARCHS.items() if name != "neon" and runs_here(arch)]
+RUN_HERE = [name for name, arch in ARCHS.items() if "neon" not in name and runs_here(arch)]
 
 _GUARD = 4096
 _TEMPLATE = "kernels_alone.mlir.j2"

@@ -52,8 +52,8 @@ class GraphView:
         model, cache = self._model, self._graph.cache
         attention = model.first.attention
         tied = "tied" if model.tie_word_embeddings else "untied"
-        quant = self._graph.formats.quant
-        coding = f", q{quant.bits}" if quant else ""
+        named = self._graph.formats.coding
+        coding = f", {named.name}" if named else ""
         chunk = f", chunk {self.new}" if self.new > 1 else ""
         reach = f", reach {self._graph.reach}" if self._graph.reach != cache.context else ""
         return (

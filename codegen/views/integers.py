@@ -1,4 +1,4 @@
-"""Integers as their templates see them: blocks of a row, and how they are multiplied with weights."""
+"""Integers as their templates see them: blocks of a row, and their products with weights."""
 
 from __future__ import annotations
 
@@ -21,20 +21,24 @@ _MIDDLE = 128
 
 @dataclass(frozen=True)
 class BlocksView:
-    """Rows of `columns`, filled up to whole blocks of `size`, in memory of `type`."""
+    """`rows` filled up to `count` whole blocks of `size` columns."""
 
-    size: int
+    rows: int
     count: int
-    type: str
+    size: int
 
     @classmethod
     def of(cls, rows: int, columns: int, size: int) -> BlocksView:
-        count = ceil(columns, size)
-        return cls(size, count, f"memref<{rows}x{count}x{size // 4 + 2}xi32>")
+        return cls(rows, ceil(columns, size), size)
 
     @property
     def shape(self) -> tuple[object, ...]:
-        return tuple(int(part) for part in self.type[7:-4].split("x")[:3]) + ("i32",)
+        """A block's integers, four in an i32, their scale and their sum."""
+        return (self.rows, self.count, self.quads + 2, "i32")
+
+    @property
+    def type(self) -> str:
+        return f"memref<{'x'.join(map(str, self.shape))}>"
 
     @property
     def quads(self) -> int:

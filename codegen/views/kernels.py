@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from intaglio.runtime.bundle.manifest import ITEM_SIZES, TensorSpec, WeightSpec
+from intaglio.runtime.bundle.manifest import TensorSpec, WeightSpec
 
-from ..kernels import AttentionKernel, RowsKernel
-from ..spec import Attention, Norm
-from .caches import CacheView
+from ..kernels import RowsKernel
+from ..spec import Norm
 from .integers import BlocksView, DotsView
 from .types import Types, ceil, f32
 
 # columns of a tile, and lanes of a vector
 LANES = 16
-# bytes of a workgroup's scores, and of all that it has on the stack: IREE's threads have 128 KB
-_SCORES, _STACK = 16384, 65536
 
 
 def whole_tiles(columns: int, block: int = LANES) -> int:
@@ -109,8 +106,9 @@ class RowsView(KernelView):
     """`rows` rows × a weight. `epilogue`: plain, residual, activation or logits.
 
     `block`: rows are blocks of so many integers, and so are those that a residual or activation
-    leaves for the next product; 0: they are f32. `products`: the file that multiplies. `norm`: of the rows before the product, by their sums of squares. `next`: of the rows after it,
-    which are added to what they were (residual). `has_bias`: added to each sum.
+    leaves for the next product; 0: they are f32. `products`: the file that multiplies. `norm`: of
+    the rows before the product, by their sums of squares. `next`: of the rows after it, which are
+    added to what they were (residual). `has_bias`: added to each sum.
     """
 
     template = "kernels/rows.mlir.j2"
@@ -137,11 +135,12 @@ class RowsView(KernelView):
         self.dtype, self.epilogue, self.activation = weight.dtype, epilogue, activation
         self.norm, self.next = norm, next
         data, *parameters = weight.arguments
-        self.tiles, steps = data.shape[:2]
+        self.tiles = data.shape[0]
         # what the weight is coded as; of integers, whose groups of k have a scale
         self.coding = f"q{weight.quant.bits}" if weight.quant else weight.dtype
         self.group, self.groups = (weight.quant.group if weight.quant else 0), weight.groups
-        self.per_step = data.shape[3]
+        self.quant = weight.quant
+        self.per_step = 32 // weight.quant.bits if weight.quant else data.shape[3]
         self.depth = ceil(self.inputs, self.per_step)
         self.steps_of_group = self.group // self.per_step
         self.products = "kernels/sums.mlir.j2"
@@ -160,6 +159,7 @@ class RowsView(KernelView):
         shape: tuple[object, ...] = (rows, self.columns, "f32")
         if block:
             shape, x = BlocksView.of(rows, self.inputs, block).shape, "blocks"
+        self.row_sizes = list(shape[1:-1])
         self.x = self._read("x", types.name(x, *shape), *shape)
         self.w = self._read("w", types.name(role, *data.shape, data.dtype), seen=self._w(data))
         self.weight_names = [f"%{role}"]
@@ -207,6 +207,13 @@ class RowsView(KernelView):
         self.steps_of_block = self.quads // self.dots.halves
         self.blocks_of_group = weight.quant.group // block
         self.scale_dtype, self.minimum_dtype = weight.quant.scale, weight.quant.minimum
+
+    @property
+    def shifts(self) -> list[int]:
+        """Where a step's k, in order, are in the 32 bits that it has of an output."""
+        assert self.quant is not None
+        of_byte = range(0, 8, self.quant.bits)
+        return [8 * byte + within for within in of_byte for byte in range(4)]
 
     def sums_of(self, tiles: Sequence[int]) -> list[str]:
         """The registers of sums: their tile, row and part of 16."""
@@ -281,108 +288,6 @@ class RowNormView(KernelView):
         self.room = memory_type(block // LANES, LANES, "f32")
 
 
-class StepAttentionView(KernelView):
-    """Attention of a step's rows over one of the caches."""
-
-    template = "kernels/attention.mlir.j2"
-
-    def __init__(
-        self,
-        types: Types,
-        spec: Attention,
-        cache: CacheView,
-        sizes: AttentionKernel,
-        norm_dtype: str,
-    ) -> None:
-        super().__init__(cache.lanes)
-        assert cache.block is not None
-        self.num_heads, self.num_kv_heads = spec.num_heads, spec.num_kv_heads
-        self.group, self.head_dim, self.half = spec.group, spec.head_dim, spec.head_dim // 2
-        self.window, self.scale = spec.sliding_window, f32(spec.scale)
-        self.block, self.dtype = cache.block, cache.dtype
-        # a run's scores are on the stack: fewer blocks where many queries share a kv head
-        blocks = max(1, min(sizes.blocks_of_run, _SCORES // (4 * self.group * self.block)))
-        self.run = self.block * blocks
-        self.runs = ceil(cache.blocks, blocks)
-        if spec.sliding_window:
-            # wherever a window begins in its first run
-            self.runs = min(self.runs, (spec.sliding_window - 2) // self.run + 2)
-        self.count = f"%runs_window{spec.sliding_window}" if spec.sliding_window else "%runs"
-        self.block_width, self.head_width = divisor(self.block), divisor(self.head_dim)
-        self.half_width = divisor(self.half)
-        self.queries_at_once = ceil(self.group, ceil(self.group, sizes.sums_at_once))
-        room = max(1, sizes.sums_at_once // self.queries_at_once)
-        self.places_at_once = divisor(self.block // self.block_width, room)
-        self.columns_at_once = divisor(self.head_dim // self.head_width, room)
-        # of the vectors at once, those that begin a line of 64 bytes
-        self.prefetch, size = sizes.prefetch, ITEM_SIZES[self.dtype]
-        self.key_lines = _lines(self.places_at_once, self.block_width * size)
-        self.value_lines = _lines(self.columns_at_once, self.head_width * size)
-        self.qk_norm = (
-            GainView.of(spec.qk_norm, self.head_dim, norm_dtype) if spec.qk_norm else None
-        )
-        self._lay_all(types, cache, norm_dtype)
-
-    def _lay_all(self, types: Types, cache: CacheView, norm_dtype: str) -> None:
-        rows, heads = self.rows, self.num_kv_heads
-        self._read("positions", types.name("tokens", rows, "i32"), rows, "i32")
-        angle = (rows, 2, self.half, "f32")
-        for name in ("cos", "sin"):
-            self.angle = self._read(name, types.name("angle", *angle), *angle)
-        columns = whole_tiles((self.num_heads + 2 * heads) * self.head_dim)
-        qkv = (rows, columns, "f32")
-        self.qkv = self._read("qkv", types.name("qkv_rows", *qkv), *qkv)
-        if self.qk_norm:
-            kind = types.name("head_norm", self.head_dim, norm_dtype)
-            for name in ("q_norm", "k_norm"):
-                self._read(name, kind, self.head_dim, norm_dtype)
-        part = cache.spec.part
-        self.k = self._read("k", cache.k, *part.k.shape, cache.dtype)
-        self.v = self._read("v", cache.v, *part.v.shape, cache.dtype)
-        self.gives += ["%k_cache", "%v_cache"]
-        self.takes.append("index")
-        self.parameters.append("%layer: index")
-        partials = (rows, heads, self.runs, self.group, self.head_dim, "f32")
-        maxima = (rows, heads, self.runs, self.group, "f32")
-        self.partial_types = [types.name("partials", *partials)]
-        self.partial_types += [types.name("of_runs", *maxima)] * 2
-        self.partials = self._write("partials", self.partial_types[0], *partials)
-        for name in ("maxima", "sums_of_runs"):
-            self.maxima = self._write(name, self.partial_types[1], *maxima)
-        self.turned = memory_type(self.group + 1, self.head_dim, "f32")
-        self.scores = memory_type(self.group, self.run, "f32")
-
-
-def fits_the_stack(spec: Attention, block: int) -> bool:
-    """Whether a workgroup of attention has room for its queries, key and scores."""
-    queries = (spec.group + 1) * spec.head_dim
-    return 4 * (queries + spec.group * block) <= _STACK
-
-
-class MergeView(KernelView):
-    """What an attention's runs have left, joined."""
-
-    template = "kernels/merge.mlir.j2"
-
-    def __init__(self, types: Types, attention: StepAttentionView, block: int = 0) -> None:
-        super().__init__(attention.rows)
-        a = self.attention = attention
-        columns, own = a.num_heads * a.head_dim, a.group * a.head_dim
-        # a workgroup's heads must be whole blocks
-        block = block if block and own % block == 0 else 0
-        self.columns, self.is_cut = whole_tiles(columns), columns % LANES != 0
-        self._read("positions", a.takes[0], a.rows, "i32")
-        self._read("partials", a.partial_types[0], seen=a.partials)
-        self._read("maxima", a.partial_types[1], seen=a.maxima)
-        self._read("sums_of_runs", a.partial_types[2], seen=a.maxima)
-        if block:
-            self.room, self.blocks_of_group = memory_type(own, "f32"), own // block
-            self._write_blocks("y", types, columns, block)
-            return
-        shape = (a.rows, self.columns, "f32")
-        self.y = self._write("y", types.name("q_rows", *shape), *shape)
-
-
 class QuantizeView(KernelView):
     """f32 rows of `size` columns as blocks of integers."""
 
@@ -410,11 +315,6 @@ class ArgmaxView(KernelView):
         self.logits = self._read("logits", logits, seen=head.y)
         shape = (head.rows, "i32")
         self.tokens = self._write("tokens", types.name("next", *shape), *shape)
-
-
-def _lines(vectors: int, size: int) -> list[int]:
-    """Which of so many vectors of `size` bytes, one after the other, begin a line of 64 bytes."""
-    return [number for number in range(vectors) if number * size % 64 == 0]
 
 
 def divisor(size: int, most: int = LANES) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from intaglio.runtime.bundle.manifest import WeightSpec
+from intaglio.runtime.bundle.manifest import Quant, Tiling, WeightSpec
 from intaglio.templates import Typed
 
 from ..targets import MOST_ROWS
@@ -41,7 +41,7 @@ class Op:
             tiles, _, tile, _ = weight.arguments[0].shape
             self.outputs = tiles * tile
         self.dtype, self.operands = weight.dtype, formats.operands
-        coding = "q8_" if weight.quant else ""
+        coding = "quantized_" if weight.quant else ""
         self.template = f"linear/{coding}{'tiles' if weight.tiling else 'rowmajor'}.mlir.j2"
         self.quantize: QuantizeView | None = None
         self.kernel = self._kernel(types, weight, formats, x)
@@ -57,25 +57,41 @@ class Op:
         ]
         self.weight = self.types[0]
         if weight.quant:
-            self.scales, self.group = self.types[1], weight.quant.group
-            self.columns, self.groups = weight.columns, weight.groups
-            self.scale_dtype = weight.quant.scale
+            self._of_integers(weight, weight.quant, formats.block)
         self.has_bias = has_bias
         size = weight.shape[0]
         self.bias = types.name(f"{role}_bias", size, self.dtype) if has_bias else ""
         if weight.tiling:
-            self.tile = (weight.tiling.rows, weight.tiling.columns)
-            self.row_tile = min(MOST_ROWS, 1 << (rows - 1).bit_length())
-            n, k = self.tile
-            self.k_tiles = ceil(self.inputs, k)
-            self.n_tiles = ceil(self.outputs, n)
-            m_tiles = ceil(rows, self.row_tile)
-            self.x_tiles = types.name(
-                f"{role}_x_tiles", m_tiles, self.k_tiles, self.row_tile, k, self.operands
-            )
-            self.y_tiles = types.name(
-                f"{role}_y_tiles", m_tiles, self.n_tiles, self.row_tile, n, "f32"
-            )
+            self._of_tiles(types, weight, weight.tiling)
+
+    def _of_tiles(self, types: Types, weight: WeightSpec, tiling: Tiling) -> None:
+        self.tile = n, _ = tiling.rows, tiling.columns
+        # integers are multiplied as what they stand for, a column at a time
+        self.mmt4d_tile = (n, 1) if weight.quant else self.tile
+        self.row_tile = min(MOST_ROWS, 1 << (self.rows - 1).bit_length())
+        k = self.mmt4d_tile[1]
+        self.k_tiles, self.n_tiles = ceil(self.inputs, k), ceil(self.outputs, n)
+        m_tiles = ceil(self.rows, self.row_tile)
+        x_tiles = (m_tiles, self.k_tiles, self.row_tile, k, self.operands)
+        self.x_tiles = types.name(f"{self.role}_x_tiles", *x_tiles)
+        y_tiles = (m_tiles, self.n_tiles, self.row_tile, n, "f32")
+        self.y_tiles = types.name(f"{self.role}_y_tiles", *y_tiles)
+
+    def _of_integers(self, weight: WeightSpec, quant: Quant, block: int) -> None:
+        self.bits, self.zero, self.table = quant.bits, quant.zero, quant.table
+        self.has_zeros, self.minimum_dtype = quant.has_zeros, quant.minimum
+        self.group, self.groups, self.columns = quant.group, weight.groups, weight.columns
+        self.scale_dtype = quant.scale
+        # of the rows, if they are made integers, too
+        self.block, self.blocks = block, ceil(self.inputs, block) if block else 0
+        self._stored = weight.arguments
+
+    def stored_rows(self, y: str) -> list[tuple[str, str, str, int, str]]:
+        """What a row is stored as: argument, its type, a row found of it, its elements, theirs."""
+        sizes = [self.columns * self.bits // 8] + [self.groups] * (len(self._stored) - 1)
+        found = [f"{y}_row{name.removeprefix(f'%{self.role}')}" for name in self.names]
+        dtypes = [spec.dtype for spec in self._stored]
+        return list(zip(self.names, self.types, found, sizes, dtypes, strict=True))
 
     def _kernel(
         self, types: Types, weight: WeightSpec, formats: Formats, x: str

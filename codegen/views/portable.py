@@ -58,6 +58,11 @@ class PortableView(GraphView):
         )
 
     @property
+    def head_logits(self) -> str:
+        """The type of the head's."""
+        return self.head.y
+
+    @property
     def written(self) -> str:
         """What a cache's write does."""
         slots = "slot 0" if self.lanes == 1 else f"slots 0..{self.lanes - 1}, all"

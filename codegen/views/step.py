@@ -10,8 +10,15 @@ from intaglio.templates import Typed
 
 from ..graphs import GraphSpec
 from ..kernels import KernelSet
-from ..spec import LayerSpec, ModelSpec
+from ..spec import Attention, LayerSpec, ModelSpec
 from ..weights import Product, layer_weights
+from .attentions import (
+    AppendView,
+    ChunkAttentionView,
+    MergeView,
+    StepAttentionView,
+    fits_the_stack,
+)
 from .caches import CacheView
 from .graph import GraphView, Kind
 from .integers import BlocksView
@@ -20,12 +27,9 @@ from .kernels import (
     ArgmaxView,
     GainView,
     KernelView,
-    MergeView,
     QuantizeView,
     RowNormView,
     RowsView,
-    StepAttentionView,
-    fits_the_stack,
     whole_tiles,
 )
 
@@ -33,18 +37,30 @@ _Kernel = TypeVar("_Kernel", bound=KernelView)
 
 
 @dataclass(frozen=True)
+class AttendView:
+    """The kernels of attention of a kind of layer, and the file that has their dispatches.
+
+    `before`: appends a chunk's keys and values; `after`: joins what a step's runs have left.
+    `quantize`: where o takes integers and the last of these makes no whole blocks of them.
+    """
+
+    form: str
+    attention: StepAttentionView | ChunkAttentionView
+    before: AppendView | None = None
+    after: MergeView | None = None
+    quantize: QuantizeView | None = None
+
+
+@dataclass(frozen=True)
 class LayerKernels:
     """The kernels of a kind of layer.
 
-    `quantize`: where o takes integers and what merges makes no whole blocks of them. `post_attn`,
-    `post_mlp`: of the norms of what is added, if there are; `head_norms`: the weights of the norms
-    of q and k.
+    `post_attn`, `post_mlp`: of the norms of what is added, if there are; `head_norms`: the weights
+    of the norms of q and k.
     """
 
     qkv: RowsView
-    attention: StepAttentionView
-    merge: MergeView
-    quantize: QuantizeView | None
+    attend: AttendView
     o: RowsView
     post_attn: RowNormView | None
     gate_up: RowsView
@@ -75,8 +91,8 @@ class StepLayerCall:
     place: int
 
 
-class StepView(GraphView):
-    """`g` of a step by kernels."""
+class KernelsView(GraphView):
+    """`g` of a graph by kernels: every row through the same ones."""
 
     step_form, parts = "kernels/step.mlir.j2", "kernels/parts.mlir.j2"
 
@@ -99,7 +115,8 @@ class StepView(GraphView):
         self._held = [[name for name, _ in cache.arguments] for cache in self.caches]
         self.layers = [self._layer_call(index) for index in range(self.num_layers)]
         head = self._weights[model.head]
-        self.head_kernel = self._product("head", head, "rows", "logits", "logits", norm=self._norm)
+        more = {"norm": self._norm, "rows": self.head_rows}
+        self.head_kernel = self._product("head", head, "rows", "logits", "logits", **more)
         self.argmax = self._add("argmax", ArgmaxView(self._types, self.head_kernel))
 
     @property
@@ -108,11 +125,9 @@ class StepView(GraphView):
         return list(self._kinds.values())
 
     @property
-    def step_attentions(self) -> list[StepAttentionView]:
-        """Those whose numbers of runs differ."""
-        return list(
-            {kind.kernels.attention.count: kind.kernels.attention for kind in self.kinds}.values()
-        )
+    def head_logits(self) -> str:
+        """The type of the head's."""
+        return self.head_kernel.gives[0]
 
     @property
     def written(self) -> list[str]:
@@ -135,8 +150,7 @@ class StepView(GraphView):
             *(f"%x{index}", f"%x{index}_weighted", f"%x{index}_squares"),
             *(name for name, _ in self._inner_weights(index)),
             "%final_norm" if is_last else f"%layer{index + 1}_attn_norm",
-            *(f"%layer{index}", "%positions", rope.cos, rope.sin, kind.kernels.attention.count),
-            *held,
+            *(f"%layer{index}", rope.cos, rope.sin, *self._places(kind.kernels.attend), *held),
         ]
         arguments = [
             (value, type) for value, (_, type) in zip(values, kind.parameters, strict=True)
@@ -171,9 +185,8 @@ class StepView(GraphView):
         parameters = [
             *(("%x", self._rows), ("%x_weighted", self._weighted), ("%x_squares", self._squares)),
             *weights,
-            *(("%next_norm", norm), ("%layer", "index"), ("%positions", self.tokens)),
-            *(("%cos", rope.type), ("%sin", rope.type), ("%runs", "index")),
-            *cache.parameters,
+            *(("%next_norm", norm), ("%layer", "index"), ("%cos", rope.type), ("%sin", rope.type)),
+            *(*self._place_parameters, *cache.parameters),
         ]
         results = [self._rows, self._weighted, self._squares, cache.k, cache.v]
         kernels = self._layer_kernels(index, spec, cache, suffix)
@@ -198,16 +211,7 @@ class StepView(GraphView):
             return product(role, x, "rows", "plain"), self._row_norm("post_norm", self._norm)
 
         qkv = product("qkv", "rows", "qkv_rows", "plain", norm=self._norm)
-        view = StepAttentionView(
-            self._types, spec.attention, cache, self._set.attention, self._model.dtype
-        )
-        attention = self._add(f"attention{suffix}", view)
-        block = self._graph.formats.block
-        merge = self._add(f"merge{suffix}", MergeView(self._types, attention, block))
-        quantize = None
-        if block and not merge.quantized:
-            view = QuantizeView(self._types, self.rows, merge.columns, block, "q_rows")
-            quantize = self._add("quantize", view)
+        attend = self._attend(spec.attention, cache, suffix)
         o, post_attn = added("o", "q_rows")
         gate_up = product(
             "gate_up",
@@ -219,18 +223,38 @@ class StepView(GraphView):
         )
         down, post_mlp = added("down", "inner_rows")
         head_norms = ["%q_norm", "%k_norm"] if spec.attention.qk_norm else []
-        return LayerKernels(
-            *(qkv, attention, merge, quantize, o, post_attn, gate_up, down, post_mlp, head_norms)
-        )
+        return LayerKernels(qkv, attend, o, post_attn, gate_up, down, post_mlp, head_norms)
+
+    # -- what a step's attention and a chunk's have of their own
+
+    @property
+    def _place_parameters(self) -> list[Typed]:
+        """What a layer is told of where its rows are."""
+        raise NotImplementedError
+
+    def _places(self, attend: AttendView) -> list[str]:
+        """The same as arguments."""
+        raise NotImplementedError
+
+    def _attend(self, spec: Attention, cache: CacheView, suffix: str) -> AttendView:
+        raise NotImplementedError
+
+    def _quantize(self, columns: int, is_done: bool) -> QuantizeView | None:
+        block = self._graph.formats.block
+        if not block or is_done:
+            return None
+        return self._add("quantize", QuantizeView(self._types, self.rows, columns, block, "q_rows"))
 
     # -- kernels
 
     def _product(
         self, name: str, weight: WeightSpec, x: str, y: str, epilogue: str, **more: Any
     ) -> RowsView:
-        sizes, block = self._set.for_rows(self.rows), self._graph.formats.block
+        rows, block = more.pop("rows", self.rows), self._graph.formats.block
         more |= {"x": x, "y": y, "epilogue": epilogue, "block": block, "dots": self._set.dots}
-        return self._add(name, RowsView(self._types, weight, self.rows, sizes, **more))
+        return self._add(
+            name, RowsView(self._types, weight, rows, self._set.for_rows(rows), **more)
+        )
 
     def _row_norm(self, name: str, norm: GainView | None) -> RowNormView:
         args, block = (self._types, self.rows, self.hidden_size), self._graph.formats.block
@@ -247,10 +271,69 @@ class StepView(GraphView):
         return kernel
 
 
+class StepView(KernelsView):
+    """`g` of a step by kernels: one token a slot."""
+
+    @property
+    def step_attentions(self) -> list[StepAttentionView]:
+        """Those whose numbers of runs differ."""
+        attentions = (kind.kernels.attend.attention for kind in self.kinds)
+        found = (each for each in attentions if isinstance(each, StepAttentionView))
+        return list({each.count: each for each in found}.values())
+
+    @property
+    def _place_parameters(self) -> list[Typed]:
+        return [("%positions", self.tokens), ("%runs", "index")]
+
+    def _places(self, attend: AttendView) -> list[str]:
+        assert isinstance(attend.attention, StepAttentionView)
+        return ["%positions", attend.attention.count]
+
+    def _attend(self, spec: Attention, cache: CacheView, suffix: str) -> AttendView:
+        args = (self._types, spec, cache, self._set.attention, self._model.dtype)
+        attention = self._add(f"attention{suffix}", StepAttentionView(*args))
+        block = self._graph.formats.block
+        merge = self._add(f"merge{suffix}", MergeView(self._types, attention, block))
+        quantize = self._quantize(merge.columns, merge.quantized is not None)
+        form = "kernels/attend_step.mlir.j2"
+        return AttendView(form, attention, after=merge, quantize=quantize)
+
+
+class ChunkView(KernelsView):
+    """`g` of a chunk by kernels: a run of tokens of one slot."""
+
+    @property
+    def last_parts(self) -> list[tuple[str, str, list[int], str]]:
+        """What the head takes of the chunk's last row: name, type, a row's sizes, its type."""
+        _, weighted, squares, *_ = self.kinds[-1].results
+        of_last, *_, of_squares = self.head_kernel.takes
+        blocks = self.head_kernel.row_sizes
+        return [
+            ("%normed", weighted, blocks, of_last),
+            ("%normed_squares", squares, [self._norm.parts], of_squares),
+        ]
+
+    @property
+    def _place_parameters(self) -> list[Typed]:
+        return [(f"%{name}", "index") for name in ("slot", "start", "length")]
+
+    def _places(self, attend: AttendView) -> list[str]:
+        return ["%first_slot", "%start_index", "%length_index"]
+
+    def _attend(self, spec: Attention, cache: CacheView, suffix: str) -> AttendView:
+        args, block = (self._types, spec, cache), self._graph.formats.block
+        append = self._add(f"append{suffix}", AppendView(*args, self._model.dtype))
+        view = ChunkAttentionView(*args, self._set.attention, self._model.dtype, block)
+        attention = self._add(f"attention{suffix}", view)
+        quantize = self._quantize(attention.filled_columns, attention.quantized is not None)
+        form = "kernels/attend_chunk.mlir.j2"
+        return AttendView(form, attention, before=append, quantize=quantize)
+
+
 def kernels_of(model: ModelSpec, graph: GraphSpec) -> KernelSet | None:
-    """The kernels that can compute a step whole: one token a slot, norms that are all alike, and
-    heads whose scores fit the stack."""
-    if graph.step.new != 1 or graph.cache.block is None:
+    """The kernels that can compute a graph whole: norms that are all alike, heads whose scores fit
+    the stack, and of a chunk products that kernels have, too."""
+    if graph.cache.block is None or (graph.step.new > 1 and graph.formats.operands != "f32"):
         return None
     norms = {layer.norm for layer in model.layers} | {model.final_norm}
     attentions = {layer.attention for layer in model.layers}

@@ -12,9 +12,10 @@ from pathlib import Path
 from ..errors import UserError
 from .typed_json import build, read_json
 
-SCHEMA = 3
+SCHEMA = 4
 FILE_NAME = "manifest.json"
 ITEM_SIZES = {"f32": 4, "i32": 4, "bf16": 2, "f16": 2, "i8": 1}
+_FLOATS = ("f16", "bf16", "f32")
 STEP_KINDS = ("decode", "batched", "ragged")
 KINDS = ("prefill", *STEP_KINDS)
 # `prefill_all` is the one variant: prefill that returns every position's logits.
@@ -57,9 +58,11 @@ class Tiling:
 
 @dataclass(frozen=True)
 class Quant:
-    """A matrix as integers of `bits` and, for each `group` of a row's columns, a scale.
+    """A matrix as unsigned integers of `bits` and, for each `group` of a row's columns, a scale.
 
-    A weight is its integer times its scale, of type `scale`.
+    A weight is (integer - zero) · scale, of type `scale`. `zero`: what all integers are counted
+    from; with `has_zeros` each group's own, a byte. With a `minimum` of that type for each group it
+    is integer · scale + minimum instead; with a `table` of 16, table[integer] · scale.
     """
 
     bits: int
@@ -97,9 +100,7 @@ class WeightSpec:
         if self.quant.has_zeros:
             made.append(TensorSpec(f"{self.name}_zeros", self._scales_shape, "i8"))
         if self.quant.minimum:
-            made.append(
-                TensorSpec(f"{self.name}_minima", self._scales_shape, self.quant.minimum)
-            )
+            made.append(TensorSpec(f"{self.name}_minima", self._scales_shape, self.quant.minimum))
         return tuple(made)
 
     @property
@@ -116,12 +117,12 @@ class WeightSpec:
     def _stored_shape(self) -> tuple[int, ...]:
         if len(self.shape) == 1:
             return self.shape
+        # of a quantized matrix bytes
+        columns = self.columns * self.quant.bits // 8 if self.quant else self.columns
         if self.tiling is None:
-            return (self.shape[0], self.columns)
-        rows, columns = self.tiling.rows, self.tiling.columns
-        if self.quant:
-            return (self._tiles(rows), self.columns * self.quant.bits // 32, rows, columns)
-        return (self._tiles(rows), -(-self.columns // columns), rows, columns)
+            return (self.shape[0], columns)
+        rows, k = self.tiling.rows, self.tiling.columns
+        return (self._tiles(rows), -(-columns // k), rows, k)
 
     @property
     def _scales_shape(self) -> tuple[int, ...]:
@@ -369,7 +370,7 @@ def _check_sizes(manifest: Manifest, path: Path) -> None:
     for weight in manifest.weights:
         if weight.tiling and min(weight.tiling.rows, weight.tiling.columns) < 1:
             raise UserError(f"{path}: {weight.name!r} has no valid tiling: compile again")
-        if weight.quant and (weight.quant.bits != 8 or weight.quant.group < 1):
+        if weight.quant and not _is_coding(weight.quant):
             raise UserError(f"{path}: {weight.name!r} has no valid coding: compile again")
         if not _is_made_of(weight):
             raise UserError(f"{path}: {weight.name!r} is not what its parts make: compile again")
@@ -396,6 +397,17 @@ def _check_sizes(manifest: Manifest, path: Path) -> None:
         raise UserError(f"{path}: embedding or head is no weight: compile the bundle again")
     if min(counts) < 1:
         raise UserError(f"{path}: a size or count is below 1: compile the bundle again")
+
+
+def _is_coding(quant: Quant) -> bool:
+    """Whether kernels and packing know it."""
+    known = (quant.bits in (4, 8), quant.group in (16, 32, 64, 128), quant.scale in _FLOATS)
+    is_one = quant.has_zeros + (quant.minimum is not None) + bool(quant.table) <= 1
+    is_table = not quant.table or (
+        (quant.bits, len(quant.table)) == (4, 16) and set(quant.table) <= set(range(-128, 128))
+    )
+    fits = 0 <= quant.zero < 1 << quant.bits and quant.minimum in (None, *_FLOATS)
+    return all(known) and is_one and is_table and fits
 
 
 def _is_made_of(weight: WeightSpec) -> bool:

@@ -14,10 +14,11 @@ import numpy.typing as npt
 
 from ..errors import UserError
 from .checkpoint import Checkpoint
-from .manifest import ITEM_SIZES, Part, Quant, Tiling, WeightSpec
+from .manifest import ITEM_SIZES, Part, Tiling, WeightSpec
+from .quantizing import quantize
 
 # of what is packed below: another number, and packed weights in the cache are made anew
-VERSION = 1
+VERSION = 2
 
 Bytes = npt.NDArray[np.uint8]
 _RAW = {2: np.uint16, 4: np.uint32}
@@ -55,28 +56,6 @@ def packed_blocks(checkpoint: Checkpoint, weight: WeightSpec, argument: str) -> 
             tiling = weight.tiling if is_data else Tiling(weight.tiling.rows, 1)
             block = pack_rows(block, tiling)
         yield np.ascontiguousarray(block).reshape(-1).view(np.uint8)
-
-
-def quantize(
-    matrix: npt.NDArray[Any], quant: Quant
-) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float16]]:
-    """`[out, in]` as integers `[out, groups · group]` and scales `[out, groups]`.
-
-    The largest of a group is ±127; the scale is rounded to f16 before it is divided by. Raises
-    `ValueError` for what is not finite or too large for an f16 scale.
-    """
-    rows, columns = matrix.shape
-    padded = np.pad(matrix.astype(np.float32), ((0, 0), (0, -columns % quant.group)))
-    groups = padded.reshape(rows, -1, quant.group)
-    largest = np.abs(groups).max(axis=-1)
-    with np.errstate(over="ignore"):
-        scales = (largest / 127).astype(np.float16)
-    if not np.isfinite(scales).all():
-        raise ValueError("holds values that are not finite, or too large to quantize")
-    divisors = scales.astype(np.float32)[..., None]
-    quotients = np.divide(groups, divisors, out=np.zeros_like(groups), where=divisors != 0)
-    data = np.clip(np.rint(quotients), -127, 127).astype(np.int8)
-    return data.reshape(rows, -1), scales
 
 
 def _values(bits: npt.NDArray[Any], dtype: str) -> npt.NDArray[Any]:

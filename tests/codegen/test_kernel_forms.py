@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from helpers import compile_cache
 from kernel_attention import AttentionCase
-from kernel_rows import NormCase, QuantizedCase, RowsCase, argmax_of
+from kernel_integers import CODINGS, Q4, Q8, IntegersCase, QuantizedCase
+from kernel_rows import NormCase, RowsCase, argmax_of
 from kernels import ARCHS, SETS, Function, job_of
 from workshop import Workshop
 
@@ -26,6 +27,14 @@ ROWS = [
     RowsCase(8, 100, 71, "bf16", "activation", norm=True, activation="gelu_tanh"),
     RowsCase(8, 331, 71, "bf16", "logits", norm=True),
     *(QuantizedCase(rows, 100, 71, "bf16", "residual") for rows in (1, 8)),
+    QuantizedCase(8, 100, 71, "bf16", quant=Q4),
+    *(IntegersCase(8, 100, 200, "bf16", quant=coding) for coding in CODINGS),
+    *(
+        IntegersCase(rows, 100, 71, "bf16", "residual", quant=q)
+        for rows in (1, 8)
+        for q in (Q8, Q4)
+    ),
+    IntegersCase(8, 100, 71, "bf16", "activation", activation="silu", norm=True),
     NormCase(8, 100, "bf16", is_first=True),
     NormCase(8, 100, "bf16", is_first=False, offset=1.0),
 ]

@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from kernel_attention import AttentionCase
-from kernel_integers import Q4, Q8, IntegersCase
+from kernel_integers import CODINGS, Q4, Q8, IntegersCase
 from kernel_rows import NormCase
-from kernel_values import Array, Draw, Near, blocks_of, check, draws, quantized, stood_for, wide
+from kernel_values import Array, Draw, Near, check, draws, quantized, stood_for, wide
 from kernels import ARCHS, RUN_HERE, SETS, Kernels
 from workshop import Workshop
 
@@ -19,19 +18,6 @@ from intaglio.codegen.views.kernels import QuantizeView
 from intaglio.codegen.views.types import Types
 from intaglio.runtime.bundle.manifest import Quant
 
-# what IQ4_NL's integers stand for
-TABLE = (-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113)
-CODINGS = [
-    Q8,
-    Q4,
-    Quant(8, 16, "bf16", zero=128),
-    Quant(4, 64, "f32", zero=8),
-    Quant(4, 128, "f16", has_zeros=True),
-    Quant(8, 128, "f16", has_zeros=True),
-    Quant(4, 32, "f16", minimum="f16"),
-    Quant(8, 32, "f16", minimum="bf16"),
-    Quant(4, 32, "f16", table=TABLE),
-]
 CASES = [
     *(IntegersCase(3, 100, 200, "bf16", quant=coding) for coding in CODINGS),
     *(

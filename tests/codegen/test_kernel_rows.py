@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 import pytest
 from hypothesis import given, settings
-from kernel_rows import NormCase, QuantizedCase, RowsCase
+from kernel_integers import CODINGS, Q4, QuantizedCase
+from kernel_rows import NormCase, RowsCase
 from kernel_values import Array, Draw, Near, check, draws
 from kernels import ARCHS, RUN_HERE, SETS, Kernels
 from workshop import Workshop
@@ -25,7 +26,8 @@ CASES = [
     QuantizedCase(3, 100, 71, "bf16", norm=True, bias=True),
     QuantizedCase(16, 100, 71, "f32", "activation", norm=True, activation="silu"),
     QuantizedCase(1, 331, 128, "bf16", "logits", norm=True),
-    QuantizedCase(8, 272, 70, "bf16", "residual"),
+    QuantizedCase(8, 272, 70, "bf16", "residual", quant=Q4),
+    *(QuantizedCase(3, 100, 200, "bf16", quant=coding) for coding in CODINGS),
     NormCase(3, 72, "bf16", is_first=True),
     NormCase(16, 100, "f32", is_first=False, offset=1.0),
 ]
