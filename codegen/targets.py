@@ -243,8 +243,8 @@ _Q8 = Quant(bits=8, group=32, scale="f16", zero=128)
 _Q4 = Quant(bits=4, group=32, scale="f16", zero=8)
 # integers of a row that have one scale
 _BLOCK = 32
-# How `--quantize` codes matrices. What errors hurt most is in 8 bits in q4, too: docs/performance.md
-# has what was measured.
+# How `--quantize` codes matrices. Where errors hurt most q4 has 8 bits, too: what was measured is
+# in docs/performance.md.
 CODINGS = {
     "q8": Coding("q8", _Q8, {}),
     "q4": Coding("q4", _Q4, {"embed": _Q8, "lm_head": _Q8}),

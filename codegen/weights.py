@@ -31,9 +31,9 @@ class Formats:
     """How a bundle's weights are stored, and what they are multiplied with.
 
     `joined`: products of one input are one. `tiling`: of matrices, None as in the checkpoint.
-    `operands`: the type of activations in products. `coding`: of matrices, None as in the checkpoint.
-    `kernels`: what steps run, and products of f32 rows, if anything. `block`: integers
-    of a row that have one scale, where coded weights are multiplied with integers; else 0.
+    `operands`: the type of activations in products. `coding`: of matrices, None as in the
+    checkpoint. `kernels`: what graphs run, if anything. `block`: integers of a row that have one
+    scale, where coded weights are multiplied with integers; else 0.
     """
 
     joined: bool = False

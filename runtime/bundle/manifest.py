@@ -324,9 +324,9 @@ class Manifest:
 
     @property
     def coding(self) -> str | None:
-        """What `--quantize` made it, q8; None where weights are as in the checkpoint."""
+        """What `--quantize` made it, q8 or q4; None where weights are as in the checkpoint."""
         bits = {weight.quant.bits for weight in self.weights if weight.quant}
-        return f"q{max(bits)}" if bits else None
+        return f"q{min(bits)}" if bits else None
 
     @property
     def layout(self) -> str:

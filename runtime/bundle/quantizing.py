@@ -70,15 +70,21 @@ _Tried = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.
 
 def _tried(values: npt.NDArray[np.float32], scales: npt.NDArray[np.float32], least: int) -> _Tried:
     """Integers, the scales as f16 has them, and the squared errors of groups."""
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         scales = scales.astype(np.float16).astype(np.float32)
+        integers = _whole(values, scales, least)
+        off = integers * scales[..., None]
+    off -= values
+    return integers, scales, np.einsum("rgk,rgk->rg", off, off)
+
+
+def _whole(
+    values: npt.NDArray[np.float32], scales: npt.NDArray[np.float32], least: int
+) -> npt.NDArray[np.float32]:
     factors = np.divide(1, scales, out=np.zeros_like(scales), where=scales != 0)
     integers = values * factors[..., None]
     np.rint(integers, out=integers)
-    np.clip(integers, least, -least - 1, out=integers)
-    off = integers * scales[..., None]
-    off -= values
-    return integers, scales, np.einsum("rgk,rgk->rg", off, off)
+    return np.clip(integers, least, -least - 1, out=integers)
 
 
 def _better(one: _Tried, other: _Tried) -> _Tried:
