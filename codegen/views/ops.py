@@ -100,9 +100,9 @@ class Op:
             return None
         sizes, tiles = formats.kernels.for_rows(self.rows), weight.arguments[0].shape[0]
         name = f"rows{self.rows}_{tiles}x{self.inputs}_{self.dtype}"
-        block, dots = formats.block, formats.kernels.dots
-        more = {"block": block, "dots": dots}
-        kernel = RowsView(types, weight, self.rows, sizes, x="rows", y="product_rows", **more)
+        args, block = (types, weight, self.rows, sizes), formats.block
+        dots = formats.kernels.dots
+        kernel = RowsView(*args, x="rows", y="product_rows", block=block, dots=dots)
         kernel.name = name
         if block:
             self.quantize = QuantizeView(types, self.rows, self.inputs, block, x)

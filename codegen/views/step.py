@@ -303,7 +303,7 @@ class ChunkView(KernelsView):
     """`g` of a chunk by kernels: a run of tokens of one slot."""
 
     @property
-    def last_parts(self) -> list[tuple[str, str, list[int], str]]:
+    def last_parts(self) -> list[tuple[str, str, list[object], str]]:
         """What the head takes of the chunk's last row: name, type, a row's sizes, its type."""
         _, weighted, squares, *_ = self.kinds[-1].results
         of_last, *_, of_squares = self.head_kernel.takes

@@ -41,8 +41,9 @@ def packed(integers: npt.NDArray[Any], bits: int) -> Integers:
     """`[out, in]` integers as bytes: of 4 bits eight in four, the first four below the others."""
     if bits == 8:
         return integers.astype(np.uint8)
-    eights = integers.astype(np.uint8).reshape(len(integers), -1, 2, 4)
-    return (eights[:, :, 0] | eights[:, :, 1] << 4).reshape(len(integers), -1)
+    eights: Integers = integers.astype(np.uint8).reshape(len(integers), -1, 2, 4)
+    fours: Integers = eights[:, :, 0] | eights[:, :, 1] << np.uint8(4)
+    return fours.reshape(len(integers), -1)
 
 
 def _nearest(

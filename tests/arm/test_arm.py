@@ -50,7 +50,9 @@ def run(cpu: str, *args: str | Path) -> subprocess.CompletedProcess[str]:
 def emulated(workshop: Workshop, case: str, options: BuildOptions, out: Path) -> dict[str, Stream]:
     """What each kind of graph says on aarch64; see `record.py`."""
     bundle = workshop.bundle(workshop.model(case), options)
-    by_kernels = {graph.kind for graph in Manifest.load(bundle).graphs if graph.kernels == "neon"}
+    by_kernels = {
+        graph.kind for graph in Manifest.load(bundle).graphs if graph.kernels == "neon_dot"
+    }
     assert by_kernels == set(STEPS)
     # it has all instructions that qemu knows, among them those of each --arch
     done = run("max", bundle, case, out)

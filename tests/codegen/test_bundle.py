@@ -92,10 +92,10 @@ def no_parts(data: Any) -> None:
 GONE = object()
 K, V = (("cache", "parts", 0, letter) for letter in "kv")
 DAMAGE: list[tuple[Callable[[Data], None], str]] = [
-    (at("schema", value=1), "schema is 1, this version reads 3: compile the bundle again"),
-    (at("schema", value="1"), "schema is '1', this version reads 3"),
-    (at("schema", value=True), "schema is True, this version reads 3"),
-    (at("schema", value=3.0), "schema: expected int, found float"),
+    (at("schema", value=1), "schema is 1, this version reads 4: compile the bundle again"),
+    (at("schema", value="1"), "schema is '1', this version reads 4"),
+    (at("schema", value=True), "schema is True, this version reads 4"),
+    (at("schema", value=4.0), "schema: expected int, found float"),
     (at("schema", value=GONE), "schema is None"),
     (at("weights", value=GONE), "field 'weights' is missing or unknown"),
     (at("checksum", value=1), "field 'checksum' is missing or unknown"),

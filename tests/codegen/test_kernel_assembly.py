@@ -132,7 +132,7 @@ def test_sums_stay_in_registers(case: RowsCase, arch: str) -> None:
     view = case.view(Types(), kernels)
     loops = loops_of(arch, kernels)[case.name]
     assert loops
-    lanes = {"avx512": 16, "avx2": 8, "neon": 4}[kernels.name]
+    lanes = {"avx512_vnni": 16, "avx512": 16, "avx2": 8, "neon_dot": 4}[kernels.name]
     for loop in loops:
         # of two of k, each tile and each row
         assert loop.fmas > 0

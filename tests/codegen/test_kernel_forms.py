@@ -60,6 +60,8 @@ FORMS: dict[str, Callable[[Types, KernelSet], Any]] = {
 @pytest.mark.parametrize("form", FORMS)
 def test_a_form_compiles_alone(form: str, name: str, workshop: Workshop) -> None:
     types = Types()
+    if form.startswith("blocks") and SETS[name].dots is None:
+        pytest.skip("it multiplies no integers")
     view = FORMS[form](types, SETS[name])
     with compile_cache(workshop):
         (binary,) = compile_all([job_of(ARCHS[name], types, [Function(view, types)])])
@@ -67,8 +69,12 @@ def test_a_form_compiles_alone(form: str, name: str, workshop: Workshop) -> None
 
 
 @pytest.mark.parametrize("name", SETS)
-def test_each_set_is_that_of_its_arch(name: str) -> None:
-    assert kernel_set(ARCHS[name]) == SETS[name]
+def test_each_set_is_that_of_its_arch(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    arch = ARCHS[name]
+    if name == "neon":  # which no CPU of the list is: all have dot products
+        monkeypatch.setattr("intaglio.codegen.targets.cpu_features", lambda: ("asimd",))
+        arch = "host"
+    assert kernel_set(arch) == SETS[name]
 
 
 def test_every_few_tiles_are_of_one_workgroup() -> None:
