@@ -6,12 +6,20 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from processes import Failed, Fastest, Run, call, stage, venv
+from processes import Failed, Fastest, Run, call, cpu_flags, stage, venv
 
 _HERE = Path(__file__).resolve().parent
 REQUIREMENTS = _HERE / "requirements-ik.txt"
-# of 16 bits: as converted, what has kernels where bf16 has none, and rows in blocks of 16
-_TYPES = ("BF16", "F16", "BF16_R16")
+# as converted; f16, which has kernels where bf16 has none; rows in blocks of 16 or 8
+_TYPES = {
+    "f32": ("F32",),
+    "bf16": ("BF16", "F16", "BF16_R16"),
+    "q8": ("Q8_0", "Q8_0_R8"),
+    "q4": ("Q4_0", "Q4_0_R8"),
+}
+_AS_CONVERTED = ("F32", "BF16")
+# how far from the converted file's their logits may be; nonsense is more than 1 away
+_CLOSE = {"f32": 0.05, "bf16": 0.05, "q8": 0.05, "q4": 0.2}
 
 
 @dataclass(frozen=True)
@@ -20,7 +28,7 @@ class Ik:
 
     work: Path
     threads: int
-    _ways: dict[Path, dict[str, list[str]]] = field(default_factory=dict, repr=False)
+    _ways: dict[tuple[Path, str], dict[str, list[str]]] = field(default_factory=dict, repr=False)
 
     def prepare(self) -> None:
         """Install it, if that is not done yet. Raises `Failed`."""
@@ -28,34 +36,35 @@ class Ik:
         venv(self._venv, requirements)
         call([str(self._python), "-c", "import ik_llama_cpp"])
 
-    def bench(self, gguf: Path, *options: str) -> Fastest:
+    def bench(self, gguf: Path, coding: str, *options: str) -> Fastest:
         """Its rates, tokens/s, by our tests' names: `pp512`, `tg128`, `tg128@d1900`, `tg128@b8`.
 
-        Raises `Failed` if nothing answers rightly.
+        `gguf` is of 32 or 16 bits, what runs is of the types of `coding`. Raises `Failed` if none
+        answers rightly.
         """
-        if gguf not in self._ways:
-            self._ways[gguf] = self._right_ways(gguf)
-        ways = self._ways[gguf].items()
+        if (gguf, coding) not in self._ways:
+            self._ways[gguf, coding] = self._right_ways(gguf, coding)
+        ways = self._ways[gguf, coding].items()
         return Fastest(
             {name: Run([*self._peer(), *way, *options], json.loads) for name, way in ways}
         )
 
-    def _right_ways(self, gguf: Path) -> dict[str, list[str]]:
+    def _right_ways(self, gguf: Path, coding: str) -> dict[str, list[str]]:
         """Options by name: files and flash attention with which the logits are those of `gguf`.
 
-        A bf16 file is tried as the other types of 16 bits, too, and each with flash attention where
-        the CPU has VNNI, without which it is known to abort. Raises `Failed` if none is right.
+        Each type is tried with flash attention, too, where the CPU has VNNI, without which it is
+        known to abort. Raises `Failed` if none is right.
         """
-        types = _TYPES if gguf.stem.endswith("-bf16") else ("as converted",)
+        like = ["--like", str(gguf), "--within", str(_CLOSE[coding])]
         ways, failures = {}, []
-        for kind in types:
-            file = self._quantize(gguf, kind) if kind in _TYPES[1:] else gguf
+        for kind in _TYPES[coding]:
+            file = gguf if kind in _AS_CONVERTED else self._quantize(gguf, kind)
             for flash in (False, True) if has_vnni() else (False,):
                 name = kind + (", flash attention" if flash else "")
                 options = [str(file), *(["--flash"] if flash else [])]
                 stage(f"ik_llama.cpp: trying {name}")
                 try:
-                    call([*self._peer(), *options, "--like", str(gguf)])
+                    call([*self._peer(), *options, *like])
                 except Failed as failed:
                     stage(f"ik_llama.cpp: not {name}: {failed.reason}")
                     failures.append(failed)
@@ -88,7 +97,6 @@ class Ik:
         return self._venv / "bin" / "python"
 
 
-def has_vnni(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+def has_vnni() -> bool:
     """Whether the CPU multiplies bytes into sums: `avx_vnni` or `avx512_vnni`."""
-    flags = cpuinfo.read_text().split() if cpuinfo.exists() else []
-    return not {"avx_vnni", "avx512_vnni"}.isdisjoint(flags)
+    return not {"avx_vnni", "avx512_vnni"}.isdisjoint(cpu_flags())

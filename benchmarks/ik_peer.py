@@ -19,8 +19,6 @@ from ik_llama_cpp import _ctypes_api as ik
 
 _BATCH = 2048
 _WARM_UP = 8
-# of the root mean square; bf16 instead of f16 activations make about a hundredth
-_CLOSE = 0.05
 _Log = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p)
 
 
@@ -30,6 +28,12 @@ def main() -> None:
     parser.add_argument("-t", "--threads", type=int, required=True)
     parser.add_argument("--flash", action="store_true", help="Flash attention.")
     parser.add_argument("--like", help="Compare logits with this GGUF's, without flash attention.")
+    parser.add_argument(
+        "--within",
+        type=float,
+        default=0.05,
+        help="How far, as a part of their root mean square; bf16 for f16 activations is 0.01.",
+    )
     parser.add_argument("-p", "--prompt", type=int, default=0, help="Prefill that many tokens.")
     parser.add_argument("-n", "--generate", type=int, default=0, help="Steps a row.")
     parser.add_argument("-d", "--depth", type=int, default=0, help="The first step's position.")
@@ -39,7 +43,7 @@ def main() -> None:
     ik._lib.llama_log_set(silent, None)
     ik.llama_backend_init()
     if chosen.like:
-        _compare(chosen.like, chosen.model, chosen.threads, chosen.flash)
+        _compare(chosen.like, chosen.model, chosen.threads, chosen.flash, chosen.within)
         return
     room = max(chosen.prompt, chosen.depth + chosen.generate)
     model = _Model(chosen.model, chosen.threads, chosen.flash, room, max(chosen.rows))
@@ -116,7 +120,7 @@ class _Model:
         ik.llama_get_logits_ith(self._context, len(tokens) - 1)
 
 
-def _compare(path: str, other: str, threads: int, flash: bool) -> None:
+def _compare(path: str, other: str, threads: int, flash: bool, within: float) -> None:
     """Exits with status 1 unless both files' logits after a prompt and some steps are close."""
     found = []
     for file, with_flash in ((path, False), (other, flash)):
@@ -124,7 +128,7 @@ def _compare(path: str, other: str, threads: int, flash: bool) -> None:
         model.generate(1, 300, 8)
         found.append(model.logits(256))
     error = np.sqrt(np.mean((found[1] - found[0]) ** 2) / np.mean(found[0] ** 2))
-    if not error <= _CLOSE:
+    if not error <= within:
         sys.exit(f"{other}: its logits are {error:.0%} away from those of {path}")
 
 

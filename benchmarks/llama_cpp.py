@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import tarfile
 from collections.abc import Iterator, Sequence
@@ -18,7 +19,7 @@ from processes import Run, call, stage
 # of the sdist, whose version names what was measured; its vendored tree is all that is built
 _SDIST = "llama-cpp-python"
 _TREE = "llama_cpp_python-*/vendor/llama.cpp"
-_TOOLS = ("llama-bench", "llama-batched-bench")
+_TOOLS = ("llama-bench", "llama-batched-bench", "llama-perplexity", "llama-quantize")
 _SETTINGS = (
     *("-DCMAKE_BUILD_TYPE=Release", "-DGGML_NATIVE=ON", "-DLLAMA_CURL=OFF"),
     *("-DLLAMA_BUILD_TESTS=OFF", "-DLLAMA_BUILD_EXAMPLES=OFF", "-DLLAMA_BUILD_SERVER=OFF"),
@@ -59,6 +60,24 @@ class LlamaCpp:
             call([str(self.python), script, str(model), *options], PYTHONPATH=its_gguf)
             unfinished.rename(out)
         return out
+
+    def quantize(self, gguf: Path, kind: str) -> Path:
+        """The file as `Q8_0` or `Q4_0`, by its own quantizer. Raises `Failed`."""
+        out = gguf.with_name(f"{gguf.stem}-{kind.lower()}.gguf")
+        if not out.is_file():
+            stage(f"writing {out.name}")
+            unfinished = out.with_suffix(".unfinished")
+            tool = str(self._bin() / "llama-quantize")
+            call([tool, str(gguf), str(unfinished), kind, str(self.threads)])
+            unfinished.rename(out)
+        return out
+
+    def perplexity(self, model: Path, text: Path, context: int, figure: str) -> Run:
+        """llama-perplexity's perplexity of a text, as `figure`."""
+        tool = str(self._bin() / "llama-perplexity")
+        arguments = ["-m", str(model), "-t", str(self.threads), "-f", str(text)]
+        command = [tool, *arguments, "-c", str(context)]
+        return Run(command, lambda output: {figure: _perplexity(output)})
 
     def bench(self, model: Path, *options: str) -> Run:
         """llama-bench's rates, tokens/s, by our tests' names: `pp512`, `tg128`, `tg128@d1900`."""
@@ -104,6 +123,11 @@ def _bench_rates(output: str) -> dict[str, float]:
 def _batched_rates(output: str) -> dict[str, float]:
     rows = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
     return {f"tg{row['tg']}@b{row['pl']}": row["speed_tg"] for row in rows}
+
+
+def _perplexity(output: str) -> float:
+    """Of all windows: the last of what it prints as `[window]perplexity,`."""
+    return float(re.findall(r"\[\d+\]([\d.]+),", output)[-1])
 
 
 def write_random(config: Path, out: Path) -> Path:

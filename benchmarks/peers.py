@@ -19,7 +19,7 @@ from typing import TypeVar
 from ik import REQUIREMENTS as IK_REQUIREMENTS
 from llama_cpp import version_in
 from ov import REQUIREMENTS as OPENVINO_REQUIREMENTS
-from processes import Failed, Fastest, Figures, Measure, pinned, stage
+from processes import Failed, Figures, Measure, fastest_ways, pinned, stage
 from report import markdown, plot
 from setting import Setting
 from table import GROUPS, IK, LLAMA, OPENVINO, OURS, TORCH, Group, Measured, rows_of
@@ -92,9 +92,7 @@ class Turns:
         notes = [f"{side} was not run: {reason}" for side, reason in self.missing.items()]
         for side in [side for side in self._peers if side not in self.missing]:
             runs = {group: run for (group, its), run in self._runs.items() if its == side}
-            ways = [
-                f"{name} {run.chosen}" for name, run in runs.items() if isinstance(run, Fastest)
-            ]
+            ways = [way for name, run in runs.items() for way in fastest_ways(name, run)]
             if ways:
                 notes.append(f"{side}, its fastest: {', '.join(ways)}")
         return notes
@@ -130,7 +128,7 @@ def _arguments() -> argparse.Namespace:
     add("--rows", default=",".join(GROUPS), help=f"Of {', '.join(GROUPS)}; default all.")
     add("--peers", default=",".join(PEERS), help=f"Of {', '.join(PEERS)}; default all.")
     add("-r", "--rounds", type=int, default=5, help="How often each figure is measured.")
-    add("--quick", action="store_true", help="One round, without the 1B model.")
+    add("--quick", action="store_true", help="One round, without the 1B models.")
     add("-t", "--threads", type=int, default=usable_cores())
     add("--work", type=Path, default=_HERE.parent / "build" / "peers", help="Peers are kept here.")
     add("--peer-python", type=Path, help="With requirements.txt; default: a venv made in --work.")
@@ -147,7 +145,7 @@ def _arguments() -> argparse.Namespace:
         parser.error(f"--peers {unknown[0]}: not one of {', '.join(PEERS)}")
     if chosen.quick:
         chosen.rounds = 1
-        chosen.rows = [name for name in chosen.rows if name != "1b"]
+        chosen.rows = [name for name in chosen.rows if not name.startswith("1b")]
     return chosen
 
 

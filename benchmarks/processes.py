@@ -62,7 +62,46 @@ class Fastest:
         return self.ways[self.chosen](prefix)
 
 
-Measure = Run | Fastest
+@dataclass(frozen=True)
+class Together:
+    """Measures of one side, one after the other: all their figures."""
+
+    parts: Mapping[str, Run | Fastest]
+
+    def __call__(self, prefix: Sequence[str] = ()) -> Figures:
+        """The parts' figures. Raises `Failed` if one fails."""
+        figures = [run(prefix) for run in self.parts.values()]
+        return {name: value for found in figures for name, value in found.items()}
+
+
+@dataclass
+class Once:
+    """What every round would give again: measured in the first alone."""
+
+    run: Run | Together
+    _figures: Figures | None = field(default=None, init=False)
+
+    def __call__(self, prefix: Sequence[str] = ()) -> Figures:
+        """Its figures. Raises `Failed`."""
+        if self._figures is None:
+            self._figures = self.run(prefix)
+        return self._figures
+
+
+Measure = Run | Fastest | Together | Once
+
+
+def fastest_ways(name: str, run: Measure) -> list[str]:
+    """What was chosen where there were several ways, each with `name` and its part's before it."""
+    if isinstance(run, Fastest):
+        return [f"{name} {run.chosen}"]
+    parts = run.parts.items() if isinstance(run, Together) else ()
+    return [way for part, of_part in parts for way in fastest_ways(f"{name} {part}", of_part)]
+
+
+def cpu_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> set[str]:
+    """What Linux says that the CPU has, as `avx512_vnni`; empty elsewhere."""
+    return set(cpuinfo.read_text().split()) if cpuinfo.exists() else set()
 
 
 def call(command: Sequence[str], **environment: str) -> str:

@@ -39,18 +39,20 @@ def _line(row: Row) -> str:
         shown += f" ({scale * low:.{digits}f} – {scale * high:.{digits}f})"
         target = "" if goal.target is None else f"{bound}{scale * goal.target:g}{unit}, {verdict}"
         return f"| {goal.what} | {shown} | | | {target} |"
-    target = "" if goal.target is None else f"{goal.target:g} ×, {verdict}"
+    bound = "at most " if goal.most else ""
+    target = "" if goal.target is None else f"{bound}{goal.target:g} ×, {verdict}"
+    figure, ratio = f".{goal.digits - 1}f", f".{goal.digits}f"
     return (
-        f"| {goal.what} | {row.ours:.1f} | {row.peer_name} {row.peer:.1f} | "
-        f"{row.value:.2f} ({low:.2f} – {high:.2f}) | {target} |"
+        f"| {goal.what} | {row.ours:{figure}} | {row.peer_name} {row.peer:{figure}} | "
+        f"{row.value:{ratio}} ({low:{ratio}} – {high:{ratio}}) | {target} |"
     )
 
 
 def plot(rows: Sequence[Row], path: Path) -> None:
-    """The ratios as bars, each with its least and most over the rounds and what it should be."""
+    """The rates' ratios as bars, each with its least and most over the rounds, and targets."""
     from matplotlib.figure import Figure
 
-    ratios = [row for row in rows if row.peer is not None]
+    ratios = [row for row in rows if row.peer is not None and not row.goal.most]
     figure = Figure(figsize=(9, 0.45 * len(ratios) + 1.2), dpi=150, layout="constrained")
     axes = figure.subplots()
     places = range(len(ratios))

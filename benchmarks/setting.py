@@ -12,10 +12,13 @@ from footprint import INTAGLIO
 from ik import Ik
 from llama_cpp import LlamaCpp
 from ov import OpenVino
-from processes import Fastest, Figures, Run, call, stage, venv
+from processes import Fastest, Figures, Once, Run, Together, call, stage, venv
 
 _HERE = Path(__file__).resolve().parent
 _MODEL = "smollm2-135m-instruct"
+# what perplexity is measured on, in windows of llama-perplexity's size
+_TEXT = _HERE.parent / "tests" / "data" / "persuasion.txt"
+_WINDOW = 512
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,41 @@ class Setting:
         """`intaglio bench`: tokens/s by test name, and `…: bandwidth`, a fraction."""
         shared = ["-r", "1", "-o", "json", "--threads", str(self.threads), "--slots", "8"]
         return Run([*INTAGLIO, "bench", str(model), *shared, *options], _bench_figures)
+
+    def llama_coded(self, gguf: Path, coding: str) -> Path:
+        """A GGUF of 16 bits as llama.cpp has what we call `q8` or `q4`."""
+        return self.llama.quantize(gguf, {"q8": "Q8_0", "q4": "Q4_0"}[coding])
+
+    def perplexities(self) -> Once:
+        """`intaglio eval`'s perplexity of the text by coding."""
+        shared = ["--context", str(_WINDOW), "--scored", "second-half", "--json"]
+        command = [*INTAGLIO, "eval", str(self.model), str(_TEXT), *shared]
+        command += ["--threads", str(self.threads)]
+        codings = {"bf16": [], "q8": ["--quantize", "q8"], "q4": ["--quantize", "q4"]}
+        return Once(
+            Together(
+                {
+                    coding: Run(
+                        [*command, *options],
+                        lambda output, coding=coding: {coding: json.loads(output)["perplexity"]},
+                    )
+                    for coding, options in codings.items()
+                }
+            )
+        )
+
+    def llama_perplexities(self) -> Once:
+        """llama-perplexity's of the same tokens, by what we call the coding."""
+        gguf = self.gguf("bf16")
+        files = {
+            "bf16": gguf,
+            **{coding: self.llama_coded(gguf, coding) for coding in ("q8", "q4")},
+        }
+        runs = {
+            coding: self.llama.perplexity(file, _TEXT, _WINDOW, coding)
+            for coding, file in files.items()
+        }
+        return Once(Together(runs))
 
     def footprint(self, what: str, model: Path) -> Run:
         return Run([sys.executable, str(_HERE / "footprint.py"), what, str(model)], json.loads)

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from llama_cpp import write_random
-from processes import Figures, Measure
+from processes import Figures, Measure, Together, cpu_flags
 from setting import Setting
 
 _1B = Path(__file__).resolve().parent.parent / "golden" / "llama-3.2-1b"
 _DEPTH = 1900
+_HAS_AMX = "amx_int8" in cpu_flags()
 OURS, LLAMA, IK = "intaglio", "llama.cpp", "ik_llama.cpp"
 OPENVINO, TORCH = "OpenVINO", "transformers"
 # not a side: whichever peer was fastest in a round
@@ -23,7 +24,10 @@ Sides = Mapping[str, Callable[[Setting], Measure]]
 
 @dataclass(frozen=True)
 class Goal:
-    """One row: our figure, and a peer's to divide it by or none. `most`: less is better."""
+    """One row: our figure, and a peer's to divide it by or none.
+
+    `most`: less is better. `digits`: of a ratio, after the point.
+    """
 
     what: str
     figure: str
@@ -32,6 +36,7 @@ class Goal:
     peer_figure: str | None = None
     unit: str = "tokens/s"
     most: bool = False
+    digits: int = 2
 
 
 @dataclass(frozen=True)
@@ -80,7 +85,7 @@ class Row:
     @property
     def is_met(self) -> bool:
         """Whether the target is reached; true of a row without one."""
-        goal, shown = self.goal, round(self.value, 2)
+        goal, shown = self.goal, round(self.value, self.goal.digits)
         if goal.target is None:
             return True
         return shown <= goal.target if goal.most else shown >= goal.target
@@ -133,10 +138,57 @@ def _at_most(what: str, figure: str, target: float, unit: str) -> Goal:
     return Goal(what, figure, target, unit=unit, most=True)
 
 
-def _against(what: str, figure: str, targets: Mapping[str, float | None]) -> list[Goal]:
+def _against(
+    what: str, figure: str, targets: Mapping[str, float | None], best: float | None = None
+) -> list[Goal]:
     """A figure against each of these peers, and against the best of them."""
     goals = [Goal(what, figure, target, peer) for peer, target in targets.items()]
-    return [*goals, Goal(what, figure, None, BEST)]
+    return [*goals, Goal(what, figure, best, BEST)]
+
+
+def _coded(coding: str, best: Mapping[str, float], llama: Mapping[str, float | None]) -> Group:
+    """Steps and prefill with the weights in `coding`; targets by figure."""
+
+    def by_llama(s: Setting) -> Measure:
+        gguf = s.llama_coded(s.gguf("bf16"), coding)
+        one_row = s.llama.bench(gguf, "-p", "512", "-n", "128")
+        return Together({"one row": one_row, "rows": s.llama.batched_bench(gguf, 128, (4, 8))})
+
+    def by_ik(s: Setting) -> Measure:
+        # a way for each figure: what is fastest with one row need not be with eight
+        ways = {
+            "one row": ("-n", "128"),
+            "4 rows": ("-n", "128", "-b", "4"),
+            "8 rows": ("-n", "128", "-b", "8"),
+            "prefill": ("-p", "512"),
+        }
+        gguf = s.gguf("bf16")
+        return Together(
+            {what: s.ik.bench(gguf, coding, *options) for what, options in ways.items()}
+        )
+
+    sides = {
+        OURS: lambda s: s.ours(s.model, "-b", "1,4,8", "--quantize", coding),
+        LLAMA: by_llama,
+        IK: by_ik,
+    }
+    named = {
+        "tg128": f"decode, one row, {coding}",
+        "tg128@b4": f"ragged, 4 rows, {coding}",
+        "tg128@b8": f"ragged, 8 rows, {coding}",
+        "pp512": f"prefill of 512, {coding}",
+    }
+    goals = [
+        goal
+        for figure, what in named.items()
+        for goal in _against(what, figure, {LLAMA: llama[figure], IK: None}, best[figure])
+    ]
+    return Group(coding, sides, goals)
+
+
+def _less(what: str, figure: str, target: float | None, peer: str, peer_figure: str) -> Goal:
+    """A perplexity over another one."""
+    return Goal(what, figure, target, peer, peer_figure, "", most=True, digits=4)
 
 
 GROUPS = {
@@ -147,7 +199,7 @@ GROUPS = {
             {
                 OURS: lambda s: s.ours(s.model, "-p", "0", "-b", "1"),
                 LLAMA: lambda s: s.llama.bench(s.gguf("bf16"), "-p", "0", "-n", "128"),
-                IK: lambda s: s.ik.bench(s.gguf("bf16"), "-n", "128"),
+                IK: lambda s: s.ik.bench(s.gguf("bf16"), "bf16", "-n", "128"),
                 OPENVINO: lambda s: s.openvino("fp16", "-n", "128"),
                 TORCH: lambda s: s.torch("bfloat16"),
             },
@@ -167,7 +219,7 @@ GROUPS = {
                 LLAMA: lambda s: s.llama.bench(
                     s.gguf("bf16"), "-p", "0", "-n", "128", "-d", str(_DEPTH)
                 ),
-                IK: lambda s: s.ik.bench(s.gguf("bf16"), "-n", "128", "-d", str(_DEPTH)),
+                IK: lambda s: s.ik.bench(s.gguf("bf16"), "bf16", "-n", "128", "-d", str(_DEPTH)),
                 OPENVINO: lambda s: s.openvino("fp16", "-n", "128", "-d", str(_DEPTH)),
             },
             _against(
@@ -181,7 +233,7 @@ GROUPS = {
             {
                 OURS: lambda s: s.ours(s.model, "-p", "0", "-b", "4,8", "--kind", "all"),
                 LLAMA: lambda s: s.llama.batched_bench(s.gguf("bf16"), 128, (4, 8)),
-                IK: lambda s: s.ik.bench(s.gguf("bf16"), "-n", "128", "-b", "4", "8"),
+                IK: lambda s: s.ik.bench(s.gguf("bf16"), "bf16", "-n", "128", "-b", "4", "8"),
                 OPENVINO: lambda s: s.openvino("fp16", "-n", "128", "-b", "4", "8"),
             },
             [
@@ -195,17 +247,22 @@ GROUPS = {
             {
                 OURS: lambda s: s.ours(s.model, "-n", "0", "-b", "1"),
                 LLAMA: lambda s: s.llama.bench(s.gguf("bf16"), "-p", "512", "-n", "0"),
-                IK: lambda s: s.ik.bench(s.gguf("bf16"), "-p", "512"),
+                IK: lambda s: s.ik.bench(s.gguf("bf16"), "bf16", "-p", "512"),
                 OPENVINO: lambda s: s.openvino("fp16", "-p", "512"),
             },
-            _against("prefill of 512", "pp512", {LLAMA: 1.3, IK: None, OPENVINO: None}),
+            _against(
+                "prefill of 512, bf16",
+                "pp512",
+                {LLAMA: 1.3, IK: None, OPENVINO: None},
+                best=2.5 if _HAS_AMX else 1.35,
+            ),
         ),
         Group(
             "exact",
             {
                 OURS: lambda s: s.ours(s.model, "-p", "0", "-b", "1", "--precision", "exact"),
                 LLAMA: lambda s: s.llama.bench(s.gguf("f32"), "-p", "0", "-n", "128"),
-                IK: lambda s: s.ik.bench(s.gguf("f32"), "-n", "128"),
+                IK: lambda s: s.ik.bench(s.gguf("f32"), "f32", "-n", "128"),
                 OPENVINO: lambda s: s.openvino("fp32", "-n", "128"),
                 TORCH: lambda s: s.torch("float32"),
             },
@@ -224,6 +281,54 @@ GROUPS = {
             [
                 Goal("decode, one row, Llama-3.2-1B shape, bf16", "tg32", 1.0, LLAMA),
                 Goal("the same, share of read bandwidth", "tg32: bandwidth", 0.9, unit="%"),
+            ],
+        ),
+        _coded(
+            "q8",
+            best={
+                **{"tg128": 1.15, "tg128@b4": 1.15, "tg128@b8": 1.15},
+                "pp512": 2.0 if _HAS_AMX else 1.1,
+            },
+            llama={"tg128": 1.3, "tg128@b4": 2.0, "tg128@b8": 2.0, "pp512": None},
+        ),
+        _coded(
+            "q4",
+            best={
+                **{"tg128": 1.15, "tg128@b4": 1.1, "tg128@b8": 1.1},
+                "pp512": 1.5 if _HAS_AMX else 1.1,
+            },
+            llama={"tg128": 1.3, "tg128@b4": 1.5, "tg128@b8": 1.5, "pp512": None},
+        ),
+        Group(
+            "1b-q4",
+            {
+                OURS: lambda s: s.ours(
+                    *(_1B, "-p", "0", "-n", "32", "-b", "1", "--dummy-weights", "--quantize", "q4")
+                ),
+                LLAMA: lambda s: s.llama.bench(
+                    s.llama_coded(_write_1b(s), "q4"), "-p", "0", "-n", "32"
+                ),
+                IK: lambda s: s.ik.bench(_write_1b(s), "q4", "-n", "32"),
+            },
+            [
+                *_against(
+                    "decode, one row, Llama-3.2-1B shape, q4",
+                    "tg32",
+                    {LLAMA: None, IK: None},
+                    best=1.1,
+                ),
+                Goal("the same, share of read bandwidth", "tg32: bandwidth", 0.8, unit="%"),
+            ],
+        ),
+        Group(
+            "quality",
+            {OURS: Setting.perplexities, LLAMA: Setting.llama_perplexities},
+            [
+                _less("perplexity, bf16", "bf16", None, LLAMA, "bf16"),
+                _less("perplexity, q8, against our bf16", "q8", 1.003, OURS, "bf16"),
+                _less("perplexity, q8, against Q8_0", "q8", None, LLAMA, "q8"),
+                _less("perplexity, q4, against our bf16", "q4", None, OURS, "bf16"),
+                _less("perplexity, q4, against Q4_0", "q4", 1.0, LLAMA, "q4"),
             ],
         ),
         Group(

@@ -15,7 +15,7 @@ from intaglio.runtime.bundle.manifest import STEP_KINDS
 from intaglio.runtime.errors import UserError
 from intaglio.runtime.generation.generation import Generation
 from intaglio.runtime.generation.sampling import SamplingParams
-from intaglio.runtime.measurement.perplexity import perplexity
+from intaglio.runtime.measurement.perplexity import perplexity, second_half_perplexity
 
 from . import options
 from .loading import Loaded, load_engine, peak_rss_bytes
@@ -182,6 +182,14 @@ def _save(path: Path, generation: Generation) -> None:
 @click.command("eval")
 @click.argument("model")
 @click.argument("file", type=click.Path())
+@click.option(
+    "--scored",
+    type=click.Choice(["all", "second-half"]),
+    default="all",
+    show_default=True,
+    help="second-half: as llama-perplexity counts (its -c is --context; without it, 512): of "
+    "whole windows alone, each begun with BOS if the tokenizer adds it, the second half.",
+)
 @options.build_options
 @options.weights
 @options.threads
@@ -190,6 +198,7 @@ def _save(path: Path, generation: Generation) -> None:
 def eval_command(
     model: str,
     file: str,
+    scored: str,
     build: dict[str, Any],
     weights: str | None,
     threads: int | None,
@@ -199,7 +208,8 @@ def eval_command(
     """Perplexity of MODEL, a model or a bundle, over the text in FILE.
 
     exp of the mean negative log-likelihood, in nats, of the text's tokens. The text is cut into
-    windows of the context that do not overlap; the first token of each is not scored.
+    windows of the context that do not overlap; the first token of each is not scored, or with
+    --scored second-half the first half.
     """
     try:
         text = Path(file).read_text(encoding="utf-8")
@@ -209,22 +219,29 @@ def eval_command(
     loaded = load_engine(
         model, ("prefill_all",), build, weights=weights, threads=threads, verbose=verbose
     )
-    tokens = loaded.engine.encode(text)
+    engine = loaded.engine
+    halves = scored == "second-half"
+    # llama.cpp's `-f` leaves out a last line's end
+    tokens = engine.encode(text.removesuffix("\n") if halves else text)
     with counting("evaluating", len(tokens)) as bar:
-        result = perplexity(
-            loaded.engine.session,
-            tokens,
-            lambda done, _: bar.update(bar.task_ids[0], completed=done),
-        )
+
+        def progress(done: int, total: int) -> None:
+            bar.update(bar.task_ids[0], completed=done, total=total)
+
+        if halves:
+            result = second_half_perplexity(engine.session, tokens, engine.bos(), progress)
+        else:
+            result = perplexity(engine.session, tokens, progress)
     if as_json:
         report = {
+            "scored": scored,
             "perplexity": result.value,
             "nll": result.nll,
             "tokens": len(tokens),
             "scored_tokens": result.scored,
             "windows": result.windows,
-            "context": loaded.engine.session.manifest.cache.context,
-            "precision": loaded.engine.session.manifest.cache.precision,
+            "context": engine.session.manifest.cache.context,
+            "precision": engine.session.manifest.cache.precision,
         }
         click.echo(json.dumps(report))
     else:

@@ -98,6 +98,10 @@ class Engine:
         """Token ids of a text, special tokens added as the tokenizer says."""
         return self._text().encode(text)
 
+    def bos(self) -> int | None:
+        """The token that `encode` begins every text with, if the tokenizer adds one."""
+        return self._text().bos()
+
     def _generation(
         self,
         tokens: Sequence[int],

@@ -79,6 +79,11 @@ class TextCodec:
             )
         return tokens
 
+    def bos(self) -> int | None:
+        """The token that every text begins with, if the tokenizer adds one."""
+        text = self.encode("a")
+        return text[0] if text[:1] != self.encode("a", add_special_tokens=False)[:1] else None
+
     def decode(self, tokens: Iterable[int], *, skip_special_tokens: bool = True) -> str:
         """Return the text of token ids; ids that the tokenizer doesn't know make no text."""
         ids = [int(token) for token in tokens]

@@ -25,6 +25,7 @@ from helpers import (
 )
 from streams import by_decode, load_reference
 from tiny import CASES
+from tokenizers import Tokenizer, processors
 from workshop import Workshop, open_session
 
 from intaglio.runtime import Engine
@@ -283,11 +284,56 @@ def test_eval(length: int, bundle: Path, workshop: Workshop, tmp_path: Path) -> 
         "perplexity": pytest.approx(math.exp(np.mean(losses)), rel=1e-4),
         "nll": pytest.approx(sum(losses), rel=1e-4),
         **{"tokens": length, "scored_tokens": len(losses), "windows": windows},
-        **{"context": 48, "precision": "exact"},
+        **{"context": 48, "precision": "exact", "scored": "all"},
     }
     line = succeed("eval", bundle, tmp_path / "text.txt")
     expected = f"perplexity {shown['perplexity']:.4f} over {len(losses)} of {length} tokens\n"
     assert line == expected
+
+
+@pytest.mark.parametrize("adds_bos", [False, True])
+@pytest.mark.parametrize("length", [96, 143, 144])
+def test_eval_as_llama_perplexity(
+    adds_bos: bool, length: int, bundle: Path, tmp_path: Path
+) -> None:
+    """Whole windows of 48, BOS first, and of each the logits at positions 24 to 46 are scored."""
+    if adds_bos:
+        tokenizer = Tokenizer.from_file(str(bundle / "tokenizer.json"))
+        tokenizer.post_processor = processors.TemplateProcessing(
+            "!:0 $A:0", special_tokens=[("!", tokenizer.token_to_id("!"))]
+        )
+        tokenizer.save(str(bundle / "tokenizer.json"))
+    codec = codec_of(bundle)
+    text = "".join(chr(97 + (i * i) % 26) for i in range(length - adds_bos))
+    # llama.cpp reads a file without its last line's end
+    (tmp_path / "text.txt").write_text(text + "\n")
+    asked = ("eval", bundle, tmp_path / "text.txt", "--scored", "second-half")
+    shown = json.loads(succeed(*asked, "--json"))
+    tokens, session, losses = codec.encode(text), open_session(bundle), []
+    assert len(tokens) == length
+    for begin in range(0, length // 48 * 48, 48):
+        window = tokens[begin : begin + 48]
+        if adds_bos:
+            window[0] = tokens[0]
+        session.clear()
+        logits = by_decode(session, window).logits.astype(np.float64)
+        chances = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+        losses += [-math.log(chances[at, window[at + 1]]) for at in range(24, 47)]
+    assert shown == {
+        "perplexity": pytest.approx(math.exp(np.mean(losses)), rel=1e-5),
+        "nll": pytest.approx(sum(losses), rel=1e-5),
+        **{"tokens": length, "scored_tokens": len(losses), "windows": length // 48},
+        **{"context": 48, "precision": "exact", "scored": "second-half"},
+    }
+    assert f"over {length // 48 * 23} of {length} tokens\n" in succeed(*asked)
+
+
+def test_eval_as_llama_perplexity_of_too_little(bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text("a" * 95)
+    result = invoke("eval", bundle, tmp_path / "text.txt", "--scored", "second-half")
+    assert result.exit_code == 2
+    said = "the text has 95 tokens: two windows of the context need 96: "
+    assert said + "take a longer text or a smaller context" in one_line(result.stderr)
 
 
 def test_eval_of_too_little(bundle: Path, tmp_path: Path) -> None:
