@@ -10,6 +10,18 @@ Kernels = Literal["auto", "none"]
 
 
 @dataclass(frozen=True)
+class RowBlocks:
+    """Rows as blocks of `size` integers that have one scale.
+
+    Of `planes` bytes each: one for 127 steps from zero to the largest of a block, two for 256 times
+    as many.
+    """
+
+    size: int
+    planes: int = 1
+
+
+@dataclass(frozen=True)
 class RowsKernel:
     """How `templates/kernels/rows.mlir.j2` is written for up to `rows` rows.
 

@@ -10,7 +10,7 @@ from intaglio.runtime.bundle.manifest import Quant, Tiling
 from intaglio.runtime.errors import UserError
 from intaglio.runtime.host import cpu_features
 
-from .kernels import AttentionKernel, Kernels, KernelSet, RowsKernel
+from .kernels import AttentionKernel, Kernels, KernelSet, RowBlocks, RowsKernel
 from .spec import Linear, ModelSpec
 from .weights import Coding, Formats
 
@@ -241,13 +241,12 @@ def weight_tile(operands: str) -> tuple[int, int]:
 
 _Q8 = Quant(bits=8, group=32, scale="f16", zero=128)
 _Q4 = Quant(bits=4, group=32, scale="f16", zero=8)
-# integers of a row that have one scale
-_BLOCK = 32
 # How `--quantize` codes matrices. Where errors hurt most q4 has 8 bits, too: what was measured is
 # in docs/performance.md.
 CODINGS = {
-    "q8": Coding("q8", _Q8, {}),
-    "q4": Coding("q4", _Q4, {"embed": _Q8, "lm_head": _Q8}),
+    # rows of 8 bits would be most of the error (docs/performance.md)
+    "q8": Coding("q8", _Q8, {}, RowBlocks(32, planes=2)),
+    "q4": Coding("q4", _Q4, {"embed": _Q8, "lm_head": _Q8}, RowBlocks(32)),
 }
 
 
@@ -270,8 +269,9 @@ def formats_of(
     if coding is not None:
         tiling = Tiling(16, 4) if layout == "packed" else None
         has_dots = precision == "fast" and held is not None and held.dots is not None
-        block = _BLOCK if has_dots else 0
-        return Formats(layout == "packed", tiling, "f32", CODINGS[coding], chosen, block)
+        named = CODINGS[coding]
+        block = named.block if has_dots else None
+        return Formats(layout == "packed", tiling, "f32", named, chosen, block)
     if layout == "rowmajor":
         return Formats(operands="f32" if precision == "exact" else model.dtype)
     is_bf16 = precision == "fast" and model.dtype == "bf16" and _is_faster_in_bf16(arch)

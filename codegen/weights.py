@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from intaglio.runtime.bundle.manifest import Part, Quant, Tiling, WeightSpec
 
-from .kernels import KernelSet
+from .kernels import KernelSet, RowBlocks
 from .spec import LayerSpec, Linear, ModelSpec, Vector
 
 # products of one input, which may be one product
@@ -16,11 +16,15 @@ _JOINED = {"qkv": ("q", "k", "v"), "gate_up": ("gate", "up")}
 
 @dataclass(frozen=True)
 class Coding:
-    """How `--quantize` stores matrices: as `quant`, but those of some roles as `others` say."""
+    """How `--quantize` stores matrices: as `quant`, but those of some roles as `others` say.
+
+    `block`: of the rows that they are multiplied with.
+    """
 
     name: str
     quant: Quant
     others: Mapping[str, Quant]
+    block: RowBlocks
 
     def of(self, role: str) -> Quant:
         return self.others.get(role, self.quant)
@@ -32,8 +36,8 @@ class Formats:
 
     `joined`: products of one input are one. `tiling`: of matrices, None as in the checkpoint.
     `operands`: the type of activations in products. `coding`: of matrices, None as in the
-    checkpoint. `kernels`: what graphs run, if anything. `block`: integers of a row that have one
-    scale, where coded weights are multiplied with integers; else 0.
+    checkpoint. `kernels`: what graphs run, if anything. `block`: of rows, where coded weights are
+    multiplied with integers.
     """
 
     joined: bool = False
@@ -41,7 +45,7 @@ class Formats:
     operands: str = "f32"
     coding: Coding | None = None
     kernels: KernelSet | None = None
-    block: int = 0
+    block: RowBlocks | None = None
 
 
 # as in the checkpoint

@@ -9,7 +9,7 @@ from kernel_values import Array, Draw, padded, wide
 from kernels import NUMPY
 
 from intaglio.codegen.graphs import CachePlan, CacheSpec, GraphSpec
-from intaglio.codegen.kernels import KernelSet
+from intaglio.codegen.kernels import KernelSet, RowBlocks
 from intaglio.codegen.spec import Attention, Norm, Rope
 from intaglio.codegen.views.attentions import AppendView, ChunkAttentionView
 from intaglio.codegen.views.caches import CacheView
@@ -24,7 +24,7 @@ EPS = 1e-3
 class ChunkCase:
     """A chunk of `rows` in slot 1 of 3, of a cache of two layers, of which it is the second.
 
-    `blocks`: attention's rows are blocks of so many integers, or f32.
+    `blocks`: attention's rows are blocks of integers, or f32.
     """
 
     rows: int
@@ -34,14 +34,14 @@ class ChunkCase:
     dtype: str
     window: int | None = None
     norm_dtype: str = ""
-    blocks: int = 0
+    blocks: RowBlocks | None = None
     block: int = 16
     context: int = 100
 
     @property
     def name(self) -> str:
         heads = f"{self.num_heads}by{self.num_kv_heads}x{self.head_dim}"
-        traits = f"{self.window or ''}{self.norm_dtype}{self.blocks or ''}"
+        traits = f"{self.window or ''}{self.norm_dtype}{self.blocks.planes if self.blocks else ''}"
         return f"chunk_{self.rows}x{heads}_{self.dtype}_{traits}"
 
     @property

@@ -9,7 +9,7 @@ import numpy as np
 from kernel_rows import RowsCase
 from kernel_values import Array, Draw, Near, blocks_of, padded, quantized, wide
 
-from intaglio.codegen.kernels import KernelSet
+from intaglio.codegen.kernels import KernelSet, RowBlocks
 from intaglio.codegen.views.kernels import RowsView, whole_tiles
 from intaglio.codegen.views.types import Types
 from intaglio.runtime.bundle.manifest import Quant, Tiling, WeightSpec
@@ -107,51 +107,53 @@ class QuantizedCase(RowsCase):
 
 @dataclass(frozen=True)
 class IntegersCase(QuantizedCase):
-    """The same of rows in blocks of integers."""
+    """The same of rows in blocks of integers, of so many bytes each."""
+
+    planes: int = 1
 
     @property
     def name(self) -> str:
-        return f"blocks_{super().name}"
+        return f"blocks{self.planes}_{super().name}"
 
     @property
-    def block(self) -> int:
-        return min(32, self.quant.group)
-
-    @property
-    def row_block(self) -> int:
-        return self.block
+    def row_block(self) -> RowBlocks:
+        return RowBlocks(min(32, self.quant.group), self.planes)
 
     def view(self, types: Types, kernels: KernelSet) -> RowsView:
         assert kernels.dots
-        return self._view(types, kernels, block=self.block, dots=kernels.dots)
+        return self._view(types, kernels, block=self.row_block, dots=kernels.dots)
 
     def given(self, draw: Draw) -> dict[str, Array]:
         """`x` is what integers and scales stand for, too."""
         given = super().given(draw)
-        blocks, columns = -(-self.inputs // self.block), whole_tiles(self.inputs, self.block)
+        block, columns = self.row_block, whole_tiles(self.inputs, self.row_block)
+        most = 127 * 257 if self.planes > 1 else 127
         random = np.random.default_rng(draw.seed)
-        x = random.integers(-127, 128, (self.rows, columns)).astype(np.int8)
+        x = random.integers(-most, most + 1, (self.rows, columns))
+        # whose lower byte has a place of its own
+        x[x % 256 == 128] -= 1
         x[:, self.inputs :] = 0
-        x[0, : self.inputs] = 127
-        scales = draw.array("x_scales", (self.rows, blocks), "f32", 1 / 127)
+        x[0, : self.inputs] = most
+        shape = (self.rows, columns // block.size)
+        scales = draw.array("x_scales", shape, "f32", 1 / most)
         # of one that is infinite a block's sum is some of the infinities or NaN
         scales[np.isinf(scales)] = np.nan
-        values = x * np.repeat(wide(scales), self.block, axis=1)
+        values = x * np.repeat(wide(scales), block.size, axis=1)
         return {**given, "x": values[:, : self.inputs], "x_integers": x, "x_scales": scales}
 
     def laid(self, given: Given) -> dict[str, Array]:
         laid = super().laid({**given, "x": np.zeros_like(given["x"])})
         integers, scales = laid.pop("x_integers"), laid.pop("x_scales")
-        laid["x"] = blocks_of(integers, scales, self.block)
+        laid["x"] = blocks_of(integers, scales, self.row_block)
         if "residual" in given:
-            laid["residual"] = padded(given["residual"], whole_tiles(self.outputs, self.block))
+            laid["residual"] = padded(given["residual"], whole_tiles(self.outputs, self.row_block))
         return laid
 
     def expected(self, given: Given) -> dict[str, Near]:
         """In float64; rows that are made integers as what those stand for."""
         near = super().expected(given)
         for name in self.made:
-            near[name] = quantized(near[name], self.block)
+            near[name] = quantized(near[name], self.row_block)
         return near
 
     @property

@@ -10,7 +10,7 @@ import numpy as np
 from kernel_values import Array, Draw, Near, U, by_tile, padded, quantized, wide
 from kernels import NUMPY
 
-from intaglio.codegen.kernels import KernelSet
+from intaglio.codegen.kernels import KernelSet, RowBlocks
 from intaglio.codegen.spec import Norm
 from intaglio.codegen.views.kernels import ArgmaxView, GainView, RowNormView, RowsView, whole_tiles
 from intaglio.codegen.views.ops import Op
@@ -93,9 +93,9 @@ class RowsCase:
         return GainView.of(Norm(EPS, offset), size, self.dtype, self.row_block)
 
     @property
-    def row_block(self) -> int:
-        """To how many columns rows are filled up, if it is not whole tiles."""
-        return 0
+    def row_block(self) -> RowBlocks | None:
+        """Of rows of integers."""
+        return None
 
     def given(self, draw: Draw) -> dict[str, Array]:
         """What is multiplied and added, as it is meant."""
@@ -170,16 +170,20 @@ class NormCase:
     dtype: str
     is_first: bool
     offset: float = 0.0
-    block: int = 0
+    block: RowBlocks | None = None
 
     @property
     def made(self) -> list[str]:
         return ["weighteds"] if self.block else []
 
     @property
+    def row_block(self) -> RowBlocks | None:
+        return self.block
+
+    @property
     def name(self) -> str:
         kind = "first" if self.is_first else "post"
-        kind += f"_blocks{self.block}" if self.block else ""
+        kind += f"_blocks{self.block.planes}x{self.block.size}" if self.block else ""
         return f"norm_{self.rows}x{self.size}_{self.dtype}_{kind}{'_offset' * bool(self.offset)}"
 
     def view(self, types: Types, kernels: KernelSet) -> RowNormView:
@@ -215,7 +219,9 @@ class NormCase:
 
     def _ready(self, given: Given, added: Near) -> dict[str, Near]:
         near = _for_the_norm(given, added, self.offset, self.block)
-        return near | {name: quantized(near[name], self.block) for name in self.made}
+        if self.block:
+            near["weighteds"] = quantized(near["weighteds"], self.block)
+        return near
 
 
 def argmax_of(types: Types, head: RowsView) -> ArgmaxView:
@@ -234,7 +240,9 @@ def _scale(squares: Array, length: int) -> Array:
     return 1 / np.sqrt(squares / length + EPS)[:, None]
 
 
-def _for_the_norm(given: Given, added: Near, offset: float, block: int = 0) -> dict[str, Near]:
+def _for_the_norm(
+    given: Given, added: Near, offset: float, block: RowBlocks | None = None
+) -> dict[str, Near]:
     """What the next norm needs of rows to which something is added."""
     y, off = _filled(added, block).values, _filled(added, block).tolerance
     if "residual" in given:
@@ -250,7 +258,7 @@ def _for_the_norm(given: Given, added: Near, offset: float, block: int = 0) -> d
     }
 
 
-def _filled(near: Near, block: int = 0) -> Near:
+def _filled(near: Near, block: RowBlocks | None = None) -> Near:
     """With the zeros that fill up its last tile, or block."""
     columns = whole_tiles(near.values.shape[1], block)
     return Near(padded(near.values, columns), padded(near.tolerance, columns))

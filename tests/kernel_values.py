@@ -12,6 +12,8 @@ import numpy.typing as npt
 from hypothesis import strategies as st
 from kernels import NUMPY
 
+from intaglio.codegen.kernels import RowBlocks
+
 Array = npt.NDArray[Any]
 # half the distance from 1 to the next f32: what an operation may be off by, relatively
 U = 2.0**-24
@@ -115,48 +117,52 @@ def by_tile(values: Array) -> Array:
     return values.reshape(len(values), -1, 16)
 
 
-def quantized(near: Near, size: int) -> Near:
+def quantized(near: Near, block: RowBlocks) -> Near:
     """What integers of them stand for, half a step off at most; a block that is not finite: NaN."""
-    values, off = near.values, near.tolerance
+    values, off, size = near.values, near.tolerance, block.size
+    most = 127 * 256 ** (block.planes - 1)
     columns = -(-values.shape[1] // size) * size
     blocks, offs = (padded(each, columns).reshape(len(values), -1, size) for each in (values, off))
     largest = (np.abs(blocks) + offs).max(-1, keepdims=True)
     finite = np.where(np.isfinite(largest), blocks, np.nan)
     return Near(
         finite.reshape(len(values), -1),
-        (offs + (0.5 + 1e-5) * largest / 127).reshape(len(values), -1),
+        (offs + (1 if block.planes > 1 else 0.5 + 1e-5) * largest / most + 1e-6 * largest).reshape(
+            len(values), -1
+        ),
     )
 
 
-def stood_for(blocks: Array) -> Array:
+def stood_for(blocks: Array, block: RowBlocks) -> Array:
     """`[rows, columns]` of blocks' integers times their scales, NaN where a scale is not finite.
 
     Raises `AssertionError` for integers that do not fill their range or whose sum is another.
     """
-    integers, scales, less = values_of(blocks)
+    planes = np.ascontiguousarray(blocks[..., :-2]).view(np.int8).astype(np.int32)
+    planes = planes.reshape(*blocks.shape[:2], block.planes, block.size)
+    scales, less = np.ascontiguousarray(blocks[..., -2]).view(np.float32), blocks[..., -1]
+    largest = np.abs(planes[:, :, 0]).max(-1)
     is_finite = np.isfinite(scales)
-    assert (-integers.sum(-1, dtype=np.int32) == less).all(), "a block's sum is wrong"
-    largest = np.abs(integers.astype(np.int32)).max(-1)
     assert (largest <= 127).all() and (largest[is_finite & (scales > 1e-30)] == 127).all()
+    integers = planes[:, :, 0] if block.planes == 1 else 256 * planes[:, :, 0] + planes[:, :, 1]
+    assert (-integers.sum(-1, dtype=np.int32) == less).all(), "a block's sum is wrong"
     factor = np.where(is_finite, wide(scales), np.nan)[..., None]
     return (integers * factor).reshape(len(blocks), -1)
 
 
-def blocks_of(integers: Array, scales: Array, size: int) -> Array:
-    """`[rows, blocks, size / 4 + 2]` of i32: integers, their scale, their sum times -1."""
-    blocks = integers.reshape(len(integers), -1, size)
+def blocks_of(integers: Array, scales: Array, block: RowBlocks) -> Array:
+    """`[rows, blocks, …]` of i32: planes of bytes, their scale, their sum times -1."""
+    whole = integers.astype(np.int32).reshape(len(integers), -1, block.size)
+    planes = [whole]
+    if block.planes > 1:
+        upper = np.rint(whole / 256).astype(np.int32)
+        planes = [upper, whole - 256 * upper]
+    data = np.concatenate([plane.astype(np.int8) for plane in planes], axis=-1)
     return np.concatenate(
         [
-            np.ascontiguousarray(blocks).view(np.int32),
+            np.ascontiguousarray(data).view(np.int32),
             scales.astype(np.float32)[..., None].view(np.int32),
-            -blocks.sum(-1, dtype=np.int32)[..., None],
+            -whole.sum(-1, dtype=np.int32)[..., None],
         ],
         axis=-1,
     )
-
-
-def values_of(blocks: Array) -> tuple[Array, Array, Array]:
-    """The integers of such blocks, their scales and their sums."""
-    integers = np.ascontiguousarray(blocks[..., :-2]).view(np.int8)
-    scales = np.ascontiguousarray(blocks[..., -2]).view(np.float32)
-    return integers, scales, blocks[..., -1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from intaglio.runtime.bundle.manifest import ITEM_SIZES
 
-from ..kernels import AttentionKernel
+from ..kernels import AttentionKernel, RowBlocks
 from ..spec import Attention
 from .caches import CacheView
 from .kernels import LANES, GainView, KernelView, divisor, memory_type, whole_tiles
@@ -115,19 +115,21 @@ class MergeView(KernelView):
 
     template = "kernels/merge.mlir.j2"
 
-    def __init__(self, types: Types, attention: StepAttentionView, block: int = 0) -> None:
+    def __init__(
+        self, types: Types, attention: StepAttentionView, block: RowBlocks | None = None
+    ) -> None:
         super().__init__(attention.rows)
         a = self.attention = attention
         columns, own = a.num_heads * a.head_dim, a.group * a.head_dim
         # a workgroup's heads must be whole blocks
-        block = block if block and own % block == 0 else 0
+        block = block if block and own % block.size == 0 else None
         self.columns, self.is_cut = whole_tiles(columns), columns % LANES != 0
         self._read("positions", a.takes[0], a.rows, "i32")
         self._read("partials", a.partial_types[0], seen=a.partials)
         self._read("maxima", a.partial_types[1], seen=a.maxima)
         self._read("sums_of_runs", a.partial_types[2], seen=a.maxima)
         if block:
-            self.room, self.blocks_of_group = memory_type(own, "f32"), own // block
+            self.room, self.blocks_of_group = memory_type(own, "f32"), own // block.size
             self._write_blocks("y", types, columns, block)
             return
         shape = (a.rows, self.columns, "f32")
@@ -163,7 +165,7 @@ class ChunkAttentionView(HeadsView):
         cache: CacheView,
         sizes: AttentionKernel,
         norm_dtype: str,
-        block: int,
+        block: RowBlocks | None,
     ) -> None:
         super().__init__(cache.new, spec, cache, norm_dtype)
         self._cut(sizes)
@@ -176,8 +178,8 @@ class ChunkAttentionView(HeadsView):
         self.of_queries = memory_type(self.queries, "f32")
         self.columns = f"vector<{self.head_width}xf32>"
         self.filled_columns, self.is_cut = whole_tiles(columns), columns % LANES != 0
-        if block and own % block == 0:
-            self.own, self.blocks_of_group = memory_type(own, "f32"), own // block
+        if block and own % block.size == 0:
+            self.own, self.blocks_of_group = memory_type(own, "f32"), own // block.size
             self._write_blocks("y", types, columns, block)
             return
         shape = (self.rows, self.filled_columns, "f32")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from intaglio.runtime.bundle.manifest import Quant
 
+from ..kernels import RowBlocks
 from .types import ceil
 
 # x86's VNNI; AVX2's 16-bit sums of pairs; ARM's dot product
@@ -21,20 +22,21 @@ _MIDDLE = 128
 
 @dataclass(frozen=True)
 class BlocksView:
-    """`rows` filled up to `count` whole blocks of `size` columns."""
+    """`rows` filled up to `count` whole blocks of `size` columns, of `planes` bytes each."""
 
     rows: int
     count: int
     size: int
+    planes: int
 
     @classmethod
-    def of(cls, rows: int, columns: int, size: int) -> BlocksView:
-        return cls(rows, ceil(columns, size), size)
+    def of(cls, rows: int, columns: int, block: RowBlocks) -> BlocksView:
+        return cls(rows, ceil(columns, block.size), block.size, block.planes)
 
     @property
     def shape(self) -> tuple[object, ...]:
-        """A block's integers, four in an i32, their scale and their sum."""
-        return (self.rows, self.count, self.quads + 2, "i32")
+        """A block's integers, four bytes in an i32, plane by plane; their scale and their sum."""
+        return (self.rows, self.count, self.planes * self.quads + 2, "i32")
 
     @property
     def type(self) -> str:
@@ -42,7 +44,7 @@ class BlocksView:
 
     @property
     def quads(self) -> int:
-        """i32 of a block's integers."""
+        """i32 of a plane of a block."""
         return self.size // 4
 
     @property

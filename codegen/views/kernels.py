@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from intaglio.runtime.bundle.manifest import TensorSpec, WeightSpec
 
-from ..kernels import RowsKernel
+from ..kernels import RowBlocks, RowsKernel
 from ..spec import Norm
 from .integers import BlocksView, DotsView
 from .types import Types, ceil, f32
@@ -16,9 +16,10 @@ from .types import Types, ceil, f32
 LANES = 16
 
 
-def whole_tiles(columns: int, block: int = LANES) -> int:
+def whole_tiles(columns: int, block: RowBlocks | None = None) -> int:
     """So many columns filled up to whole tiles, or blocks, as rows between kernels are."""
-    return ceil(columns, max(block, LANES)) * max(block, LANES)
+    size = block.size if block else LANES
+    return ceil(columns, size) * size
 
 
 class KernelView:
@@ -53,7 +54,7 @@ class KernelView:
         self.gives.append(tensor)
         return self._lay(name, memory_type(*shape))
 
-    def _write_normed(self, types: Types, kind: str, columns: int, block: int) -> None:
+    def _write_normed(self, types: Types, kind: str, columns: int, block: RowBlocks | None) -> None:
         """Rows, rows times the next norm's weight, and sums of squares of each tile."""
         shape, squares = (self.rows, columns, "f32"), (self.rows, columns // LANES, "f32")
         self.y = self._write("y", kind, *shape)
@@ -63,7 +64,7 @@ class KernelView:
             self._write("weighteds", kind, *shape)
         self.square_sums = self._write("square_sums", types.name("squares", *squares), *squares)
 
-    def _write_blocks(self, name: str, types: Types, columns: int, block: int) -> None:
+    def _write_blocks(self, name: str, types: Types, columns: int, block: RowBlocks) -> None:
         """Rows as blocks of integers."""
         self.quantized = BlocksView.of(self.rows, columns, block)
         shape = self.quantized.shape
@@ -95,7 +96,7 @@ class GainView:
     width: int
 
     @classmethod
-    def of(cls, norm: Norm, size: int, dtype: str, block: int = 0) -> GainView:
+    def of(cls, norm: Norm, size: int, dtype: str, block: RowBlocks | None = None) -> GainView:
         parts = whole_tiles(size, block) // LANES
         offset = f32(norm.weight_offset) if norm.weight_offset else ""
         vector = VectorView(memory_type(size, dtype), dtype)
@@ -105,8 +106,8 @@ class GainView:
 class RowsView(KernelView):
     """`rows` rows × a weight. `epilogue`: plain, residual, activation or logits.
 
-    `block`: rows are blocks of so many integers, and so are those that a residual or activation
-    leaves for the next product; 0: they are f32. `products`: the file that multiplies. `norm`: of
+    `block`: rows are blocks of integers, and so are those that a residual or activation leaves for
+    the next product; without they are f32. `products`: the file that multiplies. `norm`: of
     the rows before the product, by their sums of squares. `next`: of the rows after it, which are
     added to what they were (residual). `has_bias`: added to each sum.
     """
@@ -127,7 +128,7 @@ class RowsView(KernelView):
         next: GainView | None = None,
         activation: str = "",
         has_bias: bool = False,
-        block: int = 0,
+        block: RowBlocks | None = None,
         dots: str | None = None,
     ) -> None:
         super().__init__(rows)
@@ -149,10 +150,12 @@ class RowsView(KernelView):
         self.outputs = outputs // 2 if activation else outputs
         if weight.alternates and not activation:
             self.outputs = self.tiles * LANES
-        makes_blocks = bool(block) and epilogue in ("residual", "activation")
-        self.tiles_of_block = block // LANES * (2 if activation else 1) if makes_blocks else 1
+        made = block if epilogue in ("residual", "activation") else None
+        self.tiles_of_block = 1
+        if made:
+            self.tiles_of_block = made.size // LANES * (2 if activation else 1)
         self.made = "weighteds" if epilogue == "residual" else "y"
-        self.is_cut = self.outputs % (block if makes_blocks else LANES) != 0
+        self.is_cut = self.outputs % (made.size if made else LANES) != 0
         self._cut(sizes)
         role = weight.name.split("_", 1)[1] if weight.name.startswith("layer") else weight.name
         self.columns = whole_tiles(self.inputs)
@@ -199,13 +202,14 @@ class RowsView(KernelView):
         self.rows_of_group = min(self.rows, sizes.rows_of_group)
         self.row_groups = ceil(self.rows, self.rows_of_group)
 
-    def _of_integers(self, weight: WeightSpec, dots: str | None, block: int) -> None:
+    def _of_integers(self, weight: WeightSpec, dots: str | None, block: RowBlocks) -> None:
         assert weight.quant is not None and dots is not None
         self.products, self.dots = "kernels/dots.mlir.j2", DotsView(dots, weight.quant)
-        self.quads, self.blocks = block // 4, ceil(self.inputs, block)
+        self.quads, self.blocks = block.size // 4, ceil(self.inputs, block.size)
+        self.planes = list(range(block.planes))
         self.depth = weight.arguments[0].shape[1]
         self.steps_of_block = self.quads // self.dots.halves
-        self.blocks_of_group = weight.quant.group // block
+        self.blocks_of_group = weight.quant.group // block.size
         self.scale_dtype, self.minimum_dtype = weight.quant.scale, weight.quant.minimum
 
     @property
@@ -220,10 +224,15 @@ class RowsView(KernelView):
         rows = range(self.rows_at_once)
         return [f"{n}_{m}_{p}" for n in tiles for m in rows for p in self.dots.parts]
 
-    def starts_of(self, tiles: Sequence[int]) -> list[str]:
-        """What a block's sums begin with: what the integers' zero is too much."""
-        begin = "%start{}" if self.dots.zero else "%no_dots"
-        return [f"%int{at} = {begin.format(at.split('_')[1])}" for at in self.sums_of(tiles)]
+    def starts_of(self, tiles: Sequence[int], plane: int) -> list[str]:
+        """What a plane's sums begin with: 256 times the plane's before it, and what the integers'
+        zero is too much in all planes."""
+        names = {at: "%no_dots" for at in self.sums_of(tiles)}
+        if plane:
+            names = {at: f"%{'begun' if self.dots.zero else 'moved'}{at}" for at in names}
+        elif self.dots.zero and len(self.planes) == 1:
+            names = {at: f"%start{at.split('_')[1]}" for at in names}
+        return [f"%int{at} = {name}" for at, name in names.items()]
 
     def _w(self, data: TensorSpec) -> str:
         """A step's weights as one element of 32 bits; f16's as they are."""
@@ -232,7 +241,7 @@ class RowsView(KernelView):
         step = (2 * LANES, "f16") if self.coding == "f16" else (LANES, "i32")
         return memory_type(*data.shape[:2], *step)
 
-    def _results(self, types: Types, y: str, block: int) -> None:
+    def _results(self, types: Types, y: str, block: RowBlocks | None) -> None:
         if self.epilogue == "logits":
             shape: tuple[object, ...] = (self.rows, self.outputs, "f32")
             self.y = self._write("y", types.name(y, *shape), *shape)
@@ -242,7 +251,7 @@ class RowsView(KernelView):
         if block and self.epilogue == "activation":
             self._write_blocks("y", types, self.outputs, block)
             return
-        columns = whole_tiles(self.outputs, block if self.next else LANES)
+        columns = whole_tiles(self.outputs, block if self.next else None)
         shape = (self.rows, columns, "f32")
         kind = types.name(y, *shape)
         if self.next is None:
@@ -268,7 +277,7 @@ class RowNormView(KernelView):
         *,
         norm: GainView | None,
         next: GainView,
-        block: int = 0,
+        block: RowBlocks | None = None,
     ) -> None:
         super().__init__(rows)
         self.norm, self.next = norm, next
@@ -285,7 +294,8 @@ class RowNormView(KernelView):
             self.x = self._read("x", types.name("hidden", rows, size, "f32"), rows, size, "f32")
         self._read("next_norm", own, size, dtype)
         self._write_normed(types, rows_type, columns, block)
-        self.room = memory_type(block // LANES, LANES, "f32")
+        if block:
+            self.room = memory_type(block.size // LANES, LANES, "f32")
 
 
 class QuantizeView(KernelView):
@@ -293,9 +303,9 @@ class QuantizeView(KernelView):
 
     template = "kernels/quantize.mlir.j2"
 
-    def __init__(self, types: Types, rows: int, columns: int, block: int, x: str) -> None:
+    def __init__(self, types: Types, rows: int, columns: int, block: RowBlocks, x: str) -> None:
         super().__init__(rows)
-        self.is_cut = columns % block != 0
+        self.is_cut = columns % block.size != 0
         shape = (rows, columns, "f32")
         self.x = self._read("x", types.name(x, *shape), *shape)
         self._write_blocks("y", types, columns, block)

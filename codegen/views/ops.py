@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from intaglio.runtime.bundle.manifest import Quant, Tiling, WeightSpec
 from intaglio.templates import Typed
 
+from ..kernels import RowBlocks
 from ..targets import MOST_ROWS
 from ..weights import Formats
 from .kernels import KernelView, QuantizeView, RowsView
@@ -77,13 +78,14 @@ class Op:
         y_tiles = (m_tiles, self.n_tiles, self.row_tile, n, "f32")
         self.y_tiles = types.name(f"{self.role}_y_tiles", *y_tiles)
 
-    def _of_integers(self, weight: WeightSpec, quant: Quant, block: int) -> None:
+    def _of_integers(self, weight: WeightSpec, quant: Quant, block: RowBlocks | None) -> None:
         self.bits, self.zero, self.table = quant.bits, quant.zero, quant.table
         self.has_zeros, self.minimum_dtype = quant.has_zeros, quant.minimum
         self.group, self.groups, self.columns = quant.group, weight.groups, weight.columns
         self.scale_dtype = quant.scale
         # of the rows, if they are made integers, too
-        self.block, self.blocks = block, ceil(self.inputs, block) if block else 0
+        self.block = block
+        self.blocks = ceil(self.inputs, block.size) if block else 0
         self._stored = weight.arguments
 
     def stored_rows(self, y: str) -> list[tuple[str, str, str, int, str]]:

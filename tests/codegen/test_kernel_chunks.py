@@ -14,6 +14,7 @@ from kernel_values import Draw, stood_for, wide
 from kernels import ARCHS, RUN_HERE, SETS, Kernels
 from workshop import Workshop
 
+from intaglio.codegen.kernels import RowBlocks
 from intaglio.codegen.views.types import Types
 
 # groups of 1, 3, 5 and 8, one workgroup and several, sizes that no vector divides, windows
@@ -22,7 +23,7 @@ CASES = [
     ChunkCase(40, 9, 3, 64, "bf16", block=64, context=200),
     ChunkCase(13, 8, 1, 12, "f16", window=7, norm_dtype="bf16"),
     ChunkCase(33, 5, 1, 20, "f32", window=40, norm_dtype="f32"),
-    ChunkCase(21, 6, 2, 32, "bf16", blocks=32),
+    ChunkCase(21, 6, 2, 32, "bf16", blocks=RowBlocks(32)),
 ]
 # of a largest answer; bf16 and f16 round what is appended
 BOUND = {"f32": 1e-5, "f16": 2e-3, "bf16": 2e-2}
@@ -56,7 +57,7 @@ def test_a_chunk_is_what_float64_says(
         assert np.nanmax(np.abs(found - expected)) <= bound * max(1, np.nanmax(np.abs(expected)))
     y = kernels.run(case.name, {**case.laid(values, "q"), **after}, **places)["y"]
     if case.blocks:
-        y = stood_for(y[:length])
+        y = stood_for(y[:length], case.blocks)
     # what the kernel reads is what lies in the cache
     stored_k, stored_v = _positions(case, after, start + length)
     expected = case.answers(values, stored_k, stored_v, start)

@@ -14,6 +14,7 @@ from kernel_values import Array, Draw, Near, check, draws, quantized, stood_for,
 from kernels import ARCHS, RUN_HERE, SETS, Kernels
 from workshop import Workshop
 
+from intaglio.codegen.kernels import RowBlocks
 from intaglio.codegen.views.kernels import QuantizeView
 from intaglio.codegen.views.types import Types
 from intaglio.runtime.bundle.manifest import Quant
@@ -39,11 +40,17 @@ CASES = [
         )
     ),
     IntegersCase(5, 72, 80, "bf16", "residual", quant=Quant(4, 16, "f16", zero=8)),
-    NormCase(3, 72, "bf16", is_first=True, block=32),
-    NormCase(16, 100, "f32", is_first=False, offset=1.0, block=32),
-    NormCase(2, 80, "f32", is_first=False, block=16),
+    IntegersCase(5, 100, 200, "bf16", planes=2),
+    IntegersCase(3, 100, 200, "bf16", planes=2, quant=Quant(4, 128, "f16", has_zeros=True)),
+    IntegersCase(13, 100, 71, "f32", "residual", bias=True, planes=2),
+    IntegersCase(1, 48, 96, "bf16", "activation", activation="silu", planes=2),
+    NormCase(5, 72, "bf16", is_first=True, block=RowBlocks(32, planes=2)),
+    NormCase(3, 72, "bf16", is_first=True, block=RowBlocks(32)),
+    NormCase(16, 100, "f32", is_first=False, offset=1.0, block=RowBlocks(32)),
+    NormCase(2, 80, "f32", is_first=False, block=RowBlocks(16)),
 ]
 NAMES = ("x_scales", "w_scales", "squares", "bias", "residual", "next_norm", "own_norm", "x")
+ONE = RowBlocks(32)
 SETS_HERE = [name for name in RUN_HERE if SETS[name].dots]
 
 
@@ -51,7 +58,7 @@ SETS_HERE = [name for name in RUN_HERE if SETS[name].dots]
 def kernels(request: pytest.FixtureRequest, workshop: Workshop) -> Kernels:
     types, kernels = Types(), SETS[request.param]
     views: list[Any] = [case.view(types, kernels) for case in CASES]
-    quantize = QuantizeView(types, 5, 71, 32, "quantized_x")
+    quantize = QuantizeView(types, 5, 71, ONE, "quantized_x")
     quantize.name = "quantize"
     return Kernels(workshop, ARCHS[request.param], types, [*views, quantize])
 
@@ -65,7 +72,7 @@ def test_a_kernel_is_what_float64_says(
     values = case.given(draw)
     found = kernels.run(case.name, case.laid(values))
     for name in case.made:
-        found[name] = stood_for(found[name])
+        found[name] = stood_for(found[name], case.row_block)
     check(found, case.expected, values)
 
 
@@ -75,16 +82,16 @@ def test_rows_become_integers(kernels: Kernels, draw: Draw) -> None:
     x = draw.array("x", (5, 71), "f32")
 
     def expected(given: Mapping[str, Array]) -> dict[str, Near]:
-        return {"y": quantized(Near(wide(given["x"]), 0 * wide(given["x"])), 32)}
+        return {"y": quantized(Near(wide(given["x"]), 0 * wide(given["x"])), ONE)}
 
-    found = {"y": stood_for(kernels.run("quantize", {"x": x})["y"])}
+    found = {"y": stood_for(kernels.run("quantize", {"x": x})["y"], ONE)}
     check(found, expected, {"x": x})
 
 
 def test_integers_round_to_even(kernels: Kernels) -> None:
     x = np.zeros((5, 71), np.float32)
     x[0, :6] = (127, 0.5, 1.5, 2.5, -0.5, -1.5)
-    found = stood_for(kernels.run("quantize", {"x": x})["y"])
+    found = stood_for(kernels.run("quantize", {"x": x})["y"], ONE)
     assert found[0, :6].tolist() == [127, 0, 2, 2, 0, -2]
 
 
