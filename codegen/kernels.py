@@ -61,7 +61,7 @@ class KernelSet:
     """The kernels of CPUs that have the instructions `needs`; `rows` from few rows to many.
 
     `dots`: how integers are multiplied: by x86's vnni, by avx2's sums of pairs, by ARM's sdot; None
-    where rows of integers do not pay.
+    where rows of integers do not pay. `dot_rows` are then what `rows` are of f32.
 
     What is at once and how far ahead is fetched changes no sum's order, and so no bit.
     """
@@ -71,8 +71,10 @@ class KernelSet:
     rows: tuple[RowsKernel, ...]
     attention: AttentionKernel
     dots: str | None = None
+    dot_rows: tuple[RowsKernel, ...] = ()
 
-    def for_rows(self, rows: int) -> RowsKernel:
+    def for_rows(self, rows: int, *, integers: bool = False) -> RowsKernel:
         """The first that is for so many rows; the last, if they are more."""
-        fitting = (kernel for kernel in self.rows if rows <= kernel.rows)
-        return next(fitting, self.rows[-1])
+        kernels = self.dot_rows if integers else self.rows
+        fitting = (kernel for kernel in kernels if rows <= kernel.rows)
+        return next(fitting, kernels[-1])

@@ -82,18 +82,26 @@ MICROKERNELS = (
     Microkernel(("bf16", "bf16"), ("asimd", "bf16"), (8, 4), 8),
 )
 # The kernels of each instruction set. 16 sums are one register of AVX-512's 32, two of AVX2's 16,
-# four of NEON's 32: what is at once leaves room for weights and what they are multiplied with.
-# Measured on a Zen 5; NEON's are AVX2's, as far as registers go, and are not measured.
+# four of NEON's 32: what is at once leaves room for weights and what they are multiplied with. One
+# row is fastest where each thread reads one stream. Measured on Zen 4 and 5, AVX2's there, too;
+# NEON's are AVX2's, as far as registers go, and are not measured.
+_AVX2_DOT_ROWS = (
+    RowsKernel(1, rows_at_once=1, tiles_at_once=1, tiles_of_group=6, prefetch=96),
+    RowsKernel(16, rows_at_once=4, tiles_at_once=1, tiles_of_group=6, prefetch=96),
+    RowsKernel(256, rows_at_once=4, tiles_at_once=1, tiles_of_group=8, prefetch=64),
+)
 _AVX512_SET = KernelSet(
     "avx512",
     (*_AVX2, *_AVX512),
     (
+        RowsKernel(1, rows_at_once=1, tiles_at_once=1, tiles_of_group=6, prefetch=96),
         RowsKernel(4, rows_at_once=4, tiles_at_once=4, tiles_of_group=4, prefetch=32),
         RowsKernel(16, rows_at_once=8, tiles_at_once=2, tiles_of_group=6, prefetch=64),
         RowsKernel(256, rows_at_once=8, tiles_at_once=2, tiles_of_group=8, prefetch=64),
     ),
     AttentionKernel(sums_at_once=16, blocks_of_run=4, prefetch=32),
     dots="avx2",
+    dot_rows=_AVX2_DOT_ROWS,
 )
 _NEON_SET = KernelSet(
     "neon",
@@ -107,22 +115,41 @@ _NEON_SET = KernelSet(
 )
 KERNEL_SETS = (
     replace(
-        _AVX512_SET, name="avx512_vnni", needs=(*_AVX512_SET.needs, "avx512_vnni"), dots="vnni"
+        _AVX512_SET,
+        name="avx512_vnni",
+        needs=(*_AVX512_SET.needs, "avx512_vnni"),
+        dots="vnni",
+        dot_rows=(
+            RowsKernel(1, rows_at_once=1, tiles_at_once=1, tiles_of_group=6, prefetch=96),
+            RowsKernel(4, rows_at_once=4, tiles_at_once=1, tiles_of_group=6, prefetch=96),
+            RowsKernel(16, rows_at_once=8, tiles_at_once=2, tiles_of_group=6, prefetch=64),
+            RowsKernel(256, rows_at_once=4, tiles_at_once=4, tiles_of_group=8, prefetch=64),
+        ),
     ),
     _AVX512_SET,
     KernelSet(
         "avx2",
         _AVX2,
         (
-            RowsKernel(1, rows_at_once=1, tiles_at_once=4, tiles_of_group=4, prefetch=32),
+            RowsKernel(1, rows_at_once=1, tiles_at_once=1, tiles_of_group=6, prefetch=96),
             RowsKernel(2, rows_at_once=2, tiles_at_once=2, tiles_of_group=2, prefetch=48),
             RowsKernel(16, rows_at_once=4, tiles_at_once=1, tiles_of_group=6, prefetch=64),
             RowsKernel(256, rows_at_once=6, tiles_at_once=1, tiles_of_group=2, prefetch=64),
         ),
         AttentionKernel(4, blocks_of_run=4, prefetch=32, chunk_queries=4, chunk_vectors=1),
         dots="avx2",
+        dot_rows=_AVX2_DOT_ROWS,
     ),
-    replace(_NEON_SET, name="neon_dot", needs=("asimd", "asimddp"), dots="sdot"),
+    replace(
+        _NEON_SET,
+        name="neon_dot",
+        needs=("asimd", "asimddp"),
+        dots="sdot",
+        dot_rows=(
+            RowsKernel(1, rows_at_once=1, tiles_at_once=1, tiles_of_group=6, prefetch=96),
+            RowsKernel(256, rows_at_once=4, tiles_at_once=1, tiles_of_group=4, prefetch=64),
+        ),
+    ),
     _NEON_SET,
 )
 # How many rows of activations a product takes at once, at most. Products are 16 × 16 on every CPU:

@@ -76,7 +76,7 @@ class RowsCase:
             types,
             self.weight,
             self.rows,
-            kernels.for_rows(self.rows),
+            kernels.for_rows(self.rows, integers=self.row_block is not None),
             x="rows",
             y="logits" if self.epilogue == "logits" else "y_rows",
             epilogue=self.epilogue,

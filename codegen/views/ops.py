@@ -100,7 +100,8 @@ class Op:
     ) -> RowsView | None:
         if formats.kernels is None or formats.operands != "f32":
             return None
-        sizes, tiles = formats.kernels.for_rows(self.rows), weight.arguments[0].shape[0]
+        tiles, is_blocks = weight.arguments[0].shape[0], formats.block is not None
+        sizes = formats.kernels.for_rows(self.rows, integers=is_blocks)
         name = f"rows{self.rows}_{tiles}x{self.inputs}_{self.dtype}"
         args, block = (types, weight, self.rows, sizes), formats.block
         dots = formats.kernels.dots

@@ -252,9 +252,8 @@ class KernelsView(GraphView):
     ) -> RowsView:
         rows, block = more.pop("rows", self.rows), self._graph.formats.block
         more |= {"x": x, "y": y, "epilogue": epilogue, "block": block, "dots": self._set.dots}
-        return self._add(
-            name, RowsView(self._types, weight, rows, self._set.for_rows(rows), **more)
-        )
+        sizes = self._set.for_rows(rows, integers=block is not None)
+        return self._add(name, RowsView(self._types, weight, rows, sizes, **more))
 
     def _row_norm(self, name: str, norm: GainView | None) -> RowNormView:
         args, block = (self._types, self.rows, self.hidden_size), self._graph.formats.block

@@ -79,6 +79,7 @@ def test_each_set_is_that_of_its_arch(name: str, monkeypatch: pytest.MonkeyPatch
 
 def test_every_few_tiles_are_of_one_workgroup() -> None:
     """Or two would write the same; and gate and up, which alternate, are of the same few."""
-    for sizes in (sizes for kernels in SETS.values() for sizes in kernels.rows):
+    tables = (table for each in SETS.values() for table in (each.rows, each.dot_rows))
+    for sizes in (sizes for table in tables for sizes in table):
         assert sizes.tiles_of_group % sizes.tiles_at_once == 0
         assert sizes.tiles_at_once == 1 or sizes.tiles_at_once % 2 == 0
