@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -217,9 +219,32 @@ def test_what_8_bits_cannot_hold(wrong: float, workshop: Workshop, tmp_path: Pat
         workshop.bundle(folder, built("packed", "decode"))
 
 
-def test_on_the_command_line(workshop: Workshop, tmp_path: Path) -> None:
-    bundle = workshop.bundle(workshop.model("q8_tied"), built("packed", "decode"))
-    shown = succeed("inspect", bundle)
-    assert "layer0_qkv_scales" in shown and "i8" in shown
-    said = refused("inspect", workshop.bundle(workshop.model("q8_tied")), "--quantize", "q8")
-    assert said == ("--quantize q8: this bundle was compiled without: compile another")
+@pytest.mark.parametrize("quantize", ["q8", "q4"])
+def test_inspect_shows_bits(workshop: Workshop, quantize: str) -> None:
+    model = workshop.model("q8_untied")
+    bundle = workshop.bundle(model, built("packed", "decode", quantize=quantize))
+    weights = Manifest.load(bundle).weights
+    held = {spec.name: spec.nbytes for weight in weights for spec in weight.arguments}
+    count = sum(math.prod(weight.shape) for weight in weights)
+    row = (held["embed"] + held["embed_scales"]) // 331
+    shown = json.loads(succeed("inspect", bundle, "--json"))
+    assert shown["weights"] == {
+        "count": count,
+        "bytes": sum(held.values()),
+        "bytes_of_step": sum(held.values()) - held["embed"] - held["embed_scales"] + row,
+    }
+    text = succeed("inspect", bundle)
+    assert "layer0_qkv_scales" in text and "i8" in text
+    assert f"{8 * sum(held.values()) / count:.2f} bits each" in text.splitlines()[-2]
+
+
+@pytest.mark.parametrize("verb", ["generate", "bench", "eval"])
+def test_on_the_command_line(workshop: Workshop, tmp_path: Path, verb: str) -> None:
+    """A bundle is what it was compiled as."""
+    (tmp_path / "text").write_text("a")
+    q4 = workshop.bundle(workshop.model("q8_tied"), built("packed", "decode", quantize="q4"))
+    given = {"eval": [tmp_path / "text"], "bench": [], "generate": ["--tokens", "1"]}[verb]
+    said = refused(verb, q4, *given, "--quantize", "q8")
+    assert said == "--quantize q8: this bundle was compiled with q4: compile another"
+    said = refused(verb, workshop.bundle(workshop.model("q8_tied")), *given, "--quantize", "q4")
+    assert said == "--quantize q4: this bundle was compiled without: compile another"
