@@ -27,7 +27,9 @@ from workshop import EVERY_POSITION, Mutation, Workshop, only, open_session
 
 from intaglio.codegen.bundle import BuildOptions
 from intaglio.codegen.targets import CODINGS
+from intaglio.runtime.bundle.checkpoint import Checkpoint
 from intaglio.runtime.bundle.manifest import Manifest, Quant
+from intaglio.runtime.bundle.packing import Packing
 from intaglio.runtime.bundle.quantizing import quantize
 from intaglio.runtime.errors import UserError
 
@@ -205,6 +207,32 @@ def test_scales_of_least_error(quant: Quant) -> None:
 def _errors(matrix: npt.NDArray[Any], found: npt.NDArray[Any]) -> npt.NDArray[Any]:
     squares = np.pad((found - matrix) ** 2, ((0, 0), (0, -matrix.shape[1] % 32)))
     return squares.reshape(len(matrix), -1, 32).sum(-1)
+
+
+def test_a_weight_is_quantized_once(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its data and its scales; whichever is asked for first, or alone."""
+    checkpoint = Checkpoint.open(workshop.model("llama_tied"))
+    bundle = workshop.bundle(workshop.model("llama_tied"), built("packed", "decode"))
+    weight = next(each for each in Manifest.load(bundle).weights if each.name == "layer0_gate_up")
+    asked: list[int] = []
+
+    def counted(matrix: npt.NDArray[Any], quant: Quant) -> Any:
+        asked.append(len(matrix))
+        return quantize(matrix, quant)
+
+    monkeypatch.setattr("intaglio.runtime.bundle.packing.quantize", counted)
+    packing = Packing(checkpoint, weight)
+    held = {
+        name: list(packing.blocks(name)) for name in ("layer0_gate_up", "layer0_gate_up_scales")
+    }
+    assert len(asked) == 1
+    (alone,) = Packing(checkpoint, weight).blocks("layer0_gate_up_scales")
+    assert alone.tobytes() == held["layer0_gate_up_scales"][0].tobytes()
+    bound = Checkpoint.open(bundle)
+    assert all(
+        bound.bytes_of(name).tobytes() == b"".join(block.tobytes() for block in blocks)
+        for name, blocks in held.items()
+    )
 
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf, 1e9])
