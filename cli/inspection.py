@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from intaglio.runtime.bundle.manifest import (
     Manifest,
     TensorSpec,
     WeightSpec,
+    bytes_of_step,
     is_bundle,
 )
 
@@ -31,20 +33,30 @@ from .progress import say
 @options.as_json
 def inspect_command(model: str, build: dict[str, Any], as_json: bool) -> None:
     """Show the arguments by position of MODEL's or a BUNDLE's graphs, and the memory needed."""
-    weights, cache, graphs = _describe(model, build)
+    weights, (embedding, head), cache, graphs = _describe(model, build)
     rows = list(_rows(weights, cache, graphs))
+    held = {
+        "count": sum(math.prod(weight.shape) for weight in weights),
+        "bytes": sum(weight.nbytes for weight in weights),
+        "bytes_of_step": bytes_of_step(weights, embedding, head),
+    }
     memory = {
-        "weights": sum(weight.nbytes for weight in weights),
+        "weights": held["bytes"],
         "cache": cache.nbytes,
         "results": max(sum(spec.nbytes for spec in results) for _, _, results in graphs),
     }
     memory["total"] = sum(memory.values())
     if as_json:
-        click.echo(json.dumps({"arguments": rows, "memory_bytes": memory}))
+        click.echo(json.dumps({"arguments": rows, "weights": held, "memory_bytes": memory}))
         return
     # a pipe has no width: whole lines there, cut ones on a narrow terminal
     console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
     console.print(_table(rows))
+    bits = 8 * held["bytes"] / held["count"]
+    click.echo(
+        f"weights: {held['count'] / 1e6:,.1f} million, {bits:.2f} bits each, "
+        f"{_mb(held['bytes'])}; a step of one row reads {_mb(held['bytes_of_step'])}"
+    )
     per_slot = cache.nbytes // cache.slots
     click.echo(
         f"memory: weights {_mb(memory['weights'])} + cache {_mb(memory['cache'])} "
@@ -59,13 +71,15 @@ Graph = tuple[str, tuple[TensorSpec, ...], tuple[TensorSpec, ...]]
 
 def _describe(
     model: str, build: dict[str, Any]
-) -> tuple[tuple[WeightSpec, ...], CacheFacts, list[Graph]]:
+) -> tuple[tuple[WeightSpec, ...], tuple[str, str], CacheFacts, list[Graph]]:
+    """The weights, which are embedding and head, the cache, and the graphs."""
     if is_bundle(Path(model)):
         from .loading import check_fixed
 
         manifest = Manifest.load(Path(model))
         check_fixed(manifest, build)
-        return manifest.weights, manifest.cache, [_graph(g) for g in manifest.graphs]
+        ends = (manifest.model.embedding, manifest.model.head)
+        return manifest.weights, ends, manifest.cache, [_graph(g) for g in manifest.graphs]
     from intaglio.codegen.sources.folder import load_model
     from intaglio.codegen.sources.pull import resolve_model
 
@@ -75,7 +89,7 @@ def _describe(
     parts = tuple(cache.part for cache in plan.caches(spec))
     graphs = [(g.name, tuple(g.arguments()), tuple(g.results(spec))) for g in planned]
     cache = CacheFacts(plan.context, plan.slots, plan.precision, parts)
-    return tuple(planned[0].weights(spec)), cache, graphs
+    return tuple(planned[0].weights(spec)), ("embed", spec.head), cache, graphs
 
 
 def _graph(facts: GraphFacts) -> Graph:

@@ -10,7 +10,7 @@ from pathlib import Path
 from intaglio.runtime.bundle import packing
 from intaglio.runtime.bundle.checkpoint import BOUND_FILE, Checkpoint
 from intaglio.runtime.bundle.manifest import WeightSpec
-from intaglio.runtime.bundle.packing import packed_blocks
+from intaglio.runtime.bundle.packing import Packing
 
 from .cache_home import cache_home
 from .holding import use
@@ -22,14 +22,15 @@ def write_bound_weights(
     checkpoint: Checkpoint, weights: Sequence[WeightSpec], folder: Path
 ) -> None:
     """Write the weights into `folder`, one in memory at a time. `OSError` is the caller's."""
+    packings = [(weight, Packing(checkpoint, weight)) for weight in weights]
     tensors = [
         TensorToWrite(
             argument.name,
             argument.dtype,
             argument.shape,
-            partial(packed_blocks, checkpoint, weight, argument.name),
+            partial(packing.blocks, argument.name),
         )
-        for weight in weights
+        for weight, packing in packings
         for argument in weight.arguments
     ]
     write_safetensors(folder / BOUND_FILE, tensors, {"source": str(checkpoint.folder)})

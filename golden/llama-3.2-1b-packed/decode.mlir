@@ -84,113 +84,113 @@ module @decode {
     %layer0 = arith.constant 0 : index
     %x1, %x1_weighted, %x1_squares, %k_after0, %v_after0 = call @layer(
         %x0, %x0_weighted, %x0_squares, %layer0_qkv, %layer0_o, %layer0_mlp_norm, %layer0_gate_up, %layer0_down,
-        %layer1_attn_norm, %layer0, %positions, %cos, %sin, %runs, %k, %v)
-        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !tokens, !angle, !angle, index,
+        %layer1_attn_norm, %layer0, %cos, %sin, %positions, %runs, %k, %v)
+        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !angle, !angle, !tokens, index,
            !k_cache, !v_cache)
         -> (!rows, !rows, !squares, !k_cache, !v_cache)
     %layer1 = arith.constant 1 : index
     %x2, %x2_weighted, %x2_squares, %k_after1, %v_after1 = call @layer(
         %x1, %x1_weighted, %x1_squares, %layer1_qkv, %layer1_o, %layer1_mlp_norm, %layer1_gate_up, %layer1_down,
-        %layer2_attn_norm, %layer1, %positions, %cos, %sin, %runs, %k_after0, %v_after0)
-        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !tokens, !angle, !angle, index,
+        %layer2_attn_norm, %layer1, %cos, %sin, %positions, %runs, %k_after0, %v_after0)
+        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !angle, !angle, !tokens, index,
            !k_cache, !v_cache)
         -> (!rows, !rows, !squares, !k_cache, !v_cache)
     %layer2 = arith.constant 2 : index
     %x3, %x3_weighted, %x3_squares, %k_after2, %v_after2 = call @layer(
         %x2, %x2_weighted, %x2_squares, %layer2_qkv, %layer2_o, %layer2_mlp_norm, %layer2_gate_up, %layer2_down,
-        %layer3_attn_norm, %layer2, %positions, %cos, %sin, %runs, %k_after1, %v_after1)
-        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !tokens, !angle, !angle, index,
+        %layer3_attn_norm, %layer2, %cos, %sin, %positions, %runs, %k_after1, %v_after1)
+        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !angle, !angle, !tokens, index,
            !k_cache, !v_cache)
         -> (!rows, !rows, !squares, !k_cache, !v_cache)
     %layer3 = arith.constant 3 : index
     %x4, %x4_weighted, %x4_squares, %k_after3, %v_after3 = call @layer(
         %x3, %x3_weighted, %x3_squares, %layer3_qkv, %layer3_o, %layer3_mlp_norm, %layer3_gate_up, %layer3_down,
-        %layer4_attn_norm, %layer3, %positions, %cos, %sin, %runs, %k_after2, %v_after2)
-        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !tokens, !angle, !angle, index,
+        %layer4_attn_norm, %layer3, %cos, %sin, %positions, %runs, %k_after2, %v_after2)
+        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !angle, !angle, !tokens, index,
            !k_cache, !v_cache)
         -> (!rows, !rows, !squares, !k_cache, !v_cache)
     %layer4 = arith.constant 4 : index
     %x5, %x5_weighted, %x5_squares, %k_after4, %v_after4 = call @layer(
         %x4, %x4_weighted, %x4_squares, %layer4_qkv, %layer4_o, %layer4_mlp_norm, %layer4_gate_up, %layer4_down,
-        %layer5_attn_norm, %layer4, %positions, %cos, %sin, %runs, %k_after3, %v_after3)
-        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !tokens, !angle, !angle, index,
+        %layer5_attn_norm, %layer4, %cos, %sin, %positions, %runs, %k_after3, %v_after3)
+        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !angle, !angle, !tokens, index,
            !k_cache, !v_cache)
         -> (!rows, !rows, !squares, !k_cache, !v_cache)
     %layer5 = arith.constant 5 : index
     %x6, %x6_weighted, %x6_squares, %k_after5, %v_after5 = call @layer(
         %x5, %x5_weighted, %x5_squares, %layer5_qkv, %layer5_o, %layer5_mlp_norm, %layer5_gate_up, %layer5_down,
-        %layer6_attn_norm, %layer5, %positions, %cos, %sin, %runs, %k_after4, %v_after4)
-        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !tokens, !angle, !angle, index,
+        %layer6_attn_norm, %layer5, %cos, %sin, %positions, %runs, %k_after4, %v_after4)
+        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !angle, !angle, !tokens, index,
            !k_cache, !v_cache)
         -> (!rows, !rows, !squares, !k_cache, !v_cache)
     %layer6 = arith.constant 6 : index
     %x7, %x7_weighted, %x7_squares, %k_after6, %v_after6 = call @layer(
         %x6, %x6_weighted, %x6_squares, %layer6_qkv, %layer6_o, %layer6_mlp_norm, %layer6_gate_up, %layer6_down,
-        %layer7_attn_norm, %layer6, %positions, %cos, %sin, %runs, %k_after5, %v_after5)
-        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !tokens, !angle, !angle, index,
+        %layer7_attn_norm, %layer6, %cos, %sin, %positions, %runs, %k_after5, %v_after5)
+        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !angle, !angle, !tokens, index,
            !k_cache, !v_cache)
         -> (!rows, !rows, !squares, !k_cache, !v_cache)
     %layer7 = arith.constant 7 : index
     %x8, %x8_weighted, %x8_squares, %k_after7, %v_after7 = call @layer(
         %x7, %x7_weighted, %x7_squares, %layer7_qkv, %layer7_o, %layer7_mlp_norm, %layer7_gate_up, %layer7_down,
-        %layer8_attn_norm, %layer7, %positions, %cos, %sin, %runs, %k_after6, %v_after6)
-        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !tokens, !angle, !angle, index,
+        %layer8_attn_norm, %layer7, %cos, %sin, %positions, %runs, %k_after6, %v_after6)
+        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !angle, !angle, !tokens, index,
            !k_cache, !v_cache)
         -> (!rows, !rows, !squares, !k_cache, !v_cache)
     %layer8 = arith.constant 8 : index
     %x9, %x9_weighted, %x9_squares, %k_after8, %v_after8 = call @layer(
         %x8, %x8_weighted, %x8_squares, %layer8_qkv, %layer8_o, %layer8_mlp_norm, %layer8_gate_up, %layer8_down,
-        %layer9_attn_norm, %layer8, %positions, %cos, %sin, %runs, %k_after7, %v_after7)
-        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !tokens, !angle, !angle, index,
+        %layer9_attn_norm, %layer8, %cos, %sin, %positions, %runs, %k_after7, %v_after7)
+        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !angle, !angle, !tokens, index,
            !k_cache, !v_cache)
         -> (!rows, !rows, !squares, !k_cache, !v_cache)
     %layer9 = arith.constant 9 : index
     %x10, %x10_weighted, %x10_squares, %k_after9, %v_after9 = call @layer(
         %x9, %x9_weighted, %x9_squares, %layer9_qkv, %layer9_o, %layer9_mlp_norm, %layer9_gate_up, %layer9_down,
-        %layer10_attn_norm, %layer9, %positions, %cos, %sin, %runs, %k_after8, %v_after8)
-        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !tokens, !angle, !angle, index,
+        %layer10_attn_norm, %layer9, %cos, %sin, %positions, %runs, %k_after8, %v_after8)
+        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !angle, !angle, !tokens, index,
            !k_cache, !v_cache)
         -> (!rows, !rows, !squares, !k_cache, !v_cache)
     %layer10 = arith.constant 10 : index
     %x11, %x11_weighted, %x11_squares, %k_after10, %v_after10 = call @layer(
         %x10, %x10_weighted, %x10_squares, %layer10_qkv, %layer10_o, %layer10_mlp_norm, %layer10_gate_up,
-        %layer10_down, %layer11_attn_norm, %layer10, %positions, %cos, %sin, %runs, %k_after9, %v_after9)
-        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !tokens, !angle, !angle, index,
+        %layer10_down, %layer11_attn_norm, %layer10, %cos, %sin, %positions, %runs, %k_after9, %v_after9)
+        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !angle, !angle, !tokens, index,
            !k_cache, !v_cache)
         -> (!rows, !rows, !squares, !k_cache, !v_cache)
     %layer11 = arith.constant 11 : index
     %x12, %x12_weighted, %x12_squares, %k_after11, %v_after11 = call @layer(
         %x11, %x11_weighted, %x11_squares, %layer11_qkv, %layer11_o, %layer11_mlp_norm, %layer11_gate_up,
-        %layer11_down, %layer12_attn_norm, %layer11, %positions, %cos, %sin, %runs, %k_after10, %v_after10)
-        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !tokens, !angle, !angle, index,
+        %layer11_down, %layer12_attn_norm, %layer11, %cos, %sin, %positions, %runs, %k_after10, %v_after10)
+        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !angle, !angle, !tokens, index,
            !k_cache, !v_cache)
         -> (!rows, !rows, !squares, !k_cache, !v_cache)
     %layer12 = arith.constant 12 : index
     %x13, %x13_weighted, %x13_squares, %k_after12, %v_after12 = call @layer(
         %x12, %x12_weighted, %x12_squares, %layer12_qkv, %layer12_o, %layer12_mlp_norm, %layer12_gate_up,
-        %layer12_down, %layer13_attn_norm, %layer12, %positions, %cos, %sin, %runs, %k_after11, %v_after11)
-        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !tokens, !angle, !angle, index,
+        %layer12_down, %layer13_attn_norm, %layer12, %cos, %sin, %positions, %runs, %k_after11, %v_after11)
+        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !angle, !angle, !tokens, index,
            !k_cache, !v_cache)
         -> (!rows, !rows, !squares, !k_cache, !v_cache)
     %layer13 = arith.constant 13 : index
     %x14, %x14_weighted, %x14_squares, %k_after13, %v_after13 = call @layer(
         %x13, %x13_weighted, %x13_squares, %layer13_qkv, %layer13_o, %layer13_mlp_norm, %layer13_gate_up,
-        %layer13_down, %layer14_attn_norm, %layer13, %positions, %cos, %sin, %runs, %k_after12, %v_after12)
-        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !tokens, !angle, !angle, index,
+        %layer13_down, %layer14_attn_norm, %layer13, %cos, %sin, %positions, %runs, %k_after12, %v_after12)
+        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !angle, !angle, !tokens, index,
            !k_cache, !v_cache)
         -> (!rows, !rows, !squares, !k_cache, !v_cache)
     %layer14 = arith.constant 14 : index
     %x15, %x15_weighted, %x15_squares, %k_after14, %v_after14 = call @layer(
         %x14, %x14_weighted, %x14_squares, %layer14_qkv, %layer14_o, %layer14_mlp_norm, %layer14_gate_up,
-        %layer14_down, %layer15_attn_norm, %layer14, %positions, %cos, %sin, %runs, %k_after13, %v_after13)
-        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !tokens, !angle, !angle, index,
+        %layer14_down, %layer15_attn_norm, %layer14, %cos, %sin, %positions, %runs, %k_after13, %v_after13)
+        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !angle, !angle, !tokens, index,
            !k_cache, !v_cache)
         -> (!rows, !rows, !squares, !k_cache, !v_cache)
     %layer15 = arith.constant 15 : index
     %x16, %normed, %normed_squares, %k_after15, %v_after15 = call @layer(
         %x15, %x15_weighted, %x15_squares, %layer15_qkv, %layer15_o, %layer15_mlp_norm, %layer15_gate_up,
-        %layer15_down, %final_norm, %layer15, %positions, %cos, %sin, %runs, %k_after14, %v_after14)
-        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !tokens, !angle, !angle, index,
+        %layer15_down, %final_norm, %layer15, %cos, %sin, %positions, %runs, %k_after14, %v_after14)
+        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !angle, !angle, !tokens, index,
            !k_cache, !v_cache)
         -> (!rows, !rows, !squares, !k_cache, !v_cache)
 
@@ -210,8 +210,8 @@ module @decode {
   // x + attention(norm(x)), then x + mlp(norm(x)); and what the next norm needs of that.
   func.func private @layer(
       %x: !rows, %x_weighted: !rows, %x_squares: !squares, %qkv: !qkv, %o: !o, %mlp_norm: !norm,
-      %gate_up: !gate_up, %down: !down, %next_norm: !norm, %layer: index, %positions: !tokens, %cos: !angle,
-      %sin: !angle, %runs: index, %k_cache: !k_cache, %v_cache: !v_cache)
+      %gate_up: !gate_up, %down: !down, %next_norm: !norm, %layer: index, %cos: !angle, %sin: !angle,
+      %positions: !tokens, %runs: index, %k_cache: !k_cache, %v_cache: !v_cache)
       -> (!rows, !rows, !squares, !k_cache, !v_cache) {
     %projected = flow.dispatch @qkv::@qkv(%x_weighted, %qkv, %x_squares)
         : (!rows, !qkv, !squares)
@@ -317,10 +317,10 @@ module @decode {
     }
   }
 
-  // Rows × weights: 1 × 2048 by 192 tiles of 16, 1 × 4 at once.
+  // Rows × weights: 1 × 2048 by 192 tiles of 16, 1 × 1 at once.
   stream.executable private @qkv {
     stream.executable.export public @qkv workgroups() -> (index, index, index) {
-      %size1 = arith.constant 48 : index
+      %size1 = arith.constant 32 : index
       %size2 = arith.constant 1 : index
       %size3 = arith.constant 1 : index
       stream.return %size1, %size2, %size3 : index, index, index
@@ -341,16 +341,16 @@ module @decode {
         %rows_at_once = arith.constant 1 : index
         %last_rows = arith.constant 0 : index
         %tiles = arith.constant 192 : index
-        %tiles_at_once = arith.constant 4 : index
-        %unit = arith.constant 4 : index
-        %last_unit = arith.constant 188 : index
-        %tiles_of_group = arith.constant 4 : index
-        %prefetch = arith.constant 32 : index
+        %tiles_at_once = arith.constant 1 : index
+        %unit = arith.constant 1 : index
+        %last_unit = arith.constant 191 : index
+        %tiles_of_group = arith.constant 6 : index
+        %prefetch = arith.constant 96 : index
         %zeros = arith.constant dense<0.0> : vector<1x16xf32>
         %per_step = arith.constant 2 : index
         %half = arith.constant dense<16> : vector<16xi32>
         %upper = arith.constant dense<0xFFFF0000> : vector<16xi32>
-        %room = memref.alloca() : memref<4x1x16xf32>
+        %room = memref.alloca() : memref<1x1x16xf32>
         %scales = memref.alloca() : memref<1xf32>
         %parts = arith.constant 128 : index
         %parts_at_once = arith.constant 16 : index
@@ -381,15 +381,13 @@ module @decode {
         %past_row = arith.addi %first_row, %rows_of_group : index
         %end_row = arith.minui %past_row, %rows : index
         scf.for %tile = %first to %end step %unit {
-          %n0 = arith.minui %tile, %last_unit : index
-          %n1 = arith.addi %n0, %c1 : index
-          %n2 = arith.addi %n1, %c1 : index
-          %n3 = arith.addi %n2, %c1 : index
+          %first_tile = arith.minui %tile, %last_unit : index
+          %n0 = arith.addi %first_tile, %c0 : index
           scf.for %row = %first_row to %end_row step %rows_at_once {
             %m0 = arith.minui %row, %last_rows : index
-            %sums0:4 = scf.for %k = %c0 to %depth step %c1
-                iter_args(%sum0 = %zeros, %sum1 = %zeros, %sum2 = %zeros, %sum3 = %zeros)
-                -> (vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>) {
+            %sums0:1 = scf.for %k = %c0 to %depth step %c1
+                iter_args(%sum0 = %zeros)
+                -> (vector<1x16xf32>) {
               // as far ahead in what is read next: past a tile's end, the tiles after these
               %ahead = arith.addi %k, %prefetch : index
               %is_next = arith.cmpi uge, %ahead, %depth : index
@@ -415,62 +413,20 @@ module @decode {
                   : vector<1xf32>, vector<16xf32>
               %next0 = vector.outerproduct %column1, %w0_1, %sum0_0 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
-              %fetched1 = arith.addi %fetched0, %c1 : index
-              memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<192x1024x16xi32>
-              %stored1 = vector.load %w[%n1, %k, %c0] : memref<192x1024x16xi32>, vector<16xi32>
-              %low1 = arith.shli %stored1, %half : vector<16xi32>
-              %w1_0 = arith.bitcast %low1 : vector<16xi32> to vector<16xf32>
-              %high1 = arith.andi %stored1, %upper : vector<16xi32>
-              %w1_1 = arith.bitcast %high1 : vector<16xi32> to vector<16xf32>
-              %sum1_0 = vector.outerproduct %column0, %w1_0, %sum1 {kind = #vector.kind<add>}
-                  : vector<1xf32>, vector<16xf32>
-              %next1 = vector.outerproduct %column1, %w1_1, %sum1_0 {kind = #vector.kind<add>}
-                  : vector<1xf32>, vector<16xf32>
-              %fetched2 = arith.addi %fetched1, %c1 : index
-              memref.prefetch %w[%fetched2, %ahead_k, %c0], read, locality<3>, data : memref<192x1024x16xi32>
-              %stored2 = vector.load %w[%n2, %k, %c0] : memref<192x1024x16xi32>, vector<16xi32>
-              %low2 = arith.shli %stored2, %half : vector<16xi32>
-              %w2_0 = arith.bitcast %low2 : vector<16xi32> to vector<16xf32>
-              %high2 = arith.andi %stored2, %upper : vector<16xi32>
-              %w2_1 = arith.bitcast %high2 : vector<16xi32> to vector<16xf32>
-              %sum2_0 = vector.outerproduct %column0, %w2_0, %sum2 {kind = #vector.kind<add>}
-                  : vector<1xf32>, vector<16xf32>
-              %next2 = vector.outerproduct %column1, %w2_1, %sum2_0 {kind = #vector.kind<add>}
-                  : vector<1xf32>, vector<16xf32>
-              %fetched3 = arith.addi %fetched2, %c1 : index
-              memref.prefetch %w[%fetched3, %ahead_k, %c0], read, locality<3>, data : memref<192x1024x16xi32>
-              %stored3 = vector.load %w[%n3, %k, %c0] : memref<192x1024x16xi32>, vector<16xi32>
-              %low3 = arith.shli %stored3, %half : vector<16xi32>
-              %w3_0 = arith.bitcast %low3 : vector<16xi32> to vector<16xf32>
-              %high3 = arith.andi %stored3, %upper : vector<16xi32>
-              %w3_1 = arith.bitcast %high3 : vector<16xi32> to vector<16xf32>
-              %sum3_0 = vector.outerproduct %column0, %w3_0, %sum3 {kind = #vector.kind<add>}
-                  : vector<1xf32>, vector<16xf32>
-              %next3 = vector.outerproduct %column1, %w3_1, %sum3_0 {kind = #vector.kind<add>}
-                  : vector<1xf32>, vector<16xf32>
-              scf.yield %next0, %next1, %next2, %next3
-                  : vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>
+              scf.yield %next0
+                  : vector<1x16xf32>
             }
             %place0 = arith.constant 0 : index
             vector.transfer_write %sums0#0, %room[%place0, %c0, %c0] {in_bounds = [true, true]}
-                : vector<1x16xf32>, memref<4x1x16xf32>
-            %place1 = arith.constant 1 : index
-            vector.transfer_write %sums0#1, %room[%place1, %c0, %c0] {in_bounds = [true, true]}
-                : vector<1x16xf32>, memref<4x1x16xf32>
-            %place2 = arith.constant 2 : index
-            vector.transfer_write %sums0#2, %room[%place2, %c0, %c0] {in_bounds = [true, true]}
-                : vector<1x16xf32>, memref<4x1x16xf32>
-            %place3 = arith.constant 3 : index
-            vector.transfer_write %sums0#3, %room[%place3, %c0, %c0] {in_bounds = [true, true]}
-                : vector<1x16xf32>, memref<4x1x16xf32>
+                : vector<1x16xf32>, memref<1x1x16xf32>
             scf.for %m = %c0 to %rows_at_once step %c1 {
               %r = arith.addi %m0, %m : index
               %scale = memref.load %scales[%r] : memref<1xf32>
               %scaling = vector.broadcast %scale : f32 to vector<16xf32>
               scf.for %t = %c0 to %unit step %c1 {
-                %n = arith.addi %n0, %t : index
+                %n = arith.addi %first_tile, %t : index
                 %at = arith.muli %n, %width : index
-                %y_sum = vector.load %room[%t, %m, %c0] : memref<4x1x16xf32>, vector<16xf32>
+                %y_sum = vector.load %room[%t, %m, %c0] : memref<1x1x16xf32>, vector<16xf32>
                 %y_scaled = arith.mulf %y_sum, %scaling : vector<16xf32>
                 vector.store %y_scaled, %y[%r, %at] : memref<1x3072xf32>, vector<16xf32>
               }
@@ -874,10 +830,10 @@ module @decode {
     }
   }
 
-  // Rows × weights: 1 × 2048 by 128 tiles of 16, 1 × 4 at once.
+  // Rows × weights: 1 × 2048 by 128 tiles of 16, 1 × 1 at once.
   stream.executable private @o {
     stream.executable.export public @o workgroups() -> (index, index, index) {
-      %size1 = arith.constant 32 : index
+      %size1 = arith.constant 22 : index
       %size2 = arith.constant 1 : index
       %size3 = arith.constant 1 : index
       stream.return %size1, %size2, %size3 : index, index, index
@@ -902,16 +858,16 @@ module @decode {
         %rows_at_once = arith.constant 1 : index
         %last_rows = arith.constant 0 : index
         %tiles = arith.constant 128 : index
-        %tiles_at_once = arith.constant 4 : index
-        %unit = arith.constant 4 : index
-        %last_unit = arith.constant 124 : index
-        %tiles_of_group = arith.constant 4 : index
-        %prefetch = arith.constant 32 : index
+        %tiles_at_once = arith.constant 1 : index
+        %unit = arith.constant 1 : index
+        %last_unit = arith.constant 127 : index
+        %tiles_of_group = arith.constant 6 : index
+        %prefetch = arith.constant 96 : index
         %zeros = arith.constant dense<0.0> : vector<1x16xf32>
         %per_step = arith.constant 2 : index
         %half = arith.constant dense<16> : vector<16xi32>
         %upper = arith.constant dense<0xFFFF0000> : vector<16xi32>
-        %room = memref.alloca() : memref<4x1x16xf32>
+        %room = memref.alloca() : memref<1x1x16xf32>
         %group = stream.dispatch.workgroup.id[0] : index
         %first = arith.muli %group, %tiles_of_group : index
         %past = arith.addi %first, %tiles_of_group : index
@@ -922,15 +878,13 @@ module @decode {
         %past_row = arith.addi %first_row, %rows_of_group : index
         %end_row = arith.minui %past_row, %rows : index
         scf.for %tile = %first to %end step %unit {
-          %n0 = arith.minui %tile, %last_unit : index
-          %n1 = arith.addi %n0, %c1 : index
-          %n2 = arith.addi %n1, %c1 : index
-          %n3 = arith.addi %n2, %c1 : index
+          %first_tile = arith.minui %tile, %last_unit : index
+          %n0 = arith.addi %first_tile, %c0 : index
           scf.for %row = %first_row to %end_row step %rows_at_once {
             %m0 = arith.minui %row, %last_rows : index
-            %sums0:4 = scf.for %k = %c0 to %depth step %c1
-                iter_args(%sum0 = %zeros, %sum1 = %zeros, %sum2 = %zeros, %sum3 = %zeros)
-                -> (vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>) {
+            %sums0:1 = scf.for %k = %c0 to %depth step %c1
+                iter_args(%sum0 = %zeros)
+                -> (vector<1x16xf32>) {
               // as far ahead in what is read next: past a tile's end, the tiles after these
               %ahead = arith.addi %k, %prefetch : index
               %is_next = arith.cmpi uge, %ahead, %depth : index
@@ -956,60 +910,18 @@ module @decode {
                   : vector<1xf32>, vector<16xf32>
               %next0 = vector.outerproduct %column1, %w0_1, %sum0_0 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
-              %fetched1 = arith.addi %fetched0, %c1 : index
-              memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<128x1024x16xi32>
-              %stored1 = vector.load %w[%n1, %k, %c0] : memref<128x1024x16xi32>, vector<16xi32>
-              %low1 = arith.shli %stored1, %half : vector<16xi32>
-              %w1_0 = arith.bitcast %low1 : vector<16xi32> to vector<16xf32>
-              %high1 = arith.andi %stored1, %upper : vector<16xi32>
-              %w1_1 = arith.bitcast %high1 : vector<16xi32> to vector<16xf32>
-              %sum1_0 = vector.outerproduct %column0, %w1_0, %sum1 {kind = #vector.kind<add>}
-                  : vector<1xf32>, vector<16xf32>
-              %next1 = vector.outerproduct %column1, %w1_1, %sum1_0 {kind = #vector.kind<add>}
-                  : vector<1xf32>, vector<16xf32>
-              %fetched2 = arith.addi %fetched1, %c1 : index
-              memref.prefetch %w[%fetched2, %ahead_k, %c0], read, locality<3>, data : memref<128x1024x16xi32>
-              %stored2 = vector.load %w[%n2, %k, %c0] : memref<128x1024x16xi32>, vector<16xi32>
-              %low2 = arith.shli %stored2, %half : vector<16xi32>
-              %w2_0 = arith.bitcast %low2 : vector<16xi32> to vector<16xf32>
-              %high2 = arith.andi %stored2, %upper : vector<16xi32>
-              %w2_1 = arith.bitcast %high2 : vector<16xi32> to vector<16xf32>
-              %sum2_0 = vector.outerproduct %column0, %w2_0, %sum2 {kind = #vector.kind<add>}
-                  : vector<1xf32>, vector<16xf32>
-              %next2 = vector.outerproduct %column1, %w2_1, %sum2_0 {kind = #vector.kind<add>}
-                  : vector<1xf32>, vector<16xf32>
-              %fetched3 = arith.addi %fetched2, %c1 : index
-              memref.prefetch %w[%fetched3, %ahead_k, %c0], read, locality<3>, data : memref<128x1024x16xi32>
-              %stored3 = vector.load %w[%n3, %k, %c0] : memref<128x1024x16xi32>, vector<16xi32>
-              %low3 = arith.shli %stored3, %half : vector<16xi32>
-              %w3_0 = arith.bitcast %low3 : vector<16xi32> to vector<16xf32>
-              %high3 = arith.andi %stored3, %upper : vector<16xi32>
-              %w3_1 = arith.bitcast %high3 : vector<16xi32> to vector<16xf32>
-              %sum3_0 = vector.outerproduct %column0, %w3_0, %sum3 {kind = #vector.kind<add>}
-                  : vector<1xf32>, vector<16xf32>
-              %next3 = vector.outerproduct %column1, %w3_1, %sum3_0 {kind = #vector.kind<add>}
-                  : vector<1xf32>, vector<16xf32>
-              scf.yield %next0, %next1, %next2, %next3
-                  : vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>
+              scf.yield %next0
+                  : vector<1x16xf32>
             }
             %place0 = arith.constant 0 : index
             vector.transfer_write %sums0#0, %room[%place0, %c0, %c0] {in_bounds = [true, true]}
-                : vector<1x16xf32>, memref<4x1x16xf32>
-            %place1 = arith.constant 1 : index
-            vector.transfer_write %sums0#1, %room[%place1, %c0, %c0] {in_bounds = [true, true]}
-                : vector<1x16xf32>, memref<4x1x16xf32>
-            %place2 = arith.constant 2 : index
-            vector.transfer_write %sums0#2, %room[%place2, %c0, %c0] {in_bounds = [true, true]}
-                : vector<1x16xf32>, memref<4x1x16xf32>
-            %place3 = arith.constant 3 : index
-            vector.transfer_write %sums0#3, %room[%place3, %c0, %c0] {in_bounds = [true, true]}
-                : vector<1x16xf32>, memref<4x1x16xf32>
+                : vector<1x16xf32>, memref<1x1x16xf32>
             scf.for %m = %c0 to %rows_at_once step %c1 {
               %r = arith.addi %m0, %m : index
               scf.for %t = %c0 to %unit step %c1 {
-                %n = arith.addi %n0, %t : index
+                %n = arith.addi %first_tile, %t : index
                 %at = arith.muli %n, %width : index
-                %y_sum = vector.load %room[%t, %m, %c0] : memref<4x1x16xf32>, vector<16xf32>
+                %y_sum = vector.load %room[%t, %m, %c0] : memref<1x1x16xf32>, vector<16xf32>
                 %before = vector.load %residual[%r, %at] : memref<1x2048xf32>, vector<16xf32>
                 %added = arith.addf %y_sum, %before : vector<16xf32>
                 vector.store %added, %y[%r, %at] : memref<1x2048xf32>, vector<16xf32>
@@ -1029,10 +941,10 @@ module @decode {
     }
   }
 
-  // Rows × weights: 1 × 2048 by 1024 tiles of 16, 1 × 4 at once.
+  // Rows × weights: 1 × 2048 by 1024 tiles of 16, 1 × 1 at once.
   stream.executable private @gate_up {
     stream.executable.export public @gate_up workgroups() -> (index, index, index) {
-      %size1 = arith.constant 256 : index
+      %size1 = arith.constant 171 : index
       %size2 = arith.constant 1 : index
       %size3 = arith.constant 1 : index
       stream.return %size1, %size2, %size3 : index, index, index
@@ -1053,17 +965,17 @@ module @decode {
         %rows_at_once = arith.constant 1 : index
         %last_rows = arith.constant 0 : index
         %tiles = arith.constant 1024 : index
-        %tiles_at_once = arith.constant 4 : index
-        %unit = arith.constant 4 : index
-        %last_unit = arith.constant 1020 : index
-        %tiles_of_group = arith.constant 4 : index
-        %prefetch = arith.constant 32 : index
+        %tiles_at_once = arith.constant 1 : index
+        %unit = arith.constant 2 : index
+        %last_unit = arith.constant 1022 : index
+        %tiles_of_group = arith.constant 6 : index
+        %prefetch = arith.constant 96 : index
+        %c2 = arith.constant 2 : index
         %zeros = arith.constant dense<0.0> : vector<1x16xf32>
         %per_step = arith.constant 2 : index
-        %c2 = arith.constant 2 : index
         %half = arith.constant dense<16> : vector<16xi32>
         %upper = arith.constant dense<0xFFFF0000> : vector<16xi32>
-        %room = memref.alloca() : memref<4x1x16xf32>
+        %room = memref.alloca() : memref<2x1x16xf32>
         %scales = memref.alloca() : memref<1xf32>
         %parts = arith.constant 128 : index
         %parts_at_once = arith.constant 16 : index
@@ -1094,15 +1006,14 @@ module @decode {
         %past_row = arith.addi %first_row, %rows_of_group : index
         %end_row = arith.minui %past_row, %rows : index
         scf.for %tile = %first to %end step %unit {
-          %n0 = arith.minui %tile, %last_unit : index
+          %first_tile = arith.minui %tile, %last_unit : index
+          %n0 = arith.addi %first_tile, %c0 : index
           %n1 = arith.addi %n0, %c1 : index
-          %n2 = arith.addi %n1, %c1 : index
-          %n3 = arith.addi %n2, %c1 : index
           scf.for %row = %first_row to %end_row step %rows_at_once {
             %m0 = arith.minui %row, %last_rows : index
-            %sums0:4 = scf.for %k = %c0 to %depth step %c1
-                iter_args(%sum0 = %zeros, %sum1 = %zeros, %sum2 = %zeros, %sum3 = %zeros)
-                -> (vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>) {
+            %sums0:1 = scf.for %k = %c0 to %depth step %c1
+                iter_args(%sum0 = %zeros)
+                -> (vector<1x16xf32>) {
               // as far ahead in what is read next: past a tile's end, the tiles after these
               %ahead = arith.addi %k, %prefetch : index
               %is_next = arith.cmpi uge, %ahead, %depth : index
@@ -1128,7 +1039,30 @@ module @decode {
                   : vector<1xf32>, vector<16xf32>
               %next0 = vector.outerproduct %column1, %w0_1, %sum0_0 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
-              %fetched1 = arith.addi %fetched0, %c1 : index
+              scf.yield %next0
+                  : vector<1x16xf32>
+            }
+            %place0 = arith.constant 0 : index
+            vector.transfer_write %sums0#0, %room[%place0, %c0, %c0] {in_bounds = [true, true]}
+                : vector<1x16xf32>, memref<2x1x16xf32>
+            %sums1:1 = scf.for %k = %c0 to %depth step %c1
+                iter_args(%sum1 = %zeros)
+                -> (vector<1x16xf32>) {
+              // as far ahead in what is read next: past a tile's end, the tiles after these
+              %ahead = arith.addi %k, %prefetch : index
+              %is_next = arith.cmpi uge, %ahead, %depth : index
+              %from_next = arith.subi %ahead, %depth : index
+              %ahead_k = arith.select %is_next, %from_next, %ahead : index
+              %ahead_n = arith.select %is_next, %tiles_at_once, %c0 : index
+              %k0 = arith.muli %k, %per_step : index
+              %x0_0 = memref.load %x[%m0, %k0] : memref<1x2048xf32>
+              %column0 = vector.from_elements
+                  %x0_0 : vector<1xf32>
+              %k1 = arith.addi %k0, %c1 : index
+              %x1_0 = memref.load %x[%m0, %k1] : memref<1x2048xf32>
+              %column1 = vector.from_elements
+                  %x1_0 : vector<1xf32>
+              %fetched1 = arith.addi %n1, %ahead_n : index
               memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<1024x1024x16xi32>
               %stored1 = vector.load %w[%n1, %k, %c0] : memref<1024x1024x16xi32>, vector<16xi32>
               %low1 = arith.shli %stored1, %half : vector<16xi32>
@@ -1139,55 +1073,24 @@ module @decode {
                   : vector<1xf32>, vector<16xf32>
               %next1 = vector.outerproduct %column1, %w1_1, %sum1_0 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
-              %fetched2 = arith.addi %fetched1, %c1 : index
-              memref.prefetch %w[%fetched2, %ahead_k, %c0], read, locality<3>, data : memref<1024x1024x16xi32>
-              %stored2 = vector.load %w[%n2, %k, %c0] : memref<1024x1024x16xi32>, vector<16xi32>
-              %low2 = arith.shli %stored2, %half : vector<16xi32>
-              %w2_0 = arith.bitcast %low2 : vector<16xi32> to vector<16xf32>
-              %high2 = arith.andi %stored2, %upper : vector<16xi32>
-              %w2_1 = arith.bitcast %high2 : vector<16xi32> to vector<16xf32>
-              %sum2_0 = vector.outerproduct %column0, %w2_0, %sum2 {kind = #vector.kind<add>}
-                  : vector<1xf32>, vector<16xf32>
-              %next2 = vector.outerproduct %column1, %w2_1, %sum2_0 {kind = #vector.kind<add>}
-                  : vector<1xf32>, vector<16xf32>
-              %fetched3 = arith.addi %fetched2, %c1 : index
-              memref.prefetch %w[%fetched3, %ahead_k, %c0], read, locality<3>, data : memref<1024x1024x16xi32>
-              %stored3 = vector.load %w[%n3, %k, %c0] : memref<1024x1024x16xi32>, vector<16xi32>
-              %low3 = arith.shli %stored3, %half : vector<16xi32>
-              %w3_0 = arith.bitcast %low3 : vector<16xi32> to vector<16xf32>
-              %high3 = arith.andi %stored3, %upper : vector<16xi32>
-              %w3_1 = arith.bitcast %high3 : vector<16xi32> to vector<16xf32>
-              %sum3_0 = vector.outerproduct %column0, %w3_0, %sum3 {kind = #vector.kind<add>}
-                  : vector<1xf32>, vector<16xf32>
-              %next3 = vector.outerproduct %column1, %w3_1, %sum3_0 {kind = #vector.kind<add>}
-                  : vector<1xf32>, vector<16xf32>
-              scf.yield %next0, %next1, %next2, %next3
-                  : vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>
+              scf.yield %next1
+                  : vector<1x16xf32>
             }
-            %place0 = arith.constant 0 : index
-            vector.transfer_write %sums0#0, %room[%place0, %c0, %c0] {in_bounds = [true, true]}
-                : vector<1x16xf32>, memref<4x1x16xf32>
             %place1 = arith.constant 1 : index
-            vector.transfer_write %sums0#1, %room[%place1, %c0, %c0] {in_bounds = [true, true]}
-                : vector<1x16xf32>, memref<4x1x16xf32>
-            %place2 = arith.constant 2 : index
-            vector.transfer_write %sums0#2, %room[%place2, %c0, %c0] {in_bounds = [true, true]}
-                : vector<1x16xf32>, memref<4x1x16xf32>
-            %place3 = arith.constant 3 : index
-            vector.transfer_write %sums0#3, %room[%place3, %c0, %c0] {in_bounds = [true, true]}
-                : vector<1x16xf32>, memref<4x1x16xf32>
+            vector.transfer_write %sums1#0, %room[%place1, %c0, %c0] {in_bounds = [true, true]}
+                : vector<1x16xf32>, memref<2x1x16xf32>
             scf.for %m = %c0 to %rows_at_once step %c1 {
               %r = arith.addi %m0, %m : index
               %scale = memref.load %scales[%r] : memref<1xf32>
               %scaling = vector.broadcast %scale : f32 to vector<16xf32>
               scf.for %t = %c0 to %unit step %c2 {
                 %t_up = arith.addi %t, %c1 : index
-                %n = arith.addi %n0, %t : index
+                %n = arith.addi %first_tile, %t : index
                 %pair = arith.divui %n, %c2 : index
                 %at = arith.muli %pair, %width : index
-                %gate_sum = vector.load %room[%t, %m, %c0] : memref<4x1x16xf32>, vector<16xf32>
+                %gate_sum = vector.load %room[%t, %m, %c0] : memref<2x1x16xf32>, vector<16xf32>
                 %gate_scaled = arith.mulf %gate_sum, %scaling : vector<16xf32>
-                %up_sum = vector.load %room[%t_up, %m, %c0] : memref<4x1x16xf32>, vector<16xf32>
+                %up_sum = vector.load %room[%t_up, %m, %c0] : memref<2x1x16xf32>, vector<16xf32>
                 %up_scaled = arith.mulf %up_sum, %scaling : vector<16xf32>
                 %minus = arith.negf %gate_scaled : vector<16xf32>
                 %exp = math.exp %minus : vector<16xf32>
@@ -1205,10 +1108,10 @@ module @decode {
     }
   }
 
-  // Rows × weights: 1 × 8192 by 128 tiles of 16, 1 × 4 at once.
+  // Rows × weights: 1 × 8192 by 128 tiles of 16, 1 × 1 at once.
   stream.executable private @down {
     stream.executable.export public @down workgroups() -> (index, index, index) {
-      %size1 = arith.constant 32 : index
+      %size1 = arith.constant 22 : index
       %size2 = arith.constant 1 : index
       %size3 = arith.constant 1 : index
       stream.return %size1, %size2, %size3 : index, index, index
@@ -1233,16 +1136,16 @@ module @decode {
         %rows_at_once = arith.constant 1 : index
         %last_rows = arith.constant 0 : index
         %tiles = arith.constant 128 : index
-        %tiles_at_once = arith.constant 4 : index
-        %unit = arith.constant 4 : index
-        %last_unit = arith.constant 124 : index
-        %tiles_of_group = arith.constant 4 : index
-        %prefetch = arith.constant 32 : index
+        %tiles_at_once = arith.constant 1 : index
+        %unit = arith.constant 1 : index
+        %last_unit = arith.constant 127 : index
+        %tiles_of_group = arith.constant 6 : index
+        %prefetch = arith.constant 96 : index
         %zeros = arith.constant dense<0.0> : vector<1x16xf32>
         %per_step = arith.constant 2 : index
         %half = arith.constant dense<16> : vector<16xi32>
         %upper = arith.constant dense<0xFFFF0000> : vector<16xi32>
-        %room = memref.alloca() : memref<4x1x16xf32>
+        %room = memref.alloca() : memref<1x1x16xf32>
         %group = stream.dispatch.workgroup.id[0] : index
         %first = arith.muli %group, %tiles_of_group : index
         %past = arith.addi %first, %tiles_of_group : index
@@ -1253,15 +1156,13 @@ module @decode {
         %past_row = arith.addi %first_row, %rows_of_group : index
         %end_row = arith.minui %past_row, %rows : index
         scf.for %tile = %first to %end step %unit {
-          %n0 = arith.minui %tile, %last_unit : index
-          %n1 = arith.addi %n0, %c1 : index
-          %n2 = arith.addi %n1, %c1 : index
-          %n3 = arith.addi %n2, %c1 : index
+          %first_tile = arith.minui %tile, %last_unit : index
+          %n0 = arith.addi %first_tile, %c0 : index
           scf.for %row = %first_row to %end_row step %rows_at_once {
             %m0 = arith.minui %row, %last_rows : index
-            %sums0:4 = scf.for %k = %c0 to %depth step %c1
-                iter_args(%sum0 = %zeros, %sum1 = %zeros, %sum2 = %zeros, %sum3 = %zeros)
-                -> (vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>) {
+            %sums0:1 = scf.for %k = %c0 to %depth step %c1
+                iter_args(%sum0 = %zeros)
+                -> (vector<1x16xf32>) {
               // as far ahead in what is read next: past a tile's end, the tiles after these
               %ahead = arith.addi %k, %prefetch : index
               %is_next = arith.cmpi uge, %ahead, %depth : index
@@ -1287,60 +1188,18 @@ module @decode {
                   : vector<1xf32>, vector<16xf32>
               %next0 = vector.outerproduct %column1, %w0_1, %sum0_0 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
-              %fetched1 = arith.addi %fetched0, %c1 : index
-              memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<128x4096x16xi32>
-              %stored1 = vector.load %w[%n1, %k, %c0] : memref<128x4096x16xi32>, vector<16xi32>
-              %low1 = arith.shli %stored1, %half : vector<16xi32>
-              %w1_0 = arith.bitcast %low1 : vector<16xi32> to vector<16xf32>
-              %high1 = arith.andi %stored1, %upper : vector<16xi32>
-              %w1_1 = arith.bitcast %high1 : vector<16xi32> to vector<16xf32>
-              %sum1_0 = vector.outerproduct %column0, %w1_0, %sum1 {kind = #vector.kind<add>}
-                  : vector<1xf32>, vector<16xf32>
-              %next1 = vector.outerproduct %column1, %w1_1, %sum1_0 {kind = #vector.kind<add>}
-                  : vector<1xf32>, vector<16xf32>
-              %fetched2 = arith.addi %fetched1, %c1 : index
-              memref.prefetch %w[%fetched2, %ahead_k, %c0], read, locality<3>, data : memref<128x4096x16xi32>
-              %stored2 = vector.load %w[%n2, %k, %c0] : memref<128x4096x16xi32>, vector<16xi32>
-              %low2 = arith.shli %stored2, %half : vector<16xi32>
-              %w2_0 = arith.bitcast %low2 : vector<16xi32> to vector<16xf32>
-              %high2 = arith.andi %stored2, %upper : vector<16xi32>
-              %w2_1 = arith.bitcast %high2 : vector<16xi32> to vector<16xf32>
-              %sum2_0 = vector.outerproduct %column0, %w2_0, %sum2 {kind = #vector.kind<add>}
-                  : vector<1xf32>, vector<16xf32>
-              %next2 = vector.outerproduct %column1, %w2_1, %sum2_0 {kind = #vector.kind<add>}
-                  : vector<1xf32>, vector<16xf32>
-              %fetched3 = arith.addi %fetched2, %c1 : index
-              memref.prefetch %w[%fetched3, %ahead_k, %c0], read, locality<3>, data : memref<128x4096x16xi32>
-              %stored3 = vector.load %w[%n3, %k, %c0] : memref<128x4096x16xi32>, vector<16xi32>
-              %low3 = arith.shli %stored3, %half : vector<16xi32>
-              %w3_0 = arith.bitcast %low3 : vector<16xi32> to vector<16xf32>
-              %high3 = arith.andi %stored3, %upper : vector<16xi32>
-              %w3_1 = arith.bitcast %high3 : vector<16xi32> to vector<16xf32>
-              %sum3_0 = vector.outerproduct %column0, %w3_0, %sum3 {kind = #vector.kind<add>}
-                  : vector<1xf32>, vector<16xf32>
-              %next3 = vector.outerproduct %column1, %w3_1, %sum3_0 {kind = #vector.kind<add>}
-                  : vector<1xf32>, vector<16xf32>
-              scf.yield %next0, %next1, %next2, %next3
-                  : vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>
+              scf.yield %next0
+                  : vector<1x16xf32>
             }
             %place0 = arith.constant 0 : index
             vector.transfer_write %sums0#0, %room[%place0, %c0, %c0] {in_bounds = [true, true]}
-                : vector<1x16xf32>, memref<4x1x16xf32>
-            %place1 = arith.constant 1 : index
-            vector.transfer_write %sums0#1, %room[%place1, %c0, %c0] {in_bounds = [true, true]}
-                : vector<1x16xf32>, memref<4x1x16xf32>
-            %place2 = arith.constant 2 : index
-            vector.transfer_write %sums0#2, %room[%place2, %c0, %c0] {in_bounds = [true, true]}
-                : vector<1x16xf32>, memref<4x1x16xf32>
-            %place3 = arith.constant 3 : index
-            vector.transfer_write %sums0#3, %room[%place3, %c0, %c0] {in_bounds = [true, true]}
-                : vector<1x16xf32>, memref<4x1x16xf32>
+                : vector<1x16xf32>, memref<1x1x16xf32>
             scf.for %m = %c0 to %rows_at_once step %c1 {
               %r = arith.addi %m0, %m : index
               scf.for %t = %c0 to %unit step %c1 {
-                %n = arith.addi %n0, %t : index
+                %n = arith.addi %first_tile, %t : index
                 %at = arith.muli %n, %width : index
-                %y_sum = vector.load %room[%t, %m, %c0] : memref<4x1x16xf32>, vector<16xf32>
+                %y_sum = vector.load %room[%t, %m, %c0] : memref<1x1x16xf32>, vector<16xf32>
                 %before = vector.load %residual[%r, %at] : memref<1x2048xf32>, vector<16xf32>
                 %added = arith.addf %y_sum, %before : vector<16xf32>
                 vector.store %added, %y[%r, %at] : memref<1x2048xf32>, vector<16xf32>
@@ -1360,10 +1219,10 @@ module @decode {
     }
   }
 
-  // Rows × weights: 1 × 2048 by 8016 tiles of 16, 1 × 4 at once.
+  // Rows × weights: 1 × 2048 by 8016 tiles of 16, 1 × 1 at once.
   stream.executable private @head {
     stream.executable.export public @head workgroups() -> (index, index, index) {
-      %size1 = arith.constant 2004 : index
+      %size1 = arith.constant 1336 : index
       %size2 = arith.constant 1 : index
       %size3 = arith.constant 1 : index
       stream.return %size1, %size2, %size3 : index, index, index
@@ -1385,16 +1244,16 @@ module @decode {
         %rows_at_once = arith.constant 1 : index
         %last_rows = arith.constant 0 : index
         %tiles = arith.constant 8016 : index
-        %tiles_at_once = arith.constant 4 : index
-        %unit = arith.constant 4 : index
-        %last_unit = arith.constant 8012 : index
-        %tiles_of_group = arith.constant 4 : index
-        %prefetch = arith.constant 32 : index
+        %tiles_at_once = arith.constant 1 : index
+        %unit = arith.constant 1 : index
+        %last_unit = arith.constant 8015 : index
+        %tiles_of_group = arith.constant 6 : index
+        %prefetch = arith.constant 96 : index
         %zeros = arith.constant dense<0.0> : vector<1x16xf32>
         %per_step = arith.constant 2 : index
         %half = arith.constant dense<16> : vector<16xi32>
         %upper = arith.constant dense<0xFFFF0000> : vector<16xi32>
-        %room = memref.alloca() : memref<4x1x16xf32>
+        %room = memref.alloca() : memref<1x1x16xf32>
         %scales = memref.alloca() : memref<1xf32>
         %parts = arith.constant 128 : index
         %parts_at_once = arith.constant 16 : index
@@ -1425,15 +1284,13 @@ module @decode {
         %past_row = arith.addi %first_row, %rows_of_group : index
         %end_row = arith.minui %past_row, %rows : index
         scf.for %tile = %first to %end step %unit {
-          %n0 = arith.minui %tile, %last_unit : index
-          %n1 = arith.addi %n0, %c1 : index
-          %n2 = arith.addi %n1, %c1 : index
-          %n3 = arith.addi %n2, %c1 : index
+          %first_tile = arith.minui %tile, %last_unit : index
+          %n0 = arith.addi %first_tile, %c0 : index
           scf.for %row = %first_row to %end_row step %rows_at_once {
             %m0 = arith.minui %row, %last_rows : index
-            %sums0:4 = scf.for %k = %c0 to %depth step %c1
-                iter_args(%sum0 = %zeros, %sum1 = %zeros, %sum2 = %zeros, %sum3 = %zeros)
-                -> (vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>) {
+            %sums0:1 = scf.for %k = %c0 to %depth step %c1
+                iter_args(%sum0 = %zeros)
+                -> (vector<1x16xf32>) {
               // as far ahead in what is read next: past a tile's end, the tiles after these
               %ahead = arith.addi %k, %prefetch : index
               %is_next = arith.cmpi uge, %ahead, %depth : index
@@ -1459,62 +1316,20 @@ module @decode {
                   : vector<1xf32>, vector<16xf32>
               %next0 = vector.outerproduct %column1, %w0_1, %sum0_0 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
-              %fetched1 = arith.addi %fetched0, %c1 : index
-              memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<8016x1024x16xi32>
-              %stored1 = vector.load %w[%n1, %k, %c0] : memref<8016x1024x16xi32>, vector<16xi32>
-              %low1 = arith.shli %stored1, %half : vector<16xi32>
-              %w1_0 = arith.bitcast %low1 : vector<16xi32> to vector<16xf32>
-              %high1 = arith.andi %stored1, %upper : vector<16xi32>
-              %w1_1 = arith.bitcast %high1 : vector<16xi32> to vector<16xf32>
-              %sum1_0 = vector.outerproduct %column0, %w1_0, %sum1 {kind = #vector.kind<add>}
-                  : vector<1xf32>, vector<16xf32>
-              %next1 = vector.outerproduct %column1, %w1_1, %sum1_0 {kind = #vector.kind<add>}
-                  : vector<1xf32>, vector<16xf32>
-              %fetched2 = arith.addi %fetched1, %c1 : index
-              memref.prefetch %w[%fetched2, %ahead_k, %c0], read, locality<3>, data : memref<8016x1024x16xi32>
-              %stored2 = vector.load %w[%n2, %k, %c0] : memref<8016x1024x16xi32>, vector<16xi32>
-              %low2 = arith.shli %stored2, %half : vector<16xi32>
-              %w2_0 = arith.bitcast %low2 : vector<16xi32> to vector<16xf32>
-              %high2 = arith.andi %stored2, %upper : vector<16xi32>
-              %w2_1 = arith.bitcast %high2 : vector<16xi32> to vector<16xf32>
-              %sum2_0 = vector.outerproduct %column0, %w2_0, %sum2 {kind = #vector.kind<add>}
-                  : vector<1xf32>, vector<16xf32>
-              %next2 = vector.outerproduct %column1, %w2_1, %sum2_0 {kind = #vector.kind<add>}
-                  : vector<1xf32>, vector<16xf32>
-              %fetched3 = arith.addi %fetched2, %c1 : index
-              memref.prefetch %w[%fetched3, %ahead_k, %c0], read, locality<3>, data : memref<8016x1024x16xi32>
-              %stored3 = vector.load %w[%n3, %k, %c0] : memref<8016x1024x16xi32>, vector<16xi32>
-              %low3 = arith.shli %stored3, %half : vector<16xi32>
-              %w3_0 = arith.bitcast %low3 : vector<16xi32> to vector<16xf32>
-              %high3 = arith.andi %stored3, %upper : vector<16xi32>
-              %w3_1 = arith.bitcast %high3 : vector<16xi32> to vector<16xf32>
-              %sum3_0 = vector.outerproduct %column0, %w3_0, %sum3 {kind = #vector.kind<add>}
-                  : vector<1xf32>, vector<16xf32>
-              %next3 = vector.outerproduct %column1, %w3_1, %sum3_0 {kind = #vector.kind<add>}
-                  : vector<1xf32>, vector<16xf32>
-              scf.yield %next0, %next1, %next2, %next3
-                  : vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>
+              scf.yield %next0
+                  : vector<1x16xf32>
             }
             %place0 = arith.constant 0 : index
             vector.transfer_write %sums0#0, %room[%place0, %c0, %c0] {in_bounds = [true, true]}
-                : vector<1x16xf32>, memref<4x1x16xf32>
-            %place1 = arith.constant 1 : index
-            vector.transfer_write %sums0#1, %room[%place1, %c0, %c0] {in_bounds = [true, true]}
-                : vector<1x16xf32>, memref<4x1x16xf32>
-            %place2 = arith.constant 2 : index
-            vector.transfer_write %sums0#2, %room[%place2, %c0, %c0] {in_bounds = [true, true]}
-                : vector<1x16xf32>, memref<4x1x16xf32>
-            %place3 = arith.constant 3 : index
-            vector.transfer_write %sums0#3, %room[%place3, %c0, %c0] {in_bounds = [true, true]}
-                : vector<1x16xf32>, memref<4x1x16xf32>
+                : vector<1x16xf32>, memref<1x1x16xf32>
             scf.for %m = %c0 to %rows_at_once step %c1 {
               %r = arith.addi %m0, %m : index
               %scale = memref.load %scales[%r] : memref<1xf32>
               %scaling = vector.broadcast %scale : f32 to vector<16xf32>
               scf.for %t = %c0 to %unit step %c1 {
-                %n = arith.addi %n0, %t : index
+                %n = arith.addi %first_tile, %t : index
                 %at = arith.muli %n, %width : index
-                %y_sum = vector.load %room[%t, %m, %c0] : memref<4x1x16xf32>, vector<16xf32>
+                %y_sum = vector.load %room[%t, %m, %c0] : memref<1x1x16xf32>, vector<16xf32>
                 %y_scaled = arith.mulf %y_sum, %scaling : vector<16xf32>
                 vector.store %y_scaled, %y[%r, %at] : memref<1x128256xf32>, vector<16xf32>
                 %largest = vector.reduction <maximumf>, %y_scaled : vector<16xf32> into f32

@@ -104,113 +104,113 @@ module @ragged {
     %layer0 = arith.constant 0 : index
     %x1, %x1_weighted, %x1_squares, %k_after0, %v_after0 = call @layer(
         %x0, %x0_weighted, %x0_squares, %layer0_qkv, %layer0_o, %layer0_mlp_norm, %layer0_gate_up, %layer0_down,
-        %layer1_attn_norm, %layer0, %positions, %cos, %sin, %runs, %k, %v)
-        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !tokens, !angle, !angle, index,
+        %layer1_attn_norm, %layer0, %cos, %sin, %positions, %runs, %k, %v)
+        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !angle, !angle, !tokens, index,
            !k_cache, !v_cache)
         -> (!rows, !rows, !squares, !k_cache, !v_cache)
     %layer1 = arith.constant 1 : index
     %x2, %x2_weighted, %x2_squares, %k_after1, %v_after1 = call @layer(
         %x1, %x1_weighted, %x1_squares, %layer1_qkv, %layer1_o, %layer1_mlp_norm, %layer1_gate_up, %layer1_down,
-        %layer2_attn_norm, %layer1, %positions, %cos, %sin, %runs, %k_after0, %v_after0)
-        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !tokens, !angle, !angle, index,
+        %layer2_attn_norm, %layer1, %cos, %sin, %positions, %runs, %k_after0, %v_after0)
+        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !angle, !angle, !tokens, index,
            !k_cache, !v_cache)
         -> (!rows, !rows, !squares, !k_cache, !v_cache)
     %layer2 = arith.constant 2 : index
     %x3, %x3_weighted, %x3_squares, %k_after2, %v_after2 = call @layer(
         %x2, %x2_weighted, %x2_squares, %layer2_qkv, %layer2_o, %layer2_mlp_norm, %layer2_gate_up, %layer2_down,
-        %layer3_attn_norm, %layer2, %positions, %cos, %sin, %runs, %k_after1, %v_after1)
-        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !tokens, !angle, !angle, index,
+        %layer3_attn_norm, %layer2, %cos, %sin, %positions, %runs, %k_after1, %v_after1)
+        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !angle, !angle, !tokens, index,
            !k_cache, !v_cache)
         -> (!rows, !rows, !squares, !k_cache, !v_cache)
     %layer3 = arith.constant 3 : index
     %x4, %x4_weighted, %x4_squares, %k_after3, %v_after3 = call @layer(
         %x3, %x3_weighted, %x3_squares, %layer3_qkv, %layer3_o, %layer3_mlp_norm, %layer3_gate_up, %layer3_down,
-        %layer4_attn_norm, %layer3, %positions, %cos, %sin, %runs, %k_after2, %v_after2)
-        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !tokens, !angle, !angle, index,
+        %layer4_attn_norm, %layer3, %cos, %sin, %positions, %runs, %k_after2, %v_after2)
+        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !angle, !angle, !tokens, index,
            !k_cache, !v_cache)
         -> (!rows, !rows, !squares, !k_cache, !v_cache)
     %layer4 = arith.constant 4 : index
     %x5, %x5_weighted, %x5_squares, %k_after4, %v_after4 = call @layer(
         %x4, %x4_weighted, %x4_squares, %layer4_qkv, %layer4_o, %layer4_mlp_norm, %layer4_gate_up, %layer4_down,
-        %layer5_attn_norm, %layer4, %positions, %cos, %sin, %runs, %k_after3, %v_after3)
-        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !tokens, !angle, !angle, index,
+        %layer5_attn_norm, %layer4, %cos, %sin, %positions, %runs, %k_after3, %v_after3)
+        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !angle, !angle, !tokens, index,
            !k_cache, !v_cache)
         -> (!rows, !rows, !squares, !k_cache, !v_cache)
     %layer5 = arith.constant 5 : index
     %x6, %x6_weighted, %x6_squares, %k_after5, %v_after5 = call @layer(
         %x5, %x5_weighted, %x5_squares, %layer5_qkv, %layer5_o, %layer5_mlp_norm, %layer5_gate_up, %layer5_down,
-        %layer6_attn_norm, %layer5, %positions, %cos, %sin, %runs, %k_after4, %v_after4)
-        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !tokens, !angle, !angle, index,
+        %layer6_attn_norm, %layer5, %cos, %sin, %positions, %runs, %k_after4, %v_after4)
+        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !angle, !angle, !tokens, index,
            !k_cache, !v_cache)
         -> (!rows, !rows, !squares, !k_cache, !v_cache)
     %layer6 = arith.constant 6 : index
     %x7, %x7_weighted, %x7_squares, %k_after6, %v_after6 = call @layer(
         %x6, %x6_weighted, %x6_squares, %layer6_qkv, %layer6_o, %layer6_mlp_norm, %layer6_gate_up, %layer6_down,
-        %layer7_attn_norm, %layer6, %positions, %cos, %sin, %runs, %k_after5, %v_after5)
-        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !tokens, !angle, !angle, index,
+        %layer7_attn_norm, %layer6, %cos, %sin, %positions, %runs, %k_after5, %v_after5)
+        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !angle, !angle, !tokens, index,
            !k_cache, !v_cache)
         -> (!rows, !rows, !squares, !k_cache, !v_cache)
     %layer7 = arith.constant 7 : index
     %x8, %x8_weighted, %x8_squares, %k_after7, %v_after7 = call @layer(
         %x7, %x7_weighted, %x7_squares, %layer7_qkv, %layer7_o, %layer7_mlp_norm, %layer7_gate_up, %layer7_down,
-        %layer8_attn_norm, %layer7, %positions, %cos, %sin, %runs, %k_after6, %v_after6)
-        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !tokens, !angle, !angle, index,
+        %layer8_attn_norm, %layer7, %cos, %sin, %positions, %runs, %k_after6, %v_after6)
+        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !angle, !angle, !tokens, index,
            !k_cache, !v_cache)
         -> (!rows, !rows, !squares, !k_cache, !v_cache)
     %layer8 = arith.constant 8 : index
     %x9, %x9_weighted, %x9_squares, %k_after8, %v_after8 = call @layer(
         %x8, %x8_weighted, %x8_squares, %layer8_qkv, %layer8_o, %layer8_mlp_norm, %layer8_gate_up, %layer8_down,
-        %layer9_attn_norm, %layer8, %positions, %cos, %sin, %runs, %k_after7, %v_after7)
-        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !tokens, !angle, !angle, index,
+        %layer9_attn_norm, %layer8, %cos, %sin, %positions, %runs, %k_after7, %v_after7)
+        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !angle, !angle, !tokens, index,
            !k_cache, !v_cache)
         -> (!rows, !rows, !squares, !k_cache, !v_cache)
     %layer9 = arith.constant 9 : index
     %x10, %x10_weighted, %x10_squares, %k_after9, %v_after9 = call @layer(
         %x9, %x9_weighted, %x9_squares, %layer9_qkv, %layer9_o, %layer9_mlp_norm, %layer9_gate_up, %layer9_down,
-        %layer10_attn_norm, %layer9, %positions, %cos, %sin, %runs, %k_after8, %v_after8)
-        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !tokens, !angle, !angle, index,
+        %layer10_attn_norm, %layer9, %cos, %sin, %positions, %runs, %k_after8, %v_after8)
+        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !angle, !angle, !tokens, index,
            !k_cache, !v_cache)
         -> (!rows, !rows, !squares, !k_cache, !v_cache)
     %layer10 = arith.constant 10 : index
     %x11, %x11_weighted, %x11_squares, %k_after10, %v_after10 = call @layer(
         %x10, %x10_weighted, %x10_squares, %layer10_qkv, %layer10_o, %layer10_mlp_norm, %layer10_gate_up,
-        %layer10_down, %layer11_attn_norm, %layer10, %positions, %cos, %sin, %runs, %k_after9, %v_after9)
-        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !tokens, !angle, !angle, index,
+        %layer10_down, %layer11_attn_norm, %layer10, %cos, %sin, %positions, %runs, %k_after9, %v_after9)
+        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !angle, !angle, !tokens, index,
            !k_cache, !v_cache)
         -> (!rows, !rows, !squares, !k_cache, !v_cache)
     %layer11 = arith.constant 11 : index
     %x12, %x12_weighted, %x12_squares, %k_after11, %v_after11 = call @layer(
         %x11, %x11_weighted, %x11_squares, %layer11_qkv, %layer11_o, %layer11_mlp_norm, %layer11_gate_up,
-        %layer11_down, %layer12_attn_norm, %layer11, %positions, %cos, %sin, %runs, %k_after10, %v_after10)
-        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !tokens, !angle, !angle, index,
+        %layer11_down, %layer12_attn_norm, %layer11, %cos, %sin, %positions, %runs, %k_after10, %v_after10)
+        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !angle, !angle, !tokens, index,
            !k_cache, !v_cache)
         -> (!rows, !rows, !squares, !k_cache, !v_cache)
     %layer12 = arith.constant 12 : index
     %x13, %x13_weighted, %x13_squares, %k_after12, %v_after12 = call @layer(
         %x12, %x12_weighted, %x12_squares, %layer12_qkv, %layer12_o, %layer12_mlp_norm, %layer12_gate_up,
-        %layer12_down, %layer13_attn_norm, %layer12, %positions, %cos, %sin, %runs, %k_after11, %v_after11)
-        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !tokens, !angle, !angle, index,
+        %layer12_down, %layer13_attn_norm, %layer12, %cos, %sin, %positions, %runs, %k_after11, %v_after11)
+        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !angle, !angle, !tokens, index,
            !k_cache, !v_cache)
         -> (!rows, !rows, !squares, !k_cache, !v_cache)
     %layer13 = arith.constant 13 : index
     %x14, %x14_weighted, %x14_squares, %k_after13, %v_after13 = call @layer(
         %x13, %x13_weighted, %x13_squares, %layer13_qkv, %layer13_o, %layer13_mlp_norm, %layer13_gate_up,
-        %layer13_down, %layer14_attn_norm, %layer13, %positions, %cos, %sin, %runs, %k_after12, %v_after12)
-        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !tokens, !angle, !angle, index,
+        %layer13_down, %layer14_attn_norm, %layer13, %cos, %sin, %positions, %runs, %k_after12, %v_after12)
+        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !angle, !angle, !tokens, index,
            !k_cache, !v_cache)
         -> (!rows, !rows, !squares, !k_cache, !v_cache)
     %layer14 = arith.constant 14 : index
     %x15, %x15_weighted, %x15_squares, %k_after14, %v_after14 = call @layer(
         %x14, %x14_weighted, %x14_squares, %layer14_qkv, %layer14_o, %layer14_mlp_norm, %layer14_gate_up,
-        %layer14_down, %layer15_attn_norm, %layer14, %positions, %cos, %sin, %runs, %k_after13, %v_after13)
-        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !tokens, !angle, !angle, index,
+        %layer14_down, %layer15_attn_norm, %layer14, %cos, %sin, %positions, %runs, %k_after13, %v_after13)
+        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !angle, !angle, !tokens, index,
            !k_cache, !v_cache)
         -> (!rows, !rows, !squares, !k_cache, !v_cache)
     %layer15 = arith.constant 15 : index
     %x16, %normed, %normed_squares, %k_after15, %v_after15 = call @layer(
         %x15, %x15_weighted, %x15_squares, %layer15_qkv, %layer15_o, %layer15_mlp_norm, %layer15_gate_up,
-        %layer15_down, %final_norm, %layer15, %positions, %cos, %sin, %runs, %k_after14, %v_after14)
-        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !tokens, !angle, !angle, index,
+        %layer15_down, %final_norm, %layer15, %cos, %sin, %positions, %runs, %k_after14, %v_after14)
+        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !angle, !angle, !tokens, index,
            !k_cache, !v_cache)
         -> (!rows, !rows, !squares, !k_cache, !v_cache)
 
@@ -227,8 +227,8 @@ module @ragged {
   // x + attention(norm(x)), then x + mlp(norm(x)); and what the next norm needs of that.
   func.func private @layer(
       %x: !rows, %x_weighted: !rows, %x_squares: !squares, %qkv: !qkv, %o: !o, %mlp_norm: !norm,
-      %gate_up: !gate_up, %down: !down, %next_norm: !norm, %layer: index, %positions: !tokens, %cos: !angle,
-      %sin: !angle, %runs: index, %k_cache: !k_cache, %v_cache: !v_cache)
+      %gate_up: !gate_up, %down: !down, %next_norm: !norm, %layer: index, %cos: !angle, %sin: !angle,
+      %positions: !tokens, %runs: index, %k_cache: !k_cache, %v_cache: !v_cache)
       -> (!rows, !rows, !squares, !k_cache, !v_cache) {
     %projected = flow.dispatch @qkv::@qkv(%x_weighted, %qkv, %x_squares)
         : (!rows, !qkv, !squares)
@@ -398,7 +398,8 @@ module @ragged {
         %past_row = arith.addi %first_row, %rows_of_group : index
         %end_row = arith.minui %past_row, %rows : index
         scf.for %tile = %first to %end step %unit {
-          %n0 = arith.minui %tile, %last_unit : index
+          %first_tile = arith.minui %tile, %last_unit : index
+          %n0 = arith.addi %first_tile, %c0 : index
           %n1 = arith.addi %n0, %c1 : index
           scf.for %row = %first_row to %end_row step %rows_at_once {
             %m0 = arith.minui %row, %last_rows : index
@@ -476,7 +477,7 @@ module @ragged {
               %scale = memref.load %scales[%r] : memref<8xf32>
               %scaling = vector.broadcast %scale : f32 to vector<16xf32>
               scf.for %t = %c0 to %unit step %c1 {
-                %n = arith.addi %n0, %t : index
+                %n = arith.addi %first_tile, %t : index
                 %at = arith.muli %n, %width : index
                 %y_sum = vector.load %room[%t, %m, %c0] : memref<2x8x16xf32>, vector<16xf32>
                 %y_scaled = arith.mulf %y_sum, %scaling : vector<16xf32>
@@ -930,7 +931,8 @@ module @ragged {
         %past_row = arith.addi %first_row, %rows_of_group : index
         %end_row = arith.minui %past_row, %rows : index
         scf.for %tile = %first to %end step %unit {
-          %n0 = arith.minui %tile, %last_unit : index
+          %first_tile = arith.minui %tile, %last_unit : index
+          %n0 = arith.addi %first_tile, %c0 : index
           %n1 = arith.addi %n0, %c1 : index
           scf.for %row = %first_row to %end_row step %rows_at_once {
             %m0 = arith.minui %row, %last_rows : index
@@ -1006,7 +1008,7 @@ module @ragged {
             scf.for %m = %c0 to %rows_at_once step %c1 {
               %r = arith.addi %m0, %m : index
               scf.for %t = %c0 to %unit step %c1 {
-                %n = arith.addi %n0, %t : index
+                %n = arith.addi %first_tile, %t : index
                 %at = arith.muli %n, %width : index
                 %y_sum = vector.load %room[%t, %m, %c0] : memref<2x8x16xf32>, vector<16xf32>
                 %before = vector.load %residual[%r, %at] : memref<8x2048xf32>, vector<16xf32>
@@ -1057,9 +1059,9 @@ module @ragged {
         %last_unit = arith.constant 1022 : index
         %tiles_of_group = arith.constant 6 : index
         %prefetch = arith.constant 64 : index
+        %c2 = arith.constant 2 : index
         %zeros = arith.constant dense<0.0> : vector<8x16xf32>
         %per_step = arith.constant 2 : index
-        %c2 = arith.constant 2 : index
         %half = arith.constant dense<16> : vector<16xi32>
         %upper = arith.constant dense<0xFFFF0000> : vector<16xi32>
         %room = memref.alloca() : memref<2x8x16xf32>
@@ -1093,7 +1095,8 @@ module @ragged {
         %past_row = arith.addi %first_row, %rows_of_group : index
         %end_row = arith.minui %past_row, %rows : index
         scf.for %tile = %first to %end step %unit {
-          %n0 = arith.minui %tile, %last_unit : index
+          %first_tile = arith.minui %tile, %last_unit : index
+          %n0 = arith.addi %first_tile, %c0 : index
           %n1 = arith.addi %n0, %c1 : index
           scf.for %row = %first_row to %end_row step %rows_at_once {
             %m0 = arith.minui %row, %last_rows : index
@@ -1172,7 +1175,7 @@ module @ragged {
               %scaling = vector.broadcast %scale : f32 to vector<16xf32>
               scf.for %t = %c0 to %unit step %c2 {
                 %t_up = arith.addi %t, %c1 : index
-                %n = arith.addi %n0, %t : index
+                %n = arith.addi %first_tile, %t : index
                 %pair = arith.divui %n, %c2 : index
                 %at = arith.muli %pair, %width : index
                 %gate_sum = vector.load %room[%t, %m, %c0] : memref<2x8x16xf32>, vector<16xf32>
@@ -1243,7 +1246,8 @@ module @ragged {
         %past_row = arith.addi %first_row, %rows_of_group : index
         %end_row = arith.minui %past_row, %rows : index
         scf.for %tile = %first to %end step %unit {
-          %n0 = arith.minui %tile, %last_unit : index
+          %first_tile = arith.minui %tile, %last_unit : index
+          %n0 = arith.addi %first_tile, %c0 : index
           %n1 = arith.addi %n0, %c1 : index
           scf.for %row = %first_row to %end_row step %rows_at_once {
             %m0 = arith.minui %row, %last_rows : index
@@ -1319,7 +1323,7 @@ module @ragged {
             scf.for %m = %c0 to %rows_at_once step %c1 {
               %r = arith.addi %m0, %m : index
               scf.for %t = %c0 to %unit step %c1 {
-                %n = arith.addi %n0, %t : index
+                %n = arith.addi %first_tile, %t : index
                 %at = arith.muli %n, %width : index
                 %y_sum = vector.load %room[%t, %m, %c0] : memref<2x8x16xf32>, vector<16xf32>
                 %before = vector.load %residual[%r, %at] : memref<8x2048xf32>, vector<16xf32>
@@ -1406,7 +1410,8 @@ module @ragged {
         %past_row = arith.addi %first_row, %rows_of_group : index
         %end_row = arith.minui %past_row, %rows : index
         scf.for %tile = %first to %end step %unit {
-          %n0 = arith.minui %tile, %last_unit : index
+          %first_tile = arith.minui %tile, %last_unit : index
+          %n0 = arith.addi %first_tile, %c0 : index
           %n1 = arith.addi %n0, %c1 : index
           scf.for %row = %first_row to %end_row step %rows_at_once {
             %m0 = arith.minui %row, %last_rows : index
@@ -1484,7 +1489,7 @@ module @ragged {
               %scale = memref.load %scales[%r] : memref<8xf32>
               %scaling = vector.broadcast %scale : f32 to vector<16xf32>
               scf.for %t = %c0 to %unit step %c1 {
-                %n = arith.addi %n0, %t : index
+                %n = arith.addi %first_tile, %t : index
                 %at = arith.muli %n, %width : index
                 %y_sum = vector.load %room[%t, %m, %c0] : memref<2x8x16xf32>, vector<16xf32>
                 %y_scaled = arith.mulf %y_sum, %scaling : vector<16xf32>

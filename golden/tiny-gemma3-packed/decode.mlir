@@ -72,25 +72,25 @@ module @decode {
     %x1, %x1_weighted, %x1_squares, %k_after0, %v_after0 = call @layer_window7(
         %x0, %x0_weighted, %x0_squares, %layer0_qkv, %layer0_q_norm, %layer0_k_norm, %layer0_o,
         %layer0_post_attn_norm, %layer0_mlp_norm, %layer0_gate_up, %layer0_down, %layer0_post_mlp_norm,
-        %layer1_attn_norm, %layer0, %positions, %cos_window7, %sin_window7, %runs_window7, %k, %v)
+        %layer1_attn_norm, %layer0, %cos_window7, %sin_window7, %positions, %runs_window7, %k, %v)
         : (!rows, !rows, !squares, !qkv, !head_norm, !head_norm, !o, !norm, !norm, !gate_up, !down, !norm, !norm,
-           index, !tokens, !angle, !angle, index, !k_cache, !v_cache)
+           index, !angle, !angle, !tokens, index, !k_cache, !v_cache)
         -> (!rows, !rows, !squares, !k_cache, !v_cache)
     %layer1 = arith.constant 1 : index
     %x2, %x2_weighted, %x2_squares, %k_after1, %v_after1 = call @layer_window7(
         %x1, %x1_weighted, %x1_squares, %layer1_qkv, %layer1_q_norm, %layer1_k_norm, %layer1_o,
         %layer1_post_attn_norm, %layer1_mlp_norm, %layer1_gate_up, %layer1_down, %layer1_post_mlp_norm,
-        %layer2_attn_norm, %layer1, %positions, %cos_window7, %sin_window7, %runs_window7, %k_after0, %v_after0)
+        %layer2_attn_norm, %layer1, %cos_window7, %sin_window7, %positions, %runs_window7, %k_after0, %v_after0)
         : (!rows, !rows, !squares, !qkv, !head_norm, !head_norm, !o, !norm, !norm, !gate_up, !down, !norm, !norm,
-           index, !tokens, !angle, !angle, index, !k_cache, !v_cache)
+           index, !angle, !angle, !tokens, index, !k_cache, !v_cache)
         -> (!rows, !rows, !squares, !k_cache, !v_cache)
     %layer2 = arith.constant 2 : index
     %x3, %normed, %normed_squares, %k_after2, %v_after2 = call @layer_full(
         %x2, %x2_weighted, %x2_squares, %layer2_qkv, %layer2_q_norm, %layer2_k_norm, %layer2_o,
         %layer2_post_attn_norm, %layer2_mlp_norm, %layer2_gate_up, %layer2_down, %layer2_post_mlp_norm,
-        %final_norm, %layer2, %positions, %cos_full, %sin_full, %runs, %k_after1, %v_after1)
+        %final_norm, %layer2, %cos_full, %sin_full, %positions, %runs, %k_after1, %v_after1)
         : (!rows, !rows, !squares, !qkv, !head_norm, !head_norm, !o, !norm, !norm, !gate_up, !down, !norm, !norm,
-           index, !tokens, !angle, !angle, index, !k_cache, !v_cache)
+           index, !angle, !angle, !tokens, index, !k_cache, !v_cache)
         -> (!rows, !rows, !squares, !k_cache, !v_cache)
 
     %row_logits, %largests = flow.dispatch @head::@head(%normed, %lm_head, %normed_squares)
@@ -110,7 +110,7 @@ module @decode {
   func.func private @layer_window7(
       %x: !rows, %x_weighted: !rows, %x_squares: !squares, %qkv: !qkv, %q_norm: !head_norm, %k_norm: !head_norm,
       %o: !o, %post_attn_norm: !norm, %mlp_norm: !norm, %gate_up: !gate_up, %down: !down, %post_mlp_norm: !norm,
-      %next_norm: !norm, %layer: index, %positions: !tokens, %cos: !angle, %sin: !angle, %runs: index,
+      %next_norm: !norm, %layer: index, %cos: !angle, %sin: !angle, %positions: !tokens, %runs: index,
       %k_cache: !k_cache, %v_cache: !v_cache)
       -> (!rows, !rows, !squares, !k_cache, !v_cache) {
     %projected = flow.dispatch @qkv::@qkv(%x_weighted, %qkv, %x_squares)
@@ -146,7 +146,7 @@ module @decode {
   func.func private @layer_full(
       %x: !rows, %x_weighted: !rows, %x_squares: !squares, %qkv: !qkv, %q_norm: !head_norm, %k_norm: !head_norm,
       %o: !o, %post_attn_norm: !norm, %mlp_norm: !norm, %gate_up: !gate_up, %down: !down, %post_mlp_norm: !norm,
-      %next_norm: !norm, %layer: index, %positions: !tokens, %cos: !angle, %sin: !angle, %runs: index,
+      %next_norm: !norm, %layer: index, %cos: !angle, %sin: !angle, %positions: !tokens, %runs: index,
       %k_cache: !k_cache, %v_cache: !v_cache)
       -> (!rows, !rows, !squares, !k_cache, !v_cache) {
     %projected = flow.dispatch @qkv::@qkv(%x_weighted, %qkv, %x_squares)
@@ -279,10 +279,10 @@ module @decode {
     }
   }
 
-  // Rows × weights: 1 × 64 by 12 tiles of 16, 1 × 4 at once.
+  // Rows × weights: 1 × 64 by 12 tiles of 16, 1 × 1 at once.
   stream.executable private @qkv {
     stream.executable.export public @qkv workgroups() -> (index, index, index) {
-      %size1 = arith.constant 3 : index
+      %size1 = arith.constant 2 : index
       %size2 = arith.constant 1 : index
       %size3 = arith.constant 1 : index
       stream.return %size1, %size2, %size3 : index, index, index
@@ -303,14 +303,14 @@ module @decode {
         %rows_at_once = arith.constant 1 : index
         %last_rows = arith.constant 0 : index
         %tiles = arith.constant 12 : index
-        %tiles_at_once = arith.constant 4 : index
-        %unit = arith.constant 4 : index
-        %last_unit = arith.constant 8 : index
-        %tiles_of_group = arith.constant 4 : index
-        %prefetch = arith.constant 32 : index
+        %tiles_at_once = arith.constant 1 : index
+        %unit = arith.constant 1 : index
+        %last_unit = arith.constant 11 : index
+        %tiles_of_group = arith.constant 6 : index
+        %prefetch = arith.constant 64 : index
         %zeros = arith.constant dense<0.0> : vector<1x16xf32>
         %per_step = arith.constant 1 : index
-        %room = memref.alloca() : memref<4x1x16xf32>
+        %room = memref.alloca() : memref<1x1x16xf32>
         %scales = memref.alloca() : memref<1xf32>
         %parts = arith.constant 4 : index
         %parts_at_once = arith.constant 4 : index
@@ -341,15 +341,13 @@ module @decode {
         %past_row = arith.addi %first_row, %rows_of_group : index
         %end_row = arith.minui %past_row, %rows : index
         scf.for %tile = %first to %end step %unit {
-          %n0 = arith.minui %tile, %last_unit : index
-          %n1 = arith.addi %n0, %c1 : index
-          %n2 = arith.addi %n1, %c1 : index
-          %n3 = arith.addi %n2, %c1 : index
+          %first_tile = arith.minui %tile, %last_unit : index
+          %n0 = arith.addi %first_tile, %c0 : index
           scf.for %row = %first_row to %end_row step %rows_at_once {
             %m0 = arith.minui %row, %last_rows : index
-            %sums0:4 = scf.for %k = %c0 to %depth step %c1
-                iter_args(%sum0 = %zeros, %sum1 = %zeros, %sum2 = %zeros, %sum3 = %zeros)
-                -> (vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>) {
+            %sums0:1 = scf.for %k = %c0 to %depth step %c1
+                iter_args(%sum0 = %zeros)
+                -> (vector<1x16xf32>) {
               // as far ahead in what is read next: past a tile's end, the tiles after these
               %ahead = arith.addi %k, %prefetch : index
               %is_next = arith.cmpi uge, %ahead, %depth : index
@@ -365,44 +363,20 @@ module @decode {
               %w0_0 = vector.load %w[%n0, %k, %c0] : memref<12x64x16xf32>, vector<16xf32>
               %next0 = vector.outerproduct %column0, %w0_0, %sum0 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
-              %fetched1 = arith.addi %fetched0, %c1 : index
-              memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<12x64x16xf32>
-              %w1_0 = vector.load %w[%n1, %k, %c0] : memref<12x64x16xf32>, vector<16xf32>
-              %next1 = vector.outerproduct %column0, %w1_0, %sum1 {kind = #vector.kind<add>}
-                  : vector<1xf32>, vector<16xf32>
-              %fetched2 = arith.addi %fetched1, %c1 : index
-              memref.prefetch %w[%fetched2, %ahead_k, %c0], read, locality<3>, data : memref<12x64x16xf32>
-              %w2_0 = vector.load %w[%n2, %k, %c0] : memref<12x64x16xf32>, vector<16xf32>
-              %next2 = vector.outerproduct %column0, %w2_0, %sum2 {kind = #vector.kind<add>}
-                  : vector<1xf32>, vector<16xf32>
-              %fetched3 = arith.addi %fetched2, %c1 : index
-              memref.prefetch %w[%fetched3, %ahead_k, %c0], read, locality<3>, data : memref<12x64x16xf32>
-              %w3_0 = vector.load %w[%n3, %k, %c0] : memref<12x64x16xf32>, vector<16xf32>
-              %next3 = vector.outerproduct %column0, %w3_0, %sum3 {kind = #vector.kind<add>}
-                  : vector<1xf32>, vector<16xf32>
-              scf.yield %next0, %next1, %next2, %next3
-                  : vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>
+              scf.yield %next0
+                  : vector<1x16xf32>
             }
             %place0 = arith.constant 0 : index
             vector.transfer_write %sums0#0, %room[%place0, %c0, %c0] {in_bounds = [true, true]}
-                : vector<1x16xf32>, memref<4x1x16xf32>
-            %place1 = arith.constant 1 : index
-            vector.transfer_write %sums0#1, %room[%place1, %c0, %c0] {in_bounds = [true, true]}
-                : vector<1x16xf32>, memref<4x1x16xf32>
-            %place2 = arith.constant 2 : index
-            vector.transfer_write %sums0#2, %room[%place2, %c0, %c0] {in_bounds = [true, true]}
-                : vector<1x16xf32>, memref<4x1x16xf32>
-            %place3 = arith.constant 3 : index
-            vector.transfer_write %sums0#3, %room[%place3, %c0, %c0] {in_bounds = [true, true]}
-                : vector<1x16xf32>, memref<4x1x16xf32>
+                : vector<1x16xf32>, memref<1x1x16xf32>
             scf.for %m = %c0 to %rows_at_once step %c1 {
               %r = arith.addi %m0, %m : index
               %scale = memref.load %scales[%r] : memref<1xf32>
               %scaling = vector.broadcast %scale : f32 to vector<16xf32>
               scf.for %t = %c0 to %unit step %c1 {
-                %n = arith.addi %n0, %t : index
+                %n = arith.addi %first_tile, %t : index
                 %at = arith.muli %n, %width : index
-                %y_sum = vector.load %room[%t, %m, %c0] : memref<4x1x16xf32>, vector<16xf32>
+                %y_sum = vector.load %room[%t, %m, %c0] : memref<1x1x16xf32>, vector<16xf32>
                 %y_scaled = arith.mulf %y_sum, %scaling : vector<16xf32>
                 vector.store %y_scaled, %y[%r, %at] : memref<1x192xf32>, vector<16xf32>
               }
@@ -831,7 +805,7 @@ module @decode {
     }
   }
 
-  // Rows × weights: 1 × 96 by 4 tiles of 16, 1 × 4 at once.
+  // Rows × weights: 1 × 96 by 4 tiles of 16, 1 × 1 at once.
   stream.executable private @o {
     stream.executable.export public @o workgroups() -> (index, index, index) {
       %size1 = arith.constant 1 : index
@@ -853,14 +827,14 @@ module @decode {
         %rows_at_once = arith.constant 1 : index
         %last_rows = arith.constant 0 : index
         %tiles = arith.constant 4 : index
-        %tiles_at_once = arith.constant 4 : index
-        %unit = arith.constant 4 : index
-        %last_unit = arith.constant 0 : index
-        %tiles_of_group = arith.constant 4 : index
-        %prefetch = arith.constant 32 : index
+        %tiles_at_once = arith.constant 1 : index
+        %unit = arith.constant 1 : index
+        %last_unit = arith.constant 3 : index
+        %tiles_of_group = arith.constant 6 : index
+        %prefetch = arith.constant 96 : index
         %zeros = arith.constant dense<0.0> : vector<1x16xf32>
         %per_step = arith.constant 1 : index
-        %room = memref.alloca() : memref<4x1x16xf32>
+        %room = memref.alloca() : memref<1x1x16xf32>
         %group = stream.dispatch.workgroup.id[0] : index
         %first = arith.muli %group, %tiles_of_group : index
         %past = arith.addi %first, %tiles_of_group : index
@@ -871,15 +845,13 @@ module @decode {
         %past_row = arith.addi %first_row, %rows_of_group : index
         %end_row = arith.minui %past_row, %rows : index
         scf.for %tile = %first to %end step %unit {
-          %n0 = arith.minui %tile, %last_unit : index
-          %n1 = arith.addi %n0, %c1 : index
-          %n2 = arith.addi %n1, %c1 : index
-          %n3 = arith.addi %n2, %c1 : index
+          %first_tile = arith.minui %tile, %last_unit : index
+          %n0 = arith.addi %first_tile, %c0 : index
           scf.for %row = %first_row to %end_row step %rows_at_once {
             %m0 = arith.minui %row, %last_rows : index
-            %sums0:4 = scf.for %k = %c0 to %depth step %c1
-                iter_args(%sum0 = %zeros, %sum1 = %zeros, %sum2 = %zeros, %sum3 = %zeros)
-                -> (vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>) {
+            %sums0:1 = scf.for %k = %c0 to %depth step %c1
+                iter_args(%sum0 = %zeros)
+                -> (vector<1x16xf32>) {
               // as far ahead in what is read next: past a tile's end, the tiles after these
               %ahead = arith.addi %k, %prefetch : index
               %is_next = arith.cmpi uge, %ahead, %depth : index
@@ -895,42 +867,18 @@ module @decode {
               %w0_0 = vector.load %w[%n0, %k, %c0] : memref<4x96x16xf32>, vector<16xf32>
               %next0 = vector.outerproduct %column0, %w0_0, %sum0 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
-              %fetched1 = arith.addi %fetched0, %c1 : index
-              memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<4x96x16xf32>
-              %w1_0 = vector.load %w[%n1, %k, %c0] : memref<4x96x16xf32>, vector<16xf32>
-              %next1 = vector.outerproduct %column0, %w1_0, %sum1 {kind = #vector.kind<add>}
-                  : vector<1xf32>, vector<16xf32>
-              %fetched2 = arith.addi %fetched1, %c1 : index
-              memref.prefetch %w[%fetched2, %ahead_k, %c0], read, locality<3>, data : memref<4x96x16xf32>
-              %w2_0 = vector.load %w[%n2, %k, %c0] : memref<4x96x16xf32>, vector<16xf32>
-              %next2 = vector.outerproduct %column0, %w2_0, %sum2 {kind = #vector.kind<add>}
-                  : vector<1xf32>, vector<16xf32>
-              %fetched3 = arith.addi %fetched2, %c1 : index
-              memref.prefetch %w[%fetched3, %ahead_k, %c0], read, locality<3>, data : memref<4x96x16xf32>
-              %w3_0 = vector.load %w[%n3, %k, %c0] : memref<4x96x16xf32>, vector<16xf32>
-              %next3 = vector.outerproduct %column0, %w3_0, %sum3 {kind = #vector.kind<add>}
-                  : vector<1xf32>, vector<16xf32>
-              scf.yield %next0, %next1, %next2, %next3
-                  : vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>
+              scf.yield %next0
+                  : vector<1x16xf32>
             }
             %place0 = arith.constant 0 : index
             vector.transfer_write %sums0#0, %room[%place0, %c0, %c0] {in_bounds = [true, true]}
-                : vector<1x16xf32>, memref<4x1x16xf32>
-            %place1 = arith.constant 1 : index
-            vector.transfer_write %sums0#1, %room[%place1, %c0, %c0] {in_bounds = [true, true]}
-                : vector<1x16xf32>, memref<4x1x16xf32>
-            %place2 = arith.constant 2 : index
-            vector.transfer_write %sums0#2, %room[%place2, %c0, %c0] {in_bounds = [true, true]}
-                : vector<1x16xf32>, memref<4x1x16xf32>
-            %place3 = arith.constant 3 : index
-            vector.transfer_write %sums0#3, %room[%place3, %c0, %c0] {in_bounds = [true, true]}
-                : vector<1x16xf32>, memref<4x1x16xf32>
+                : vector<1x16xf32>, memref<1x1x16xf32>
             scf.for %m = %c0 to %rows_at_once step %c1 {
               %r = arith.addi %m0, %m : index
               scf.for %t = %c0 to %unit step %c1 {
-                %n = arith.addi %n0, %t : index
+                %n = arith.addi %first_tile, %t : index
                 %at = arith.muli %n, %width : index
-                %y_sum = vector.load %room[%t, %m, %c0] : memref<4x1x16xf32>, vector<16xf32>
+                %y_sum = vector.load %room[%t, %m, %c0] : memref<1x1x16xf32>, vector<16xf32>
                 vector.store %y_sum, %y[%r, %at] : memref<1x64xf32>, vector<16xf32>
               }
             }
@@ -1008,10 +956,10 @@ module @decode {
     }
   }
 
-  // Rows × weights: 1 × 64 by 14 tiles of 16, 1 × 4 at once.
+  // Rows × weights: 1 × 64 by 14 tiles of 16, 1 × 1 at once.
   stream.executable private @gate_up {
     stream.executable.export public @gate_up workgroups() -> (index, index, index) {
-      %size1 = arith.constant 4 : index
+      %size1 = arith.constant 3 : index
       %size2 = arith.constant 1 : index
       %size3 = arith.constant 1 : index
       stream.return %size1, %size2, %size3 : index, index, index
@@ -1032,15 +980,15 @@ module @decode {
         %rows_at_once = arith.constant 1 : index
         %last_rows = arith.constant 0 : index
         %tiles = arith.constant 14 : index
-        %tiles_at_once = arith.constant 4 : index
-        %unit = arith.constant 4 : index
-        %last_unit = arith.constant 10 : index
-        %tiles_of_group = arith.constant 4 : index
-        %prefetch = arith.constant 32 : index
+        %tiles_at_once = arith.constant 1 : index
+        %unit = arith.constant 2 : index
+        %last_unit = arith.constant 12 : index
+        %tiles_of_group = arith.constant 6 : index
+        %prefetch = arith.constant 64 : index
+        %c2 = arith.constant 2 : index
         %zeros = arith.constant dense<0.0> : vector<1x16xf32>
         %per_step = arith.constant 1 : index
-        %c2 = arith.constant 2 : index
-        %room = memref.alloca() : memref<4x1x16xf32>
+        %room = memref.alloca() : memref<2x1x16xf32>
         %scales = memref.alloca() : memref<1xf32>
         %parts = arith.constant 4 : index
         %parts_at_once = arith.constant 4 : index
@@ -1071,15 +1019,14 @@ module @decode {
         %past_row = arith.addi %first_row, %rows_of_group : index
         %end_row = arith.minui %past_row, %rows : index
         scf.for %tile = %first to %end step %unit {
-          %n0 = arith.minui %tile, %last_unit : index
+          %first_tile = arith.minui %tile, %last_unit : index
+          %n0 = arith.addi %first_tile, %c0 : index
           %n1 = arith.addi %n0, %c1 : index
-          %n2 = arith.addi %n1, %c1 : index
-          %n3 = arith.addi %n2, %c1 : index
           scf.for %row = %first_row to %end_row step %rows_at_once {
             %m0 = arith.minui %row, %last_rows : index
-            %sums0:4 = scf.for %k = %c0 to %depth step %c1
-                iter_args(%sum0 = %zeros, %sum1 = %zeros, %sum2 = %zeros, %sum3 = %zeros)
-                -> (vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>) {
+            %sums0:1 = scf.for %k = %c0 to %depth step %c1
+                iter_args(%sum0 = %zeros)
+                -> (vector<1x16xf32>) {
               // as far ahead in what is read next: past a tile's end, the tiles after these
               %ahead = arith.addi %k, %prefetch : index
               %is_next = arith.cmpi uge, %ahead, %depth : index
@@ -1095,48 +1042,48 @@ module @decode {
               %w0_0 = vector.load %w[%n0, %k, %c0] : memref<14x64x16xf32>, vector<16xf32>
               %next0 = vector.outerproduct %column0, %w0_0, %sum0 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
-              %fetched1 = arith.addi %fetched0, %c1 : index
+              scf.yield %next0
+                  : vector<1x16xf32>
+            }
+            %place0 = arith.constant 0 : index
+            vector.transfer_write %sums0#0, %room[%place0, %c0, %c0] {in_bounds = [true, true]}
+                : vector<1x16xf32>, memref<2x1x16xf32>
+            %sums1:1 = scf.for %k = %c0 to %depth step %c1
+                iter_args(%sum1 = %zeros)
+                -> (vector<1x16xf32>) {
+              // as far ahead in what is read next: past a tile's end, the tiles after these
+              %ahead = arith.addi %k, %prefetch : index
+              %is_next = arith.cmpi uge, %ahead, %depth : index
+              %from_next = arith.subi %ahead, %depth : index
+              %ahead_k = arith.select %is_next, %from_next, %ahead : index
+              %ahead_n = arith.select %is_next, %tiles_at_once, %c0 : index
+              %k0 = arith.muli %k, %per_step : index
+              %x0_0 = memref.load %x[%m0, %k0] : memref<1x64xf32>
+              %column0 = vector.from_elements
+                  %x0_0 : vector<1xf32>
+              %fetched1 = arith.addi %n1, %ahead_n : index
               memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<14x64x16xf32>
               %w1_0 = vector.load %w[%n1, %k, %c0] : memref<14x64x16xf32>, vector<16xf32>
               %next1 = vector.outerproduct %column0, %w1_0, %sum1 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
-              %fetched2 = arith.addi %fetched1, %c1 : index
-              memref.prefetch %w[%fetched2, %ahead_k, %c0], read, locality<3>, data : memref<14x64x16xf32>
-              %w2_0 = vector.load %w[%n2, %k, %c0] : memref<14x64x16xf32>, vector<16xf32>
-              %next2 = vector.outerproduct %column0, %w2_0, %sum2 {kind = #vector.kind<add>}
-                  : vector<1xf32>, vector<16xf32>
-              %fetched3 = arith.addi %fetched2, %c1 : index
-              memref.prefetch %w[%fetched3, %ahead_k, %c0], read, locality<3>, data : memref<14x64x16xf32>
-              %w3_0 = vector.load %w[%n3, %k, %c0] : memref<14x64x16xf32>, vector<16xf32>
-              %next3 = vector.outerproduct %column0, %w3_0, %sum3 {kind = #vector.kind<add>}
-                  : vector<1xf32>, vector<16xf32>
-              scf.yield %next0, %next1, %next2, %next3
-                  : vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>
+              scf.yield %next1
+                  : vector<1x16xf32>
             }
-            %place0 = arith.constant 0 : index
-            vector.transfer_write %sums0#0, %room[%place0, %c0, %c0] {in_bounds = [true, true]}
-                : vector<1x16xf32>, memref<4x1x16xf32>
             %place1 = arith.constant 1 : index
-            vector.transfer_write %sums0#1, %room[%place1, %c0, %c0] {in_bounds = [true, true]}
-                : vector<1x16xf32>, memref<4x1x16xf32>
-            %place2 = arith.constant 2 : index
-            vector.transfer_write %sums0#2, %room[%place2, %c0, %c0] {in_bounds = [true, true]}
-                : vector<1x16xf32>, memref<4x1x16xf32>
-            %place3 = arith.constant 3 : index
-            vector.transfer_write %sums0#3, %room[%place3, %c0, %c0] {in_bounds = [true, true]}
-                : vector<1x16xf32>, memref<4x1x16xf32>
+            vector.transfer_write %sums1#0, %room[%place1, %c0, %c0] {in_bounds = [true, true]}
+                : vector<1x16xf32>, memref<2x1x16xf32>
             scf.for %m = %c0 to %rows_at_once step %c1 {
               %r = arith.addi %m0, %m : index
               %scale = memref.load %scales[%r] : memref<1xf32>
               %scaling = vector.broadcast %scale : f32 to vector<16xf32>
               scf.for %t = %c0 to %unit step %c2 {
                 %t_up = arith.addi %t, %c1 : index
-                %n = arith.addi %n0, %t : index
+                %n = arith.addi %first_tile, %t : index
                 %pair = arith.divui %n, %c2 : index
                 %at = arith.muli %pair, %width : index
-                %gate_sum = vector.load %room[%t, %m, %c0] : memref<4x1x16xf32>, vector<16xf32>
+                %gate_sum = vector.load %room[%t, %m, %c0] : memref<2x1x16xf32>, vector<16xf32>
                 %gate_scaled = arith.mulf %gate_sum, %scaling : vector<16xf32>
-                %up_sum = vector.load %room[%t_up, %m, %c0] : memref<4x1x16xf32>, vector<16xf32>
+                %up_sum = vector.load %room[%t_up, %m, %c0] : memref<2x1x16xf32>, vector<16xf32>
                 %up_scaled = arith.mulf %up_sum, %scaling : vector<16xf32>
                 %cubic = arith.constant dense<0.044715> : vector<16xf32>
                 %twice_root = arith.constant dense<1.5957691216> : vector<16xf32>
@@ -1168,7 +1115,7 @@ module @decode {
     }
   }
 
-  // Rows × weights: 1 × 100 by 4 tiles of 16, 1 × 4 at once.
+  // Rows × weights: 1 × 100 by 4 tiles of 16, 1 × 1 at once.
   stream.executable private @down {
     stream.executable.export public @down workgroups() -> (index, index, index) {
       %size1 = arith.constant 1 : index
@@ -1190,14 +1137,14 @@ module @decode {
         %rows_at_once = arith.constant 1 : index
         %last_rows = arith.constant 0 : index
         %tiles = arith.constant 4 : index
-        %tiles_at_once = arith.constant 4 : index
-        %unit = arith.constant 4 : index
-        %last_unit = arith.constant 0 : index
-        %tiles_of_group = arith.constant 4 : index
-        %prefetch = arith.constant 32 : index
+        %tiles_at_once = arith.constant 1 : index
+        %unit = arith.constant 1 : index
+        %last_unit = arith.constant 3 : index
+        %tiles_of_group = arith.constant 6 : index
+        %prefetch = arith.constant 96 : index
         %zeros = arith.constant dense<0.0> : vector<1x16xf32>
         %per_step = arith.constant 1 : index
-        %room = memref.alloca() : memref<4x1x16xf32>
+        %room = memref.alloca() : memref<1x1x16xf32>
         %group = stream.dispatch.workgroup.id[0] : index
         %first = arith.muli %group, %tiles_of_group : index
         %past = arith.addi %first, %tiles_of_group : index
@@ -1208,15 +1155,13 @@ module @decode {
         %past_row = arith.addi %first_row, %rows_of_group : index
         %end_row = arith.minui %past_row, %rows : index
         scf.for %tile = %first to %end step %unit {
-          %n0 = arith.minui %tile, %last_unit : index
-          %n1 = arith.addi %n0, %c1 : index
-          %n2 = arith.addi %n1, %c1 : index
-          %n3 = arith.addi %n2, %c1 : index
+          %first_tile = arith.minui %tile, %last_unit : index
+          %n0 = arith.addi %first_tile, %c0 : index
           scf.for %row = %first_row to %end_row step %rows_at_once {
             %m0 = arith.minui %row, %last_rows : index
-            %sums0:4 = scf.for %k = %c0 to %depth step %c1
-                iter_args(%sum0 = %zeros, %sum1 = %zeros, %sum2 = %zeros, %sum3 = %zeros)
-                -> (vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>) {
+            %sums0:1 = scf.for %k = %c0 to %depth step %c1
+                iter_args(%sum0 = %zeros)
+                -> (vector<1x16xf32>) {
               // as far ahead in what is read next: past a tile's end, the tiles after these
               %ahead = arith.addi %k, %prefetch : index
               %is_next = arith.cmpi uge, %ahead, %depth : index
@@ -1232,42 +1177,18 @@ module @decode {
               %w0_0 = vector.load %w[%n0, %k, %c0] : memref<4x100x16xf32>, vector<16xf32>
               %next0 = vector.outerproduct %column0, %w0_0, %sum0 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
-              %fetched1 = arith.addi %fetched0, %c1 : index
-              memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<4x100x16xf32>
-              %w1_0 = vector.load %w[%n1, %k, %c0] : memref<4x100x16xf32>, vector<16xf32>
-              %next1 = vector.outerproduct %column0, %w1_0, %sum1 {kind = #vector.kind<add>}
-                  : vector<1xf32>, vector<16xf32>
-              %fetched2 = arith.addi %fetched1, %c1 : index
-              memref.prefetch %w[%fetched2, %ahead_k, %c0], read, locality<3>, data : memref<4x100x16xf32>
-              %w2_0 = vector.load %w[%n2, %k, %c0] : memref<4x100x16xf32>, vector<16xf32>
-              %next2 = vector.outerproduct %column0, %w2_0, %sum2 {kind = #vector.kind<add>}
-                  : vector<1xf32>, vector<16xf32>
-              %fetched3 = arith.addi %fetched2, %c1 : index
-              memref.prefetch %w[%fetched3, %ahead_k, %c0], read, locality<3>, data : memref<4x100x16xf32>
-              %w3_0 = vector.load %w[%n3, %k, %c0] : memref<4x100x16xf32>, vector<16xf32>
-              %next3 = vector.outerproduct %column0, %w3_0, %sum3 {kind = #vector.kind<add>}
-                  : vector<1xf32>, vector<16xf32>
-              scf.yield %next0, %next1, %next2, %next3
-                  : vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>
+              scf.yield %next0
+                  : vector<1x16xf32>
             }
             %place0 = arith.constant 0 : index
             vector.transfer_write %sums0#0, %room[%place0, %c0, %c0] {in_bounds = [true, true]}
-                : vector<1x16xf32>, memref<4x1x16xf32>
-            %place1 = arith.constant 1 : index
-            vector.transfer_write %sums0#1, %room[%place1, %c0, %c0] {in_bounds = [true, true]}
-                : vector<1x16xf32>, memref<4x1x16xf32>
-            %place2 = arith.constant 2 : index
-            vector.transfer_write %sums0#2, %room[%place2, %c0, %c0] {in_bounds = [true, true]}
-                : vector<1x16xf32>, memref<4x1x16xf32>
-            %place3 = arith.constant 3 : index
-            vector.transfer_write %sums0#3, %room[%place3, %c0, %c0] {in_bounds = [true, true]}
-                : vector<1x16xf32>, memref<4x1x16xf32>
+                : vector<1x16xf32>, memref<1x1x16xf32>
             scf.for %m = %c0 to %rows_at_once step %c1 {
               %r = arith.addi %m0, %m : index
               scf.for %t = %c0 to %unit step %c1 {
-                %n = arith.addi %n0, %t : index
+                %n = arith.addi %first_tile, %t : index
                 %at = arith.muli %n, %width : index
-                %y_sum = vector.load %room[%t, %m, %c0] : memref<4x1x16xf32>, vector<16xf32>
+                %y_sum = vector.load %room[%t, %m, %c0] : memref<1x1x16xf32>, vector<16xf32>
                 vector.store %y_sum, %y[%r, %at] : memref<1x64xf32>, vector<16xf32>
               }
             }
@@ -1691,10 +1612,10 @@ module @decode {
     }
   }
 
-  // Rows × weights: 1 × 64 by 21 tiles of 16, 1 × 4 at once.
+  // Rows × weights: 1 × 64 by 21 tiles of 16, 1 × 1 at once.
   stream.executable private @head {
     stream.executable.export public @head workgroups() -> (index, index, index) {
-      %size1 = arith.constant 6 : index
+      %size1 = arith.constant 4 : index
       %size2 = arith.constant 1 : index
       %size3 = arith.constant 1 : index
       stream.return %size1, %size2, %size3 : index, index, index
@@ -1716,14 +1637,14 @@ module @decode {
         %rows_at_once = arith.constant 1 : index
         %last_rows = arith.constant 0 : index
         %tiles = arith.constant 21 : index
-        %tiles_at_once = arith.constant 4 : index
-        %unit = arith.constant 4 : index
-        %last_unit = arith.constant 17 : index
-        %tiles_of_group = arith.constant 4 : index
-        %prefetch = arith.constant 32 : index
+        %tiles_at_once = arith.constant 1 : index
+        %unit = arith.constant 1 : index
+        %last_unit = arith.constant 20 : index
+        %tiles_of_group = arith.constant 6 : index
+        %prefetch = arith.constant 64 : index
         %zeros = arith.constant dense<0.0> : vector<1x16xf32>
         %per_step = arith.constant 1 : index
-        %room = memref.alloca() : memref<4x1x16xf32>
+        %room = memref.alloca() : memref<1x1x16xf32>
         %scales = memref.alloca() : memref<1xf32>
         %parts = arith.constant 4 : index
         %parts_at_once = arith.constant 4 : index
@@ -1754,15 +1675,13 @@ module @decode {
         %past_row = arith.addi %first_row, %rows_of_group : index
         %end_row = arith.minui %past_row, %rows : index
         scf.for %tile = %first to %end step %unit {
-          %n0 = arith.minui %tile, %last_unit : index
-          %n1 = arith.addi %n0, %c1 : index
-          %n2 = arith.addi %n1, %c1 : index
-          %n3 = arith.addi %n2, %c1 : index
+          %first_tile = arith.minui %tile, %last_unit : index
+          %n0 = arith.addi %first_tile, %c0 : index
           scf.for %row = %first_row to %end_row step %rows_at_once {
             %m0 = arith.minui %row, %last_rows : index
-            %sums0:4 = scf.for %k = %c0 to %depth step %c1
-                iter_args(%sum0 = %zeros, %sum1 = %zeros, %sum2 = %zeros, %sum3 = %zeros)
-                -> (vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>) {
+            %sums0:1 = scf.for %k = %c0 to %depth step %c1
+                iter_args(%sum0 = %zeros)
+                -> (vector<1x16xf32>) {
               // as far ahead in what is read next: past a tile's end, the tiles after these
               %ahead = arith.addi %k, %prefetch : index
               %is_next = arith.cmpi uge, %ahead, %depth : index
@@ -1778,44 +1697,20 @@ module @decode {
               %w0_0 = vector.load %w[%n0, %k, %c0] : memref<21x64x16xf32>, vector<16xf32>
               %next0 = vector.outerproduct %column0, %w0_0, %sum0 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
-              %fetched1 = arith.addi %fetched0, %c1 : index
-              memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<21x64x16xf32>
-              %w1_0 = vector.load %w[%n1, %k, %c0] : memref<21x64x16xf32>, vector<16xf32>
-              %next1 = vector.outerproduct %column0, %w1_0, %sum1 {kind = #vector.kind<add>}
-                  : vector<1xf32>, vector<16xf32>
-              %fetched2 = arith.addi %fetched1, %c1 : index
-              memref.prefetch %w[%fetched2, %ahead_k, %c0], read, locality<3>, data : memref<21x64x16xf32>
-              %w2_0 = vector.load %w[%n2, %k, %c0] : memref<21x64x16xf32>, vector<16xf32>
-              %next2 = vector.outerproduct %column0, %w2_0, %sum2 {kind = #vector.kind<add>}
-                  : vector<1xf32>, vector<16xf32>
-              %fetched3 = arith.addi %fetched2, %c1 : index
-              memref.prefetch %w[%fetched3, %ahead_k, %c0], read, locality<3>, data : memref<21x64x16xf32>
-              %w3_0 = vector.load %w[%n3, %k, %c0] : memref<21x64x16xf32>, vector<16xf32>
-              %next3 = vector.outerproduct %column0, %w3_0, %sum3 {kind = #vector.kind<add>}
-                  : vector<1xf32>, vector<16xf32>
-              scf.yield %next0, %next1, %next2, %next3
-                  : vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>
+              scf.yield %next0
+                  : vector<1x16xf32>
             }
             %place0 = arith.constant 0 : index
             vector.transfer_write %sums0#0, %room[%place0, %c0, %c0] {in_bounds = [true, true]}
-                : vector<1x16xf32>, memref<4x1x16xf32>
-            %place1 = arith.constant 1 : index
-            vector.transfer_write %sums0#1, %room[%place1, %c0, %c0] {in_bounds = [true, true]}
-                : vector<1x16xf32>, memref<4x1x16xf32>
-            %place2 = arith.constant 2 : index
-            vector.transfer_write %sums0#2, %room[%place2, %c0, %c0] {in_bounds = [true, true]}
-                : vector<1x16xf32>, memref<4x1x16xf32>
-            %place3 = arith.constant 3 : index
-            vector.transfer_write %sums0#3, %room[%place3, %c0, %c0] {in_bounds = [true, true]}
-                : vector<1x16xf32>, memref<4x1x16xf32>
+                : vector<1x16xf32>, memref<1x1x16xf32>
             scf.for %m = %c0 to %rows_at_once step %c1 {
               %r = arith.addi %m0, %m : index
               %scale = memref.load %scales[%r] : memref<1xf32>
               %scaling = vector.broadcast %scale : f32 to vector<16xf32>
               scf.for %t = %c0 to %unit step %c1 {
-                %n = arith.addi %n0, %t : index
+                %n = arith.addi %first_tile, %t : index
                 %at = arith.muli %n, %width : index
-                %y_sum = vector.load %room[%t, %m, %c0] : memref<4x1x16xf32>, vector<16xf32>
+                %y_sum = vector.load %room[%t, %m, %c0] : memref<1x1x16xf32>, vector<16xf32>
                 %y_scaled = arith.mulf %y_sum, %scaling : vector<16xf32>
                 vector.transfer_write %y_scaled, %y[%r, %at] : vector<16xf32>, memref<1x331xf32>
                 %lanes = vector.step : vector<16xindex>

@@ -80,25 +80,25 @@ module @ragged {
     %x1, %x1_weighted, %x1_squares, %k_after0, %v_after0 = call @layer_window7(
         %x0, %x0_weighted, %x0_squares, %layer0_qkv, %layer0_q_norm, %layer0_k_norm, %layer0_o,
         %layer0_post_attn_norm, %layer0_mlp_norm, %layer0_gate_up, %layer0_down, %layer0_post_mlp_norm,
-        %layer1_attn_norm, %layer0, %positions, %cos_window7, %sin_window7, %runs_window7, %k, %v)
+        %layer1_attn_norm, %layer0, %cos_window7, %sin_window7, %positions, %runs_window7, %k, %v)
         : (!rows, !rows, !squares, !qkv, !head_norm, !head_norm, !o, !norm, !norm, !gate_up, !down, !norm, !norm,
-           index, !tokens, !angle, !angle, index, !k_cache, !v_cache)
+           index, !angle, !angle, !tokens, index, !k_cache, !v_cache)
         -> (!rows, !rows, !squares, !k_cache, !v_cache)
     %layer1 = arith.constant 1 : index
     %x2, %x2_weighted, %x2_squares, %k_after1, %v_after1 = call @layer_window7(
         %x1, %x1_weighted, %x1_squares, %layer1_qkv, %layer1_q_norm, %layer1_k_norm, %layer1_o,
         %layer1_post_attn_norm, %layer1_mlp_norm, %layer1_gate_up, %layer1_down, %layer1_post_mlp_norm,
-        %layer2_attn_norm, %layer1, %positions, %cos_window7, %sin_window7, %runs_window7, %k_after0, %v_after0)
+        %layer2_attn_norm, %layer1, %cos_window7, %sin_window7, %positions, %runs_window7, %k_after0, %v_after0)
         : (!rows, !rows, !squares, !qkv, !head_norm, !head_norm, !o, !norm, !norm, !gate_up, !down, !norm, !norm,
-           index, !tokens, !angle, !angle, index, !k_cache, !v_cache)
+           index, !angle, !angle, !tokens, index, !k_cache, !v_cache)
         -> (!rows, !rows, !squares, !k_cache, !v_cache)
     %layer2 = arith.constant 2 : index
     %x3, %normed, %normed_squares, %k_after2, %v_after2 = call @layer_full(
         %x2, %x2_weighted, %x2_squares, %layer2_qkv, %layer2_q_norm, %layer2_k_norm, %layer2_o,
         %layer2_post_attn_norm, %layer2_mlp_norm, %layer2_gate_up, %layer2_down, %layer2_post_mlp_norm,
-        %final_norm, %layer2, %positions, %cos_full, %sin_full, %runs, %k_after1, %v_after1)
+        %final_norm, %layer2, %cos_full, %sin_full, %positions, %runs, %k_after1, %v_after1)
         : (!rows, !rows, !squares, !qkv, !head_norm, !head_norm, !o, !norm, !norm, !gate_up, !down, !norm, !norm,
-           index, !tokens, !angle, !angle, index, !k_cache, !v_cache)
+           index, !angle, !angle, !tokens, index, !k_cache, !v_cache)
         -> (!rows, !rows, !squares, !k_cache, !v_cache)
 
     %logits, %largests = flow.dispatch @head::@head(%normed, %lm_head, %normed_squares)
@@ -115,7 +115,7 @@ module @ragged {
   func.func private @layer_window7(
       %x: !rows, %x_weighted: !rows, %x_squares: !squares, %qkv: !qkv, %q_norm: !head_norm, %k_norm: !head_norm,
       %o: !o, %post_attn_norm: !norm, %mlp_norm: !norm, %gate_up: !gate_up, %down: !down, %post_mlp_norm: !norm,
-      %next_norm: !norm, %layer: index, %positions: !tokens, %cos: !angle, %sin: !angle, %runs: index,
+      %next_norm: !norm, %layer: index, %cos: !angle, %sin: !angle, %positions: !tokens, %runs: index,
       %k_cache: !k_cache, %v_cache: !v_cache)
       -> (!rows, !rows, !squares, !k_cache, !v_cache) {
     %projected = flow.dispatch @qkv::@qkv(%x_weighted, %qkv, %x_squares)
@@ -151,7 +151,7 @@ module @ragged {
   func.func private @layer_full(
       %x: !rows, %x_weighted: !rows, %x_squares: !squares, %qkv: !qkv, %q_norm: !head_norm, %k_norm: !head_norm,
       %o: !o, %post_attn_norm: !norm, %mlp_norm: !norm, %gate_up: !gate_up, %down: !down, %post_mlp_norm: !norm,
-      %next_norm: !norm, %layer: index, %positions: !tokens, %cos: !angle, %sin: !angle, %runs: index,
+      %next_norm: !norm, %layer: index, %cos: !angle, %sin: !angle, %positions: !tokens, %runs: index,
       %k_cache: !k_cache, %v_cache: !v_cache)
       -> (!rows, !rows, !squares, !k_cache, !v_cache) {
     %projected = flow.dispatch @qkv::@qkv(%x_weighted, %qkv, %x_squares)
@@ -346,7 +346,8 @@ module @ragged {
         %past_row = arith.addi %first_row, %rows_of_group : index
         %end_row = arith.minui %past_row, %rows : index
         scf.for %tile = %first to %end step %unit {
-          %n0 = arith.minui %tile, %last_unit : index
+          %first_tile = arith.minui %tile, %last_unit : index
+          %n0 = arith.addi %first_tile, %c0 : index
           %n1 = arith.addi %n0, %c1 : index
           %n2 = arith.addi %n1, %c1 : index
           %n3 = arith.addi %n2, %c1 : index
@@ -411,7 +412,7 @@ module @ragged {
               %scale = memref.load %scales[%r] : memref<4xf32>
               %scaling = vector.broadcast %scale : f32 to vector<16xf32>
               scf.for %t = %c0 to %unit step %c1 {
-                %n = arith.addi %n0, %t : index
+                %n = arith.addi %first_tile, %t : index
                 %at = arith.muli %n, %width : index
                 %y_sum = vector.load %room[%t, %m, %c0] : memref<4x4x16xf32>, vector<16xf32>
                 %y_scaled = arith.mulf %y_sum, %scaling : vector<16xf32>
@@ -882,7 +883,8 @@ module @ragged {
         %past_row = arith.addi %first_row, %rows_of_group : index
         %end_row = arith.minui %past_row, %rows : index
         scf.for %tile = %first to %end step %unit {
-          %n0 = arith.minui %tile, %last_unit : index
+          %first_tile = arith.minui %tile, %last_unit : index
+          %n0 = arith.addi %first_tile, %c0 : index
           %n1 = arith.addi %n0, %c1 : index
           %n2 = arith.addi %n1, %c1 : index
           %n3 = arith.addi %n2, %c1 : index
@@ -945,7 +947,7 @@ module @ragged {
             scf.for %m = %c0 to %rows_at_once step %c1 {
               %r = arith.addi %m0, %m : index
               scf.for %t = %c0 to %unit step %c1 {
-                %n = arith.addi %n0, %t : index
+                %n = arith.addi %first_tile, %t : index
                 %at = arith.muli %n, %width : index
                 %y_sum = vector.load %room[%t, %m, %c0] : memref<4x4x16xf32>, vector<16xf32>
                 vector.store %y_sum, %y[%r, %at] : memref<4x64xf32>, vector<16xf32>
@@ -1054,9 +1056,9 @@ module @ragged {
         %last_unit = arith.constant 10 : index
         %tiles_of_group = arith.constant 4 : index
         %prefetch = arith.constant 32 : index
+        %c2 = arith.constant 2 : index
         %zeros = arith.constant dense<0.0> : vector<4x16xf32>
         %per_step = arith.constant 1 : index
-        %c2 = arith.constant 2 : index
         %room = memref.alloca() : memref<4x4x16xf32>
         %scales = memref.alloca() : memref<4xf32>
         %parts = arith.constant 4 : index
@@ -1088,7 +1090,8 @@ module @ragged {
         %past_row = arith.addi %first_row, %rows_of_group : index
         %end_row = arith.minui %past_row, %rows : index
         scf.for %tile = %first to %end step %unit {
-          %n0 = arith.minui %tile, %last_unit : index
+          %first_tile = arith.minui %tile, %last_unit : index
+          %n0 = arith.addi %first_tile, %c0 : index
           %n1 = arith.addi %n0, %c1 : index
           %n2 = arith.addi %n1, %c1 : index
           %n3 = arith.addi %n2, %c1 : index
@@ -1154,7 +1157,7 @@ module @ragged {
               %scaling = vector.broadcast %scale : f32 to vector<16xf32>
               scf.for %t = %c0 to %unit step %c2 {
                 %t_up = arith.addi %t, %c1 : index
-                %n = arith.addi %n0, %t : index
+                %n = arith.addi %first_tile, %t : index
                 %pair = arith.divui %n, %c2 : index
                 %at = arith.muli %pair, %width : index
                 %gate_sum = vector.load %room[%t, %m, %c0] : memref<4x4x16xf32>, vector<16xf32>
@@ -1231,7 +1234,8 @@ module @ragged {
         %past_row = arith.addi %first_row, %rows_of_group : index
         %end_row = arith.minui %past_row, %rows : index
         scf.for %tile = %first to %end step %unit {
-          %n0 = arith.minui %tile, %last_unit : index
+          %first_tile = arith.minui %tile, %last_unit : index
+          %n0 = arith.addi %first_tile, %c0 : index
           %n1 = arith.addi %n0, %c1 : index
           %n2 = arith.addi %n1, %c1 : index
           %n3 = arith.addi %n2, %c1 : index
@@ -1294,7 +1298,7 @@ module @ragged {
             scf.for %m = %c0 to %rows_at_once step %c1 {
               %r = arith.addi %m0, %m : index
               scf.for %t = %c0 to %unit step %c1 {
-                %n = arith.addi %n0, %t : index
+                %n = arith.addi %first_tile, %t : index
                 %at = arith.muli %n, %width : index
                 %y_sum = vector.load %room[%t, %m, %c0] : memref<4x4x16xf32>, vector<16xf32>
                 vector.store %y_sum, %y[%r, %at] : memref<4x64xf32>, vector<16xf32>
@@ -1783,7 +1787,8 @@ module @ragged {
         %past_row = arith.addi %first_row, %rows_of_group : index
         %end_row = arith.minui %past_row, %rows : index
         scf.for %tile = %first to %end step %unit {
-          %n0 = arith.minui %tile, %last_unit : index
+          %first_tile = arith.minui %tile, %last_unit : index
+          %n0 = arith.addi %first_tile, %c0 : index
           %n1 = arith.addi %n0, %c1 : index
           %n2 = arith.addi %n1, %c1 : index
           %n3 = arith.addi %n2, %c1 : index
@@ -1848,7 +1853,7 @@ module @ragged {
               %scale = memref.load %scales[%r] : memref<4xf32>
               %scaling = vector.broadcast %scale : f32 to vector<16xf32>
               scf.for %t = %c0 to %unit step %c1 {
-                %n = arith.addi %n0, %t : index
+                %n = arith.addi %first_tile, %t : index
                 %at = arith.muli %n, %width : index
                 %y_sum = vector.load %room[%t, %m, %c0] : memref<4x4x16xf32>, vector<16xf32>
                 %y_scaled = arith.mulf %y_sum, %scaling : vector<16xf32>

@@ -55,15 +55,15 @@ module @batched {
     %layer0 = arith.constant 0 : index
     %x1, %x1_weighted, %x1_squares, %k_after0, %v_after0 = call @layer(
         %x0, %x0_weighted, %x0_squares, %layer0_qkv, %layer0_o, %layer0_mlp_norm, %layer0_gate_up, %layer0_down,
-        %layer1_attn_norm, %layer0, %positions, %cos, %sin, %runs, %k, %v)
-        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !tokens, !angle, !angle, index,
+        %layer1_attn_norm, %layer0, %cos, %sin, %positions, %runs, %k, %v)
+        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !angle, !angle, !tokens, index,
            !k_cache, !v_cache)
         -> (!rows, !rows, !squares, !k_cache, !v_cache)
     %layer1 = arith.constant 1 : index
     %x2, %normed, %normed_squares, %k_after1, %v_after1 = call @layer(
         %x1, %x1_weighted, %x1_squares, %layer1_qkv, %layer1_o, %layer1_mlp_norm, %layer1_gate_up, %layer1_down,
-        %final_norm, %layer1, %positions, %cos, %sin, %runs, %k_after0, %v_after0)
-        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !tokens, !angle, !angle, index,
+        %final_norm, %layer1, %cos, %sin, %positions, %runs, %k_after0, %v_after0)
+        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !angle, !angle, !tokens, index,
            !k_cache, !v_cache)
         -> (!rows, !rows, !squares, !k_cache, !v_cache)
 
@@ -80,8 +80,8 @@ module @batched {
   // x + attention(norm(x)), then x + mlp(norm(x)); and what the next norm needs of that.
   func.func private @layer(
       %x: !rows, %x_weighted: !rows, %x_squares: !squares, %qkv: !qkv, %o: !o, %mlp_norm: !norm,
-      %gate_up: !gate_up, %down: !down, %next_norm: !norm, %layer: index, %positions: !tokens, %cos: !angle,
-      %sin: !angle, %runs: index, %k_cache: !k_cache, %v_cache: !v_cache)
+      %gate_up: !gate_up, %down: !down, %next_norm: !norm, %layer: index, %cos: !angle, %sin: !angle,
+      %positions: !tokens, %runs: index, %k_cache: !k_cache, %v_cache: !v_cache)
       -> (!rows, !rows, !squares, !k_cache, !v_cache) {
     %projected = flow.dispatch @qkv::@qkv(%x_weighted, %qkv, %x_squares)
         : (!rows, !qkv, !squares)
@@ -243,7 +243,8 @@ module @batched {
         %past_row = arith.addi %first_row, %rows_of_group : index
         %end_row = arith.minui %past_row, %rows : index
         scf.for %tile = %first to %end step %unit {
-          %n0 = arith.minui %tile, %last_unit : index
+          %first_tile = arith.minui %tile, %last_unit : index
+          %n0 = arith.addi %first_tile, %c0 : index
           %n1 = arith.addi %n0, %c1 : index
           %n2 = arith.addi %n1, %c1 : index
           %n3 = arith.addi %n2, %c1 : index
@@ -308,7 +309,7 @@ module @batched {
               %scale = memref.load %scales[%r] : memref<4xf32>
               %scaling = vector.broadcast %scale : f32 to vector<16xf32>
               scf.for %t = %c0 to %unit step %c1 {
-                %n = arith.addi %n0, %t : index
+                %n = arith.addi %first_tile, %t : index
                 %at = arith.muli %n, %width : index
                 %y_sum = vector.load %room[%t, %m, %c0] : memref<4x4x16xf32>, vector<16xf32>
                 %y_scaled = arith.mulf %y_sum, %scaling : vector<16xf32>
@@ -722,7 +723,8 @@ module @batched {
         %past_row = arith.addi %first_row, %rows_of_group : index
         %end_row = arith.minui %past_row, %rows : index
         scf.for %tile = %first to %end step %unit {
-          %n0 = arith.minui %tile, %last_unit : index
+          %first_tile = arith.minui %tile, %last_unit : index
+          %n0 = arith.addi %first_tile, %c0 : index
           %n1 = arith.addi %n0, %c1 : index
           %n2 = arith.addi %n1, %c1 : index
           %n3 = arith.addi %n2, %c1 : index
@@ -785,7 +787,7 @@ module @batched {
             scf.for %m = %c0 to %rows_at_once step %c1 {
               %r = arith.addi %m0, %m : index
               scf.for %t = %c0 to %unit step %c1 {
-                %n = arith.addi %n0, %t : index
+                %n = arith.addi %first_tile, %t : index
                 %at = arith.muli %n, %width : index
                 %y_sum = vector.load %room[%t, %m, %c0] : memref<4x4x16xf32>, vector<16xf32>
                 %before = vector.load %residual[%r, %at] : memref<4x64xf32>, vector<16xf32>
@@ -835,9 +837,9 @@ module @batched {
         %last_unit = arith.constant 8 : index
         %tiles_of_group = arith.constant 4 : index
         %prefetch = arith.constant 32 : index
+        %c2 = arith.constant 2 : index
         %zeros = arith.constant dense<0.0> : vector<4x16xf32>
         %per_step = arith.constant 1 : index
-        %c2 = arith.constant 2 : index
         %room = memref.alloca() : memref<4x4x16xf32>
         %scales = memref.alloca() : memref<4xf32>
         %parts = arith.constant 4 : index
@@ -869,7 +871,8 @@ module @batched {
         %past_row = arith.addi %first_row, %rows_of_group : index
         %end_row = arith.minui %past_row, %rows : index
         scf.for %tile = %first to %end step %unit {
-          %n0 = arith.minui %tile, %last_unit : index
+          %first_tile = arith.minui %tile, %last_unit : index
+          %n0 = arith.addi %first_tile, %c0 : index
           %n1 = arith.addi %n0, %c1 : index
           %n2 = arith.addi %n1, %c1 : index
           %n3 = arith.addi %n2, %c1 : index
@@ -935,7 +938,7 @@ module @batched {
               %scaling = vector.broadcast %scale : f32 to vector<16xf32>
               scf.for %t = %c0 to %unit step %c2 {
                 %t_up = arith.addi %t, %c1 : index
-                %n = arith.addi %n0, %t : index
+                %n = arith.addi %first_tile, %t : index
                 %pair = arith.divui %n, %c2 : index
                 %at = arith.muli %pair, %width : index
                 %gate_sum = vector.load %room[%t, %m, %c0] : memref<4x4x16xf32>, vector<16xf32>
@@ -1004,7 +1007,8 @@ module @batched {
         %past_row = arith.addi %first_row, %rows_of_group : index
         %end_row = arith.minui %past_row, %rows : index
         scf.for %tile = %first to %end step %unit {
-          %n0 = arith.minui %tile, %last_unit : index
+          %first_tile = arith.minui %tile, %last_unit : index
+          %n0 = arith.addi %first_tile, %c0 : index
           %n1 = arith.addi %n0, %c1 : index
           %n2 = arith.addi %n1, %c1 : index
           %n3 = arith.addi %n2, %c1 : index
@@ -1067,7 +1071,7 @@ module @batched {
             scf.for %m = %c0 to %rows_at_once step %c1 {
               %r = arith.addi %m0, %m : index
               scf.for %t = %c0 to %unit step %c1 {
-                %n = arith.addi %n0, %t : index
+                %n = arith.addi %first_tile, %t : index
                 %at = arith.muli %n, %width : index
                 %y_sum = vector.load %room[%t, %m, %c0] : memref<4x4x16xf32>, vector<16xf32>
                 %before = vector.load %residual[%r, %at] : memref<4x64xf32>, vector<16xf32>
@@ -1151,7 +1155,8 @@ module @batched {
         %past_row = arith.addi %first_row, %rows_of_group : index
         %end_row = arith.minui %past_row, %rows : index
         scf.for %tile = %first to %end step %unit {
-          %n0 = arith.minui %tile, %last_unit : index
+          %first_tile = arith.minui %tile, %last_unit : index
+          %n0 = arith.addi %first_tile, %c0 : index
           %n1 = arith.addi %n0, %c1 : index
           %n2 = arith.addi %n1, %c1 : index
           %n3 = arith.addi %n2, %c1 : index
@@ -1216,7 +1221,7 @@ module @batched {
               %scale = memref.load %scales[%r] : memref<4xf32>
               %scaling = vector.broadcast %scale : f32 to vector<16xf32>
               scf.for %t = %c0 to %unit step %c1 {
-                %n = arith.addi %n0, %t : index
+                %n = arith.addi %first_tile, %t : index
                 %at = arith.muli %n, %width : index
                 %y_sum = vector.load %room[%t, %m, %c0] : memref<4x4x16xf32>, vector<16xf32>
                 %y_scaled = arith.mulf %y_sum, %scaling : vector<16xf32>

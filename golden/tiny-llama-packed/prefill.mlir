@@ -11,60 +11,18 @@
 !v_cache = tensor<2x4x2x2x64x16xf32>
 !last_logits = tensor<331xf32>
 !angle = tensor<16x2x8xf32>
-!pasts = tensor<2xi32>
-!causal_mask = tensor<32x16xi1>
 !hidden = tensor<16x64xf32>
-!new_k = tensor<1x1x2x16x16xf32>
-!new_v = tensor<1x1x2x16x16xf32>
-!last_hidden = tensor<1x64xf32>
-!logits = tensor<1x331xf32>
-!next = tensor<1xi32>
-!column = tensor<16x1xf32>
-!each_row = tensor<16xf32>
-!norm_f32 = tensor<64xf32>
 !rows = tensor<16x64xf32>
-!product_rows_3 = tensor<16x128xf32>
-!qkv_row = tensor<16x128xf32>
-!q_row = tensor<16x64xf32>
-!k_row = tensor<16x32xf32>
-!q_heads = tensor<1x2x32x16xf32>
-!new_heads = tensor<1x2x16x16xf32>
-!queries = tensor<2x32x16xf32>
-!new = tensor<2x16x16xf32>
-!k_lanes = tensor<2x8x2x16x64xf32>
-!k_past = tensor<2x?x16x64xf32>
-!v_lanes = tensor<2x8x2x64x16xf32>
-!v_past = tensor<2x?x64x16xf32>
-!scores = tensor<2x32x?x64xf32>
-!own_lane_scores = tensor<2x32x16xf32>
-!each_lane = tensor<2x32xf32>
-!partial = tensor<2x?x32x16xf32>
-!new_columns = tensor<1x2x16x16xf32>
-!product_rows_4 = tensor<16x64xf32>
-!angles = tensor<16x8xf32>
-!q_pairs = tensor<16x4x2x8xf32>
-!k_pairs = tensor<16x2x2x8xf32>
-!pairs = tensor<2x16x16xi32>
-!product_rows_5 = tensor<16x192xf32>
-!gate_up_row = tensor<16x192xf32>
-!inner = tensor<16x96xf32>
-!rows_3 = tensor<16x96xf32>
+!squares = tensor<16x4xf32>
 !rows_2 = tensor<1x64xf32>
-!product_rows_2 = tensor<1x336xf32>
-!vocab_index = tensor<1x331xi32>
-!new_keys = tensor<2x1x2x16x16xf32>
-!new_values = tensor<2x1x2x16x16xf32>
-!key_padded = tensor<2x1x2x16x256xf32>
-!key_moved = tensor<2x1x2x16x128xf32>
-!key_split = tensor<2x1x2x16x2x64xf32>
-!key_blocks = tensor<2x1x2x2x16x64xf32>
-!key_index = tensor<2x1x2x2x16x64xi32>
-!key_flag = tensor<2x1x2x2x16x64xi1>
-!value_padded = tensor<2x1x2x256x16xf32>
-!value_moved = tensor<2x1x2x128x16xf32>
-!value_blocks = tensor<2x1x2x2x64x16xf32>
-!value_index = tensor<2x1x2x2x64x16xi32>
-!value_flag = tensor<2x1x2x2x64x16xi1>
+!squares_2 = tensor<1x4xf32>
+!logits = tensor<1x331xf32>
+!largests = tensor<1x21xf32>
+!next = tensor<1xi32>
+!qkv_rows = tensor<16x128xf32>
+!q_rows = tensor<16x64xf32>
+!inner_rows = tensor<16x96xf32>
+!angles = tensor<16x8xf32>
 
 module @prefill {
   // `length` tokens of `slot` from position `start`; the logits are the last one's.
@@ -89,272 +47,72 @@ module @prefill {
     %one = arith.constant 1 : index
     %last = arith.subi %length_index, %one : index
     %start_value = tensor.extract %start[] : tensor<i32>
-    // how many blocks the step reads: those of the positions before its farthest row's, one at least
-    %farthest = arith.index_cast %start_value : i32 to index
-    %block_size = arith.constant 64 : index
-    %one_block = arith.constant 1 : index
-    %blocks_held = arith.ceildivsi %farthest, %block_size : index
-    %blocks_read = arith.maxsi %blocks_held, %one_block : index
-    %blocks = util.assume.int %blocks_read<umin = 1, umax = 2> : index
-
+    %start_index = arith.index_cast %start_value : i32 to index
     %starts_at = stablehlo.reshape %start : (tensor<i32>) -> tensor<1xi32>
-    // a layer's index is opaque to the compiler, so that one compiled attention serves all
-    %layer0_index = arith.constant 0 : index
-    %layer0 = util.optimization_barrier %layer0_index : index
-    %layer1_index = arith.constant 1 : index
-    %layer1 = util.optimization_barrier %layer1_index : index
-
     %cos, %sin = call @rotary_angles(%positions) : (!tokens) -> (!angle, !angle)
-    %past_each = stablehlo.broadcast_in_dim %starts_at, dims = [0] : (tensor<1xi32>) -> tensor<1x2xi32>
-    %past = stablehlo.reshape %past_each : (tensor<1x2xi32>) -> !pasts
-    %causal_mask = call @causal_mask() : () -> !causal_mask
-    %x0 = call @embedding(%embed, %tokens) : (!embed, !tokens) -> !hidden
+    %embedded = call @embedding(%embed, %tokens) : (!embed, !tokens) -> !hidden
+    %x0, %x0_weighted, %x0_squares = flow.dispatch @first_norm::@first_norm(%embedded, %layer0_attn_norm)
+        : (!hidden, !norm)
+        -> (!rows, !rows, !squares)
 
-    %x1, %new_k0, %new_v0 = call @layer(
-        %x0, %layer0_attn_norm, %layer0_qkv, %layer0_o, %layer0_mlp_norm, %layer0_gate_up, %layer0_down, %layer0,
-        %first_slot, %cos, %sin, %past, %blocks, %causal_mask, %k, %v)
-        : (!hidden, !norm, !qkv, !o, !norm, !gate_up, !down, index, index, !angle, !angle, !pasts, index,
-           !causal_mask, !k_cache, !v_cache)
-        -> (!hidden, !new_k, !new_v)
-    %x2, %new_k1, %new_v1 = call @layer(
-        %x1, %layer1_attn_norm, %layer1_qkv, %layer1_o, %layer1_mlp_norm, %layer1_gate_up, %layer1_down, %layer1,
-        %first_slot, %cos, %sin, %past, %blocks, %causal_mask, %k, %v)
-        : (!hidden, !norm, !qkv, !o, !norm, !gate_up, !down, index, index, !angle, !angle, !pasts, index,
-           !causal_mask, !k_cache, !v_cache)
-        -> (!hidden, !new_k, !new_v)
+    %layer0 = arith.constant 0 : index
+    %x1, %x1_weighted, %x1_squares, %k_after0, %v_after0 = call @layer(
+        %x0, %x0_weighted, %x0_squares, %layer0_qkv, %layer0_o, %layer0_mlp_norm, %layer0_gate_up, %layer0_down,
+        %layer1_attn_norm, %layer0, %cos, %sin, %first_slot, %start_index, %length_index, %k, %v)
+        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !angle, !angle, index, index,
+           index, !k_cache, !v_cache)
+        -> (!rows, !rows, !squares, !k_cache, !v_cache)
+    %layer1 = arith.constant 1 : index
+    %x2, %normed, %normed_squares, %k_after1, %v_after1 = call @layer(
+        %x1, %x1_weighted, %x1_squares, %layer1_qkv, %layer1_o, %layer1_mlp_norm, %layer1_gate_up, %layer1_down,
+        %final_norm, %layer1, %cos, %sin, %first_slot, %start_index, %length_index, %k_after0, %v_after0)
+        : (!rows, !rows, !squares, !qkv, !o, !norm, !gate_up, !down, !norm, index, !angle, !angle, index, index,
+           index, !k_cache, !v_cache)
+        -> (!rows, !rows, !squares, !k_cache, !v_cache)
 
-    %normed = call @rms_norm(%x2, %final_norm) : (!hidden, !norm) -> !hidden
-    %normed_last = tensor.extract_slice %normed[%last, 0] [1, 64] [1, 1] : !hidden to !last_hidden
-    %row_logits = call @head(%normed_last, %embed) : (!last_hidden, !embed) -> !logits
-    %row_next = call @argmax(%row_logits) : (!logits) -> !next
+    %normed_last = tensor.extract_slice %normed[%last, 0] [1, 64] [1, 1]
+        : !rows to !rows_2
+    %normed_squares_last = tensor.extract_slice %normed_squares[%last, 0] [1, 4] [1, 1]
+        : !squares to !squares_2
+
+    %row_logits, %largests = flow.dispatch @head::@head(%normed_last, %embed, %normed_squares_last)
+        : (!rows_2, !embed, !squares_2)
+        -> (!logits, !largests)
+    %row_next = flow.dispatch @argmax::@argmax(%largests, %row_logits)
+        : (!largests, !logits)
+        -> !next
     %next = stablehlo.reshape %row_next : (tensor<1xi32>) -> tensor<i32>
     %logits = stablehlo.reshape %row_logits : (!logits) -> !last_logits
 
-    %k_out, %v_out = call @cache_write(%k, %v, %new_k0, %new_k1, %new_v0, %new_v1, %slot, %start, %length)
-        : (!k_cache, !v_cache, !new_k, !new_k, !new_v, !new_v, tensor<i32>, tensor<i32>, tensor<i32>)
-        -> (!k_cache, !v_cache)
-    return %next, %logits, %k_out, %v_out : tensor<i32>, !last_logits, !k_cache, !v_cache
+
+    return %next, %logits, %k_after1, %v_after1 : tensor<i32>, !last_logits, !k_cache, !v_cache
   }
 
-  // x + attention(norm(x)), then x + mlp(norm(x)).
+  // x + attention(norm(x)), then x + mlp(norm(x)); and what the next norm needs of that.
   func.func private @layer(
-      %x: !hidden, %attn_norm: !norm, %qkv: !qkv, %o: !o, %mlp_norm: !norm, %gate_up: !gate_up, %down: !down,
-      %layer: index, %first_slot: index, %cos: !angle, %sin: !angle, %past: !pasts, %blocks: index,
-      %causal: !causal_mask, %k_cache: !k_cache, %v_cache: !v_cache)
-      -> (!hidden, !new_k, !new_v) {
-    %x_normed = call @rms_norm(%x, %attn_norm) : (!hidden, !norm) -> !hidden
-    %attended, %new_k, %new_v = call @attention(
-        %x_normed, %qkv, %o, %layer, %first_slot, %cos, %sin, %past, %blocks, %causal, %k_cache, %v_cache)
-        : (!hidden, !qkv, !o, index, index, !angle, !angle, !pasts, index, !causal_mask, !k_cache, !v_cache)
-        -> (!hidden, !new_k, !new_v)
-    %x_mid = stablehlo.add %x, %attended : !hidden
-    %mid_normed = call @rms_norm(%x_mid, %mlp_norm) : (!hidden, !norm) -> !hidden
-    %fed = call @mlp(%mid_normed, %gate_up, %down) : (!hidden, !gate_up, !down) -> !hidden
-    %y = stablehlo.add %x_mid, %fed : !hidden
-    return %y, %new_k, %new_v : !hidden, !new_k, !new_v
-  }
-
-  // x / sqrt(mean(x²) + eps) · weight, in f32.
-  func.func private @rms_norm(%x: !hidden, %weight: !norm) -> !hidden {
-    %zero = stablehlo.constant dense<0.0> : tensor<f32>
-    %size = stablehlo.constant dense<64.0> : !column
-    %eps = stablehlo.constant dense<1.0e-05> : !column
-    %square = stablehlo.multiply %x, %x : !hidden
-    %sum = stablehlo.reduce(%square init: %zero) applies stablehlo.add across dimensions = [1]
-        : (!hidden, tensor<f32>) -> !each_row
-    %sums = stablehlo.reshape %sum : (!each_row) -> !column
-    %mean = stablehlo.divide %sums, %size : !column
-    %shifted = stablehlo.add %mean, %eps : !column
-    %scale = stablehlo.rsqrt %shifted : !column
-    %scales = stablehlo.broadcast_in_dim %scale, dims = [0, 1] : (!column) -> !hidden
-    %normed = stablehlo.multiply %x, %scales : !hidden
-    %weights = stablehlo.broadcast_in_dim %weight, dims = [1] : (!norm_f32) -> !hidden
-    %y = stablehlo.multiply %normed, %weights : !hidden
-    return %y : !hidden
-  }
-
-  // Attention: softmax over two parts, the cached keys and the step's own, by a common maximum.
-  // Returns the new keys and values, too, which the step writes, those of all layers at once.
-  func.func private @attention(
-      %x: !hidden, %qkv: !qkv, %o: !o, %layer: index, %first_slot: index, %cos: !angle, %sin: !angle,
-      %past: !pasts, %blocks: index, %causal: !causal_mask, %k_cache: !k_cache, %v_cache: !v_cache)
-      -> (!hidden, !new_k, !new_v) {
-    %qkv_flat = flow.dispatch @rows16_8x64_f32::@rows16_8x64_f32(%x, %qkv)
-        : (!rows, !qkv)
-        -> !product_rows_3
-    %q_flat_of_all = stablehlo.reshape %qkv_flat : (!qkv_row) -> tensor<16x8x2x8xf32>
-    %q_flat_part = stablehlo.slice %q_flat_of_all [0:16, 0:4, 0:2, 0:8]
-        : (tensor<16x8x2x8xf32>) -> tensor<16x4x2x8xf32>
-    %q_flat = stablehlo.reshape %q_flat_part : (tensor<16x4x2x8xf32>) -> !q_row
-    %k_flat_of_all = stablehlo.reshape %qkv_flat : (!qkv_row) -> tensor<16x8x2x8xf32>
-    %k_flat_part = stablehlo.slice %k_flat_of_all [0:16, 4:6, 0:2, 0:8]
-        : (tensor<16x8x2x8xf32>) -> tensor<16x2x2x8xf32>
-    %k_flat = stablehlo.reshape %k_flat_part : (tensor<16x2x2x8xf32>) -> !k_row
-    %v_flat_of_all = stablehlo.reshape %qkv_flat : (!qkv_row) -> tensor<16x8x16xf32>
-    %v_flat_part = stablehlo.slice %v_flat_of_all [0:16, 6:8, 0:16]
-        : (tensor<16x8x16xf32>) -> tensor<16x2x16xf32>
-    %v_flat = stablehlo.reshape %v_flat_part : (tensor<16x2x16xf32>) -> !k_row
-
-    %q_turned = call @rotary_q(%q_flat, %cos, %sin) : (!q_row, !angle, !angle) -> !q_row
-    %k_turned = call @rotary_k(%k_flat, %cos, %sin) : (!k_row, !angle, !angle) -> !k_row
-
-    // queries [slots, kv_heads, group · new, head_dim], keys and values [slots, kv_heads, new, head_dim];
-    // group: the query heads of a kv head, new: the step's tokens of a slot
-    %q_rows = stablehlo.reshape %q_turned : (!q_row) -> tensor<16x4x16xf32>
-    %q_by_head = stablehlo.transpose %q_rows, dims = [1, 0, 2] : (tensor<16x4x16xf32>) -> tensor<4x16x16xf32>
-    %q_heads = stablehlo.reshape %q_by_head : (tensor<4x16x16xf32>) -> !q_heads
-    %k_rows = stablehlo.reshape %k_turned : (!k_row) -> tensor<16x2x16xf32>
-    %k_by_head = stablehlo.transpose %k_rows, dims = [1, 0, 2] : (tensor<16x2x16xf32>) -> tensor<2x16x16xf32>
-    %k_heads = stablehlo.reshape %k_by_head : (tensor<2x16x16xf32>) -> !new_heads
-    %v_rows = stablehlo.reshape %v_flat : (!k_row) -> tensor<16x2x16xf32>
-    %v_by_head = stablehlo.transpose %v_rows, dims = [1, 0, 2] : (tensor<16x2x16xf32>) -> tensor<2x16x16xf32>
-    %v_heads = stablehlo.reshape %v_by_head : (tensor<2x16x16xf32>) -> !new_heads
-    %scale = stablehlo.constant dense<0.25> : !q_heads
-    %q_scaled = stablehlo.multiply %q_heads, %scale : !q_heads
-
-    // slots and kv_heads as one dimension b; g: query, n: block, j: position in a block, d: head_dim
-    %q_lanes = stablehlo.reshape %q_scaled : (!q_heads) -> !queries
-    %k_new = stablehlo.reshape %k_heads : (!new_heads) -> !new
-    %v_new = stablehlo.reshape %v_heads : (!new_heads) -> !new
-    %kv_heads = arith.constant 2 : index
-    %first = arith.muli %first_slot, %kv_heads : index
-    %k_all = stablehlo.reshape %k_cache : (!k_cache) -> !k_lanes
-    %k_past = tensor.extract_slice %k_all[%layer, %first, 0, 0, 0]
-        [1, 2, %blocks, 16, 64] [1, 1, 1, 1, 1] : !k_lanes to !k_past
-    %v_all = stablehlo.reshape %v_cache : (!v_cache) -> !v_lanes
-    %v_past = tensor.extract_slice %v_all[%layer, %first, 0, 0, 0]
-        [1, 2, %blocks, 64, 16] [1, 1, 1, 1, 1] : !v_lanes to !v_past
-
-    %none = arith.constant 0.0 : f32
-    %minus_inf = arith.constant 0xFF800000 : f32
-    %block_size = arith.constant 64 : index
-    %scores_room = tensor.empty(%blocks) : !scores
-    %scores_none = linalg.fill ins(%none : f32) outs(%scores_room : !scores) -> !scores
-    %scores = linalg.generic {
-        indexing_maps = [
-            affine_map<(b, n, g, j, d) -> (b, g, d)>,
-            affine_map<(b, n, g, j, d) -> (b, n, d, j)>,
-            affine_map<(b, n, g, j, d) -> (b, g, n, j)>],
-        iterator_types = ["parallel", "parallel", "parallel", "parallel", "reduction"]}
-        ins(%q_lanes, %k_past : !queries, !k_past) outs(%scores_none : !scores) {
-    ^bb0(%query: f32, %key: f32, %sum: f32):
-      %product = arith.mulf %query, %key : f32
-      %next = arith.addf %sum, %product : f32
-      linalg.yield %next : f32
-    } -> !scores
-
-    // the step's own tokens, and a common maximum
-    %own_none = stablehlo.constant dense<0.0> : tensor<f32>
-    %own_lowest = stablehlo.constant dense<0xFF800000> : tensor<f32>
-    %own_raw = stablehlo.dot_general %q_lanes, %k_new,
-        batching_dims = [0] x [0], contracting_dims = [2] x [2]
-        : (!queries, !new) -> !own_lane_scores
-    %own_seen = stablehlo.broadcast_in_dim %causal, dims = [1, 2] : (!causal_mask) -> tensor<2x32x16xi1>
-    %own_hidden = stablehlo.broadcast_in_dim %own_lowest, dims = [] : (tensor<f32>) -> !own_lane_scores
-    %own = stablehlo.select %own_seen, %own_raw, %own_hidden : tensor<2x32x16xi1>, !own_lane_scores
-    %own_max = stablehlo.reduce(%own init: %own_lowest) applies stablehlo.maximum across dimensions = [2]
-        : (!own_lane_scores, tensor<f32>) -> !each_lane
-
-    %max = linalg.generic {
-        indexing_maps = [
-            affine_map<(b, g, n, j) -> (b, g, n, j)>,
-            affine_map<(b, g, n, j) -> (b)>,
-            affine_map<(b, g, n, j) -> (b, g)>],
-        iterator_types = ["parallel", "parallel", "reduction", "reduction"]}
-        ins(%scores, %past : !scores, !pasts) outs(%own_max : !each_lane) {
-    ^bb0(%score: f32, %cached_end: i32, %highest: f32):
-      %n = linalg.index 2 : index
-      %j = linalg.index 3 : index
-      %before = arith.muli %n, %block_size : index
-      %position = arith.addi %before, %j : index
-      %position_i32 = arith.index_cast %position : index to i32
-      %is_cached = arith.cmpi slt, %position_i32, %cached_end : i32
-      %counted = arith.select %is_cached, %score, %minus_inf : f32
-      %next = arith.maximumf %highest, %counted : f32
-      linalg.yield %next : f32
-    } -> !each_lane
-
-    %weights = linalg.generic {
-        indexing_maps = [
-            affine_map<(b, g, n, j) -> (b, g, n, j)>,
-            affine_map<(b, g, n, j) -> (b)>,
-            affine_map<(b, g, n, j) -> (b, g)>,
-            affine_map<(b, g, n, j) -> (b, g, n, j)>],
-        iterator_types = ["parallel", "parallel", "parallel", "parallel"]}
-        ins(%scores, %past, %max : !scores, !pasts, !each_lane) outs(%scores_room : !scores) {
-    ^bb0(%score: f32, %cached_end: i32, %highest: f32, %unused: f32):
-      %n = linalg.index 2 : index
-      %j = linalg.index 3 : index
-      %before = arith.muli %n, %block_size : index
-      %position = arith.addi %before, %j : index
-      %position_i32 = arith.index_cast %position : index to i32
-      %is_cached = arith.cmpi slt, %position_i32, %cached_end : i32
-      %below = arith.subf %score, %highest : f32
-      %exp = math.exp %below : f32
-      %weight = arith.select %is_cached, %exp, %none : f32
-      linalg.yield %weight : f32
-    } -> !scores
-    %maxes = stablehlo.broadcast_in_dim %max, dims = [0, 1] : (!each_lane) -> !own_lane_scores
-    %own_below = stablehlo.subtract %own, %maxes : !own_lane_scores
-    %own_weights = stablehlo.exponential %own_below : !own_lane_scores
-    %own_sum = stablehlo.reduce(%own_weights init: %own_none) applies stablehlo.add across dimensions = [2]
-        : (!own_lane_scores, tensor<f32>) -> !each_lane
-    %own_out = stablehlo.dot_general %own_weights, %v_new,
-        batching_dims = [0] x [0], contracting_dims = [2] x [1]
-        : (!own_lane_scores, !new) -> !queries
-    %sum = linalg.generic {
-        indexing_maps = [
-            affine_map<(b, g, n, j) -> (b, g, n, j)>,
-            affine_map<(b, g, n, j) -> (b, g)>],
-        iterator_types = ["parallel", "parallel", "reduction", "reduction"]}
-        ins(%weights : !scores) outs(%own_sum : !each_lane) {
-    ^bb0(%weight: f32, %total: f32):
-      %next = arith.addf %total, %weight : f32
-      linalg.yield %next : f32
-    } -> !each_lane
-
-    // weighted values block by block, then all blocks and the own together
-    %partial_room = tensor.empty(%blocks) : !partial
-    %partial_none = linalg.fill ins(%none : f32) outs(%partial_room : !partial) -> !partial
-    %partial = linalg.generic {
-        indexing_maps = [
-            affine_map<(b, n, g, d, j) -> (b, g, n, j)>,
-            affine_map<(b, n, g, d, j) -> (b, n, j, d)>,
-            affine_map<(b, n, g, d, j) -> (b, n, g, d)>],
-        iterator_types = ["parallel", "parallel", "parallel", "parallel", "reduction"]}
-        ins(%weights, %v_past : !scores, !v_past) outs(%partial_none : !partial) {
-    ^bb0(%weight: f32, %value: f32, %sum_in: f32):
-      %product = arith.mulf %weight, %value : f32
-      %next = arith.addf %sum_in, %product : f32
-      linalg.yield %next : f32
-    } -> !partial
-    %past_room = tensor.empty() : !queries
-    %past_none = linalg.fill ins(%none : f32) outs(%past_room : !queries) -> !queries
-    %past_out = linalg.generic {
-        indexing_maps = [
-            affine_map<(b, g, d, n) -> (b, n, g, d)>,
-            affine_map<(b, g, d, n) -> (b, g, d)>],
-        iterator_types = ["parallel", "parallel", "parallel", "reduction"]}
-        ins(%partial : !partial) outs(%past_none : !queries) {
-    ^bb0(%part: f32, %total: f32):
-      %next = arith.addf %total, %part : f32
-      linalg.yield %next : f32
-    } -> !queries
-    %weighted = stablehlo.add %past_out, %own_out : !queries
-    %sums = stablehlo.broadcast_in_dim %sum, dims = [0, 1] : (!each_lane) -> !queries
-    %lanes_out = stablehlo.divide %weighted, %sums : !queries
-    %heads_out = stablehlo.reshape %lanes_out : (!queries) -> !q_heads
-
-    %out_by_head = stablehlo.reshape %heads_out : (!q_heads) -> tensor<4x16x16xf32>
-    %out_rows = stablehlo.transpose %out_by_head, dims = [1, 0, 2] : (tensor<4x16x16xf32>) -> tensor<16x4x16xf32>
-    %flat_out = stablehlo.reshape %out_rows : (tensor<16x4x16xf32>) -> !q_row
-    %k_columns = stablehlo.transpose %k_heads, dims = [0, 1, 3, 2] : (tensor<1x2x16x16xf32>) -> !new_columns
-    %new_k = stablehlo.reshape %k_columns : (!new_columns) -> !new_k
-    %new_v = stablehlo.reshape %v_heads : (tensor<1x2x16x16xf32>) -> !new_v
-    %y = flow.dispatch @rows16_4x64_f32::@rows16_4x64_f32(%flat_out, %o)
-        : (!rows, !o)
-        -> !product_rows_4
-    return %y, %new_k, %new_v : !hidden, !new_k, !new_v
+      %x: !rows, %x_weighted: !rows, %x_squares: !squares, %qkv: !qkv, %o: !o, %mlp_norm: !norm,
+      %gate_up: !gate_up, %down: !down, %next_norm: !norm, %layer: index, %cos: !angle, %sin: !angle, %slot: index,
+      %start: index, %length: index, %k_cache: !k_cache, %v_cache: !v_cache)
+      -> (!rows, !rows, !squares, !k_cache, !v_cache) {
+    %projected = flow.dispatch @qkv::@qkv(%x_weighted, %qkv, %x_squares)
+        : (!rows, !qkv, !squares)
+        -> !qkv_rows
+    %k, %v = flow.dispatch @append::@append(%cos, %sin, %projected, %k_cache, %v_cache, %layer, %slot, %start, %length)
+        : (!angle, !angle, !qkv_rows, !k_cache, !v_cache, index, index, index, index)
+        -> (%k_cache, %v_cache)
+    %attended = flow.dispatch @attention::@attention(%cos, %sin, %projected, %k, %v, %layer, %slot, %start, %length)
+        : (!angle, !angle, !qkv_rows, !k_cache, !v_cache, index, index, index, index)
+        -> !q_rows
+    %mid, %mid_weighted, %mid_squares = flow.dispatch @o::@o(%attended, %o, %x, %mlp_norm)
+        : (!q_rows, !o, !rows, !norm)
+        -> (!rows, !rows, !squares)
+    %inner = flow.dispatch @gate_up::@gate_up(%mid_weighted, %gate_up, %mid_squares)
+        : (!rows, !gate_up, !squares)
+        -> !inner_rows
+    %y, %y_weighted, %y_squares = flow.dispatch @down::@down(%inner, %down, %mid, %next_norm)
+        : (!inner_rows, !down, !rows, !norm)
+        -> (!rows, !rows, !squares)
+    return %y, %y_weighted, %y_squares, %k, %v : !rows, !rows, !squares, !k_cache, !v_cache
   }
 
   // cos and ∓sin of position · frequency, laid over a head's two halves: [rows, 2, head_dim / 2].
@@ -376,66 +134,6 @@ module @prefill {
     return %cos, %sin : !angle, !angle
   }
 
-  // Each head's halves (a, b) turned by the angle: (a·cos - b·sin, b·cos + a·sin).
-  func.func private @rotary_q(%x: !q_row, %cos: !angle, %sin: !angle) -> !q_row {
-    %halves = stablehlo.reshape %x : (!q_row) -> !q_pairs
-    %swapped = stablehlo.reverse %halves, dims = [2] : !q_pairs
-    %cos_all = stablehlo.broadcast_in_dim %cos, dims = [0, 2, 3] : (!angle) -> !q_pairs
-    %sin_all = stablehlo.broadcast_in_dim %sin, dims = [0, 2, 3] : (!angle) -> !q_pairs
-    %kept = stablehlo.multiply %halves, %cos_all : !q_pairs
-    %crossed = stablehlo.multiply %swapped, %sin_all : !q_pairs
-    %turned = stablehlo.add %kept, %crossed : !q_pairs
-    %y = stablehlo.reshape %turned : (!q_pairs) -> !q_row
-    return %y : !q_row
-  }
-
-  // Each head's halves (a, b) turned by the angle: (a·cos - b·sin, b·cos + a·sin).
-  func.func private @rotary_k(%x: !k_row, %cos: !angle, %sin: !angle) -> !k_row {
-    %halves = stablehlo.reshape %x : (!k_row) -> !k_pairs
-    %swapped = stablehlo.reverse %halves, dims = [2] : !k_pairs
-    %cos_all = stablehlo.broadcast_in_dim %cos, dims = [0, 2, 3] : (!angle) -> !k_pairs
-    %sin_all = stablehlo.broadcast_in_dim %sin, dims = [0, 2, 3] : (!angle) -> !k_pairs
-    %kept = stablehlo.multiply %halves, %cos_all : !k_pairs
-    %crossed = stablehlo.multiply %swapped, %sin_all : !k_pairs
-    %turned = stablehlo.add %kept, %crossed : !k_pairs
-    %y = stablehlo.reshape %turned : (!k_pairs) -> !k_row
-    return %y : !k_row
-  }
-
-  // Which of the chunk's own tokens each of its queries sees: itself and those before.
-  func.func private @causal_mask() -> !causal_mask {
-    %query = stablehlo.iota dim = 1 : !pairs
-    %key = stablehlo.iota dim = 2 : !pairs
-    %seen = stablehlo.compare LE, %key, %query : (!pairs, !pairs) -> tensor<2x16x16xi1>
-    %mask = stablehlo.reshape %seen : (tensor<2x16x16xi1>) -> !causal_mask
-    return %mask : !causal_mask
-  }
-
-  // down(silu(gate(x)) · up(x))
-  func.func private @mlp(%x: !hidden, %gate_up: !gate_up, %down: !down) -> !hidden {
-    %both = flow.dispatch @rows16_12x64_f32::@rows16_12x64_f32(%x, %gate_up)
-        : (!rows, !gate_up)
-        -> !product_rows_5
-    %gated_pairs = stablehlo.reshape %both : (!gate_up_row) -> tensor<16x6x2x16xf32>
-    %gated_each = stablehlo.slice %gated_pairs [0:16, 0:6, 0:1, 0:16]
-        : (tensor<16x6x2x16xf32>) -> tensor<16x6x1x16xf32>
-    %gated = stablehlo.reshape %gated_each : (tensor<16x6x1x16xf32>) -> tensor<16x96xf32>
-
-    %raised_pairs = stablehlo.reshape %both : (!gate_up_row) -> tensor<16x6x2x16xf32>
-    %raised_each = stablehlo.slice %raised_pairs [0:16, 0:6, 1:2, 0:16]
-        : (tensor<16x6x2x16xf32>) -> tensor<16x6x1x16xf32>
-    %raised = stablehlo.reshape %raised_each : (tensor<16x6x1x16xf32>) -> tensor<16x96xf32>
-
-
-    %sigmoid = stablehlo.logistic %gated : !inner
-    %activated = stablehlo.multiply %gated, %sigmoid : !inner
-    %inner = stablehlo.multiply %activated, %raised : !inner
-    %y = flow.dispatch @rows16_4x96_f32::@rows16_4x96_f32(%inner, %down)
-        : (!rows_3, !down)
-        -> !product_rows_4
-    return %y : !hidden
-  }
-
   // Row `token` of the table for each token.
   func.func private @embedding(%embed: !embed, %tokens: !tokens) -> !hidden {
     %x_n = stablehlo.constant dense<16> : !tokens
@@ -455,131 +153,61 @@ module @prefill {
     return %x : !hidden
   }
 
-  // Logits over the vocabulary.
-  func.func private @head(%x: !last_hidden, %embed: !embed) -> !logits {
-    %logits_padded = flow.dispatch @rows1_21x64_f32::@rows1_21x64_f32(%x, %embed)
-        : (!rows_2, !embed)
-        -> !product_rows_2
-    %logits = stablehlo.slice %logits_padded [0:1, 0:331] : (!product_rows_2) -> !logits
-    return %logits : !logits
-  }
-
-  // The lowest index that holds a row's maximum.
-  func.func private @argmax(%logits: !logits) -> !next {
-    %minus_inf = stablehlo.constant dense<0xFF800000> : tensor<f32>
-    %past_end = stablehlo.constant dense<331> : tensor<i32>
-    %max = stablehlo.reduce(%logits init: %minus_inf) applies stablehlo.maximum across dimensions = [1]
-        : (!logits, tensor<f32>) -> tensor<1xf32>
-    %maxes = stablehlo.broadcast_in_dim %max, dims = [0] : (tensor<1xf32>) -> !logits
-    %is_max = stablehlo.compare EQ, %logits, %maxes : (!logits, !logits) -> tensor<1x331xi1>
-    %index = stablehlo.iota dim = 1 : !vocab_index
-    %past_ends = stablehlo.broadcast_in_dim %past_end, dims = [] : (tensor<i32>) -> !vocab_index
-    %candidates = stablehlo.select %is_max, %index, %past_ends : tensor<1x331xi1>, !vocab_index
-    %lowest = stablehlo.reduce(%candidates init: %past_end) applies stablehlo.minimum across dimensions = [1]
-        : (!vocab_index, tensor<i32>) -> !next
-    return %lowest : !next
-  }
-
-  // The new keys and values of `slot`, at start..start+length-1 and nowhere else.
-  func.func private @cache_write(
-      %k: !k_cache, %v: !v_cache, %new_k0: !new_k, %new_k1: !new_k, %new_v0: !new_v, %new_v1: !new_v,
-      %slot: tensor<i32>, %start: tensor<i32>, %length: tensor<i32>)
-      -> (!k_cache, !v_cache) {
-    %keys = stablehlo.concatenate
-        %new_k0, %new_k1, dim = 0
-        : (!new_k, !new_k) -> !new_keys
-    %values = stablehlo.concatenate
-        %new_v0, %new_v1, dim = 0
-        : (!new_v, !new_v) -> !new_values
-    %block_size = arith.constant 64 : index
-    %slot_i32 = tensor.extract %slot[] : tensor<i32>
-    %slot_index = arith.index_cast %slot_i32 : i32 to index
-    %start_i32 = tensor.extract %start[] : tensor<i32>
-    %start_index = arith.index_cast %start_i32 : i32 to index
-    %latest = arith.constant 0 : index
-    %room = arith.constant 128 : index
-    %start_block = arith.divui %start_index, %block_size : index
-    %block = arith.minui %start_block, %latest : index
-    %origin_index = arith.muli %block, %block_size : index
-    %offset = arith.subi %start_index, %origin_index : index
-    %shift = arith.subi %room, %offset : index
-
-    // the first position of these blocks once more, as a tensor to compare with
-    %filler = stablehlo.constant dense<0.0> : tensor<f32>
-    %block_length = stablehlo.constant dense<64> : tensor<i32>
-    %latest_block = stablehlo.constant dense<0> : tensor<i32>
-    %first_block = stablehlo.divide %start, %block_length : tensor<i32>
-    %moved_block = stablehlo.minimum %first_block, %latest_block : tensor<i32>
-    %origin = stablehlo.multiply %moved_block, %block_length : tensor<i32>
-    %end = stablehlo.add %start, %length : tensor<i32>
-
-    %key_padded = stablehlo.pad %keys, %filler, low = [0, 0, 0, 0, 128], high = [0, 0, 0, 0, 112],
-        interior = [0, 0, 0, 0, 0]
-        : (!new_keys, tensor<f32>) -> !key_padded
-    %key_moved = tensor.extract_slice %key_padded[0, 0, 0, 0, %shift]
-        [2, 1, 2, 16, 128] [1, 1, 1, 1, 1] : !key_padded to !key_moved
-    %key_split = stablehlo.reshape %key_moved : (!key_moved) -> !key_split
-    %key_blocks = stablehlo.transpose %key_split, dims = [0, 1, 2, 4, 3, 5] : (!key_split) -> !key_blocks
-    %key_held = tensor.extract_slice %k[0, %slot_index, 0, %block, 0, 0]
-        [2, 1, 2, 2, 16, 64] [1, 1, 1, 1, 1, 1] : !k_cache to !key_blocks
-    %key_number = stablehlo.iota dim = 3 : !key_index
-    %key_within = stablehlo.iota dim = 5 : !key_index
-    %key_block_length = stablehlo.broadcast_in_dim %block_length, dims = [] : (tensor<i32>) -> !key_index
-    %key_origin = stablehlo.broadcast_in_dim %origin, dims = [] : (tensor<i32>) -> !key_index
-    %key_start = stablehlo.broadcast_in_dim %start, dims = [] : (tensor<i32>) -> !key_index
-    %key_end = stablehlo.broadcast_in_dim %end, dims = [] : (tensor<i32>) -> !key_index
-    %key_before_block = stablehlo.multiply %key_number, %key_block_length : !key_index
-    %key_in_room = stablehlo.add %key_before_block, %key_within : !key_index
-    %key_position = stablehlo.add %key_in_room, %key_origin : !key_index
-    %key_after = stablehlo.compare GE, %key_position, %key_start : (!key_index, !key_index) -> !key_flag
-    %key_before = stablehlo.compare LT, %key_position, %key_end : (!key_index, !key_index) -> !key_flag
-    %key_written = stablehlo.and %key_after, %key_before : !key_flag
-    %key_update = stablehlo.select %key_written, %key_blocks, %key_held : !key_flag, !key_blocks
-    %key_out = tensor.insert_slice %key_update into %k[0, %slot_index, 0, %block, 0, 0]
-        [2, 1, 2, 2, 16, 64] [1, 1, 1, 1, 1, 1] : !key_blocks into !k_cache
-
-    %value_padded = stablehlo.pad %values, %filler, low = [0, 0, 0, 128, 0], high = [0, 0, 0, 112, 0],
-        interior = [0, 0, 0, 0, 0]
-        : (!new_values, tensor<f32>) -> !value_padded
-    %value_moved = tensor.extract_slice %value_padded[0, 0, 0, %shift, 0]
-        [2, 1, 2, 128, 16] [1, 1, 1, 1, 1] : !value_padded to !value_moved
-    %value_blocks = stablehlo.reshape %value_moved : (!value_moved) -> !value_blocks
-    %value_held = tensor.extract_slice %v[0, %slot_index, 0, %block, 0, 0]
-        [2, 1, 2, 2, 64, 16] [1, 1, 1, 1, 1, 1] : !v_cache to !value_blocks
-    %value_number = stablehlo.iota dim = 3 : !value_index
-    %value_within = stablehlo.iota dim = 4 : !value_index
-    %value_block_length = stablehlo.broadcast_in_dim %block_length, dims = [] : (tensor<i32>) -> !value_index
-    %value_origin = stablehlo.broadcast_in_dim %origin, dims = [] : (tensor<i32>) -> !value_index
-    %value_start = stablehlo.broadcast_in_dim %start, dims = [] : (tensor<i32>) -> !value_index
-    %value_end = stablehlo.broadcast_in_dim %end, dims = [] : (tensor<i32>) -> !value_index
-    %value_before_block = stablehlo.multiply %value_number, %value_block_length : !value_index
-    %value_in_room = stablehlo.add %value_before_block, %value_within : !value_index
-    %value_position = stablehlo.add %value_in_room, %value_origin : !value_index
-    %value_after = stablehlo.compare GE, %value_position, %value_start : (!value_index, !value_index) -> !value_flag
-    %value_before = stablehlo.compare LT, %value_position, %value_end : (!value_index, !value_index) -> !value_flag
-    %value_written = stablehlo.and %value_after, %value_before : !value_flag
-    %value_update = stablehlo.select %value_written, %value_blocks, %value_held : !value_flag, !value_blocks
-    %value_out = tensor.insert_slice %value_update into %v[0, %slot_index, 0, %block, 0, 0]
-        [2, 1, 2, 2, 64, 16] [1, 1, 1, 1, 1, 1] : !value_blocks into !v_cache
-
-    return %key_out, %value_out : !k_cache, !v_cache
+  // Rows ready for the norm after them.
+  stream.executable private @first_norm {
+    stream.executable.export public @first_norm workgroups() -> (index, index, index) {
+      %size1 = arith.constant 16 : index
+      %size2 = arith.constant 1 : index
+      %size3 = arith.constant 1 : index
+      stream.return %size1, %size2, %size3 : index, index, index
+    }
+    builtin.module {
+      func.func @first_norm(
+          %x_bytes: !stream.binding, %next_norm_bytes: !stream.binding, %y_bytes: !stream.binding,
+          %weighteds_bytes: !stream.binding, %square_sums_bytes: !stream.binding) {
+        %c0 = arith.constant 0 : index
+        %c1 = arith.constant 1 : index
+        %x = stream.binding.subspan %x_bytes[%c0] : !stream.binding -> memref<16x64xf32>
+        %next_norm = stream.binding.subspan %next_norm_bytes[%c0] : !stream.binding -> memref<64xf32>
+        %y = stream.binding.subspan %y_bytes[%c0] : !stream.binding -> memref<16x64xf32>
+        %weighteds = stream.binding.subspan %weighteds_bytes[%c0] : !stream.binding -> memref<16x64xf32>
+        %square_sums = stream.binding.subspan %square_sums_bytes[%c0] : !stream.binding -> memref<16x4xf32>
+        %width = arith.constant 16 : index
+        %tiles = arith.constant 4 : index
+        %row = stream.dispatch.workgroup.id[0] : index
+        scf.for %n = %c0 to %tiles step %c1 {
+          %at = arith.muli %n, %width : index
+          %x_tile = vector.load %x[%row, %at] : memref<16x64xf32>, vector<16xf32>
+          vector.store %x_tile, %y[%row, %at] : memref<16x64xf32>, vector<16xf32>
+          %gain = vector.load %next_norm[%at] : memref<64xf32>, vector<16xf32>
+          %weighted = arith.mulf %x_tile, %gain : vector<16xf32>
+          vector.store %weighted, %weighteds[%row, %at] : memref<16x64xf32>, vector<16xf32>
+          %square = arith.mulf %x_tile, %x_tile : vector<16xf32>
+          %square_sum = vector.reduction <add>, %square fastmath<reassoc> : vector<16xf32> into f32
+          memref.store %square_sum, %square_sums[%row, %n] : memref<16x4xf32>
+        }
+        return
+      }
+    }
   }
 
   // Rows × weights: 16 × 64 by 8 tiles of 16, 8 × 2 at once.
-  stream.executable private @rows16_8x64_f32 {
-    stream.executable.export public @rows16_8x64_f32 workgroups() -> (index, index, index) {
+  stream.executable private @qkv {
+    stream.executable.export public @qkv workgroups() -> (index, index, index) {
       %size1 = arith.constant 2 : index
       %size2 = arith.constant 1 : index
       %size3 = arith.constant 1 : index
       stream.return %size1, %size2, %size3 : index, index, index
     }
     builtin.module {
-      func.func @rows16_8x64_f32(
-          %x_bytes: !stream.binding, %w_bytes: !stream.binding, %y_bytes: !stream.binding) {
+      func.func @qkv(
+          %x_bytes: !stream.binding, %w_bytes: !stream.binding, %squares_bytes: !stream.binding,
+          %y_bytes: !stream.binding) {
         %c0 = arith.constant 0 : index
         %c1 = arith.constant 1 : index
         %x = stream.binding.subspan %x_bytes[%c0] : !stream.binding -> memref<16x64xf32>
         %w = stream.binding.subspan %w_bytes[%c0] : !stream.binding -> memref<8x64x16xf32>
+        %squares = stream.binding.subspan %squares_bytes[%c0] : !stream.binding -> memref<16x4xf32>
         %y = stream.binding.subspan %y_bytes[%c0] : !stream.binding -> memref<16x128xf32>
         %width = arith.constant 16 : index
         %depth = arith.constant 64 : index
@@ -595,6 +223,26 @@ module @prefill {
         %zeros = arith.constant dense<0.0> : vector<8x16xf32>
         %per_step = arith.constant 1 : index
         %room = memref.alloca() : memref<2x8x16xf32>
+        %scales = memref.alloca() : memref<16xf32>
+        %parts = arith.constant 4 : index
+        %parts_at_once = arith.constant 4 : index
+        %none = arith.constant dense<0.0> : vector<4xf32>
+        scf.for %row = %c0 to %rows step %c1 {
+          %partial = scf.for %at = %c0 to %parts step %parts_at_once iter_args(%sum = %none) -> (vector<4xf32>) {
+            %more = vector.load %squares[%row, %at] : memref<16x4xf32>, vector<4xf32>
+            %next = arith.addf %sum, %more : vector<4xf32>
+            scf.yield %next : vector<4xf32>
+          }
+          %total = vector.reduction <add>, %partial fastmath<reassoc> : vector<4xf32> into f32
+          %scale_length = arith.constant 64.0 : f32
+          %scale_eps = arith.constant 1.0e-05 : f32
+          %scale_one = arith.constant 1.0 : f32
+          %scale_mean = arith.divf %total, %scale_length : f32
+          %scale_shifted = arith.addf %scale_mean, %scale_eps : f32
+          %scale_root = math.sqrt %scale_shifted : f32
+          %scale = arith.divf %scale_one, %scale_root : f32
+          memref.store %scale, %scales[%row] : memref<16xf32>
+        }
         %group = stream.dispatch.workgroup.id[0] : index
         %first = arith.muli %group, %tiles_of_group : index
         %past = arith.addi %first, %tiles_of_group : index
@@ -605,7 +253,8 @@ module @prefill {
         %past_row = arith.addi %first_row, %rows_of_group : index
         %end_row = arith.minui %past_row, %rows : index
         scf.for %tile = %first to %end step %unit {
-          %n0 = arith.minui %tile, %last_unit : index
+          %first_tile = arith.minui %tile, %last_unit : index
+          %n0 = arith.addi %first_tile, %c0 : index
           %n1 = arith.addi %n0, %c1 : index
           scf.for %row = %first_row to %end_row step %rows_at_once {
             %m0 = arith.minui %row, %last_rows : index
@@ -657,11 +306,14 @@ module @prefill {
                 : vector<8x16xf32>, memref<2x8x16xf32>
             scf.for %m = %c0 to %rows_at_once step %c1 {
               %r = arith.addi %m0, %m : index
+              %scale = memref.load %scales[%r] : memref<16xf32>
+              %scaling = vector.broadcast %scale : f32 to vector<16xf32>
               scf.for %t = %c0 to %unit step %c1 {
-                %n = arith.addi %n0, %t : index
+                %n = arith.addi %first_tile, %t : index
                 %at = arith.muli %n, %width : index
                 %y_sum = vector.load %room[%t, %m, %c0] : memref<2x8x16xf32>, vector<16xf32>
-                vector.store %y_sum, %y[%r, %at] : memref<16x128xf32>, vector<16xf32>
+                %y_scaled = arith.mulf %y_sum, %scaling : vector<16xf32>
+                vector.store %y_scaled, %y[%r, %at] : memref<16x128xf32>, vector<16xf32>
               }
             }
           }
@@ -671,22 +323,363 @@ module @prefill {
     }
   }
 
+  // Keys and values of 16 rows into the cache.
+  stream.executable private @append {
+    stream.executable.export public @append workgroups() -> (index, index, index) {
+      %size1 = arith.constant 1 : index
+      %size2 = arith.constant 2 : index
+      %size3 = arith.constant 1 : index
+      stream.return %size1, %size2, %size3 : index, index, index
+    }
+    builtin.module {
+      func.func @append(
+          %cos_bytes: !stream.binding, %sin_bytes: !stream.binding, %qkv_bytes: !stream.binding,
+          %k_bytes: !stream.binding, %v_bytes: !stream.binding, %layer: index, %slot: index, %start: index,
+          %length: index) {
+        %c0 = arith.constant 0 : index
+        %c1 = arith.constant 1 : index
+        %cos = stream.binding.subspan %cos_bytes[%c0] : !stream.binding -> memref<16x2x8xf32>
+        %sin = stream.binding.subspan %sin_bytes[%c0] : !stream.binding -> memref<16x2x8xf32>
+        %qkv = stream.binding.subspan %qkv_bytes[%c0] : !stream.binding -> memref<16x128xf32>
+        %k = stream.binding.subspan %k_bytes[%c0] : !stream.binding -> memref<2x4x2x2x16x64xf32>
+        %v = stream.binding.subspan %v_bytes[%c0] : !stream.binding -> memref<2x4x2x2x64x16xf32>
+        %tile = stream.dispatch.workgroup.id[0] : index
+        %kv_head = stream.dispatch.workgroup.id[1] : index
+        %rows_of_tile = arith.constant 16 : index
+        %head_dim = arith.constant 16 : index
+        %half = arith.constant 8 : index
+        %head_width = arith.constant 16 : index
+        %half_width = arith.constant 8 : index
+        %block = arith.constant 64 : index
+        %k_head = arith.constant 4 : index
+        %v_head = arith.constant 6 : index
+        %k_at = arith.addi %k_head, %kv_head : index
+        %v_at = arith.addi %v_head, %kv_head : index
+        %v_begin = arith.muli %v_at, %head_dim : index
+        %turned = memref.alloca() : memref<1x16xf32>
+        %first_row = arith.muli %tile, %rows_of_tile : index
+        %past_row = arith.addi %first_row, %rows_of_tile : index
+        %end_row = arith.minui %past_row, %length : index
+        scf.for %row = %first_row to %end_row step %c1 {
+          %k_begin = arith.muli %k_at, %head_dim : index
+          scf.for %d = %c0 to %half step %half_width {
+            %d_after = arith.addi %d, %half : index
+            %a_at = arith.addi %k_begin, %d : index
+            %a = vector.load %qkv[%row, %a_at] : memref<16x128xf32>, vector<8xf32>
+            %place_a = arith.constant 0 : index
+            %cos_a = vector.load %cos[%row, %place_a, %d] : memref<16x2x8xf32>, vector<8xf32>
+            %sin_a = vector.load %sin[%row, %place_a, %d] : memref<16x2x8xf32>, vector<8xf32>
+            %b_at = arith.addi %k_begin, %d_after : index
+            %b = vector.load %qkv[%row, %b_at] : memref<16x128xf32>, vector<8xf32>
+            %place_b = arith.constant 1 : index
+            %cos_b = vector.load %cos[%row, %place_b, %d] : memref<16x2x8xf32>, vector<8xf32>
+            %sin_b = vector.load %sin[%row, %place_b, %d] : memref<16x2x8xf32>, vector<8xf32>
+            %a_kept = arith.mulf %a, %cos_a : vector<8xf32>
+            %a_crossed = arith.mulf %b, %sin_a : vector<8xf32>
+            %a_turned = arith.addf %a_kept, %a_crossed : vector<8xf32>
+            vector.store %a_turned, %turned[%c0, %d] : memref<1x16xf32>, vector<8xf32>
+            %b_kept = arith.mulf %b, %cos_b : vector<8xf32>
+            %b_crossed = arith.mulf %a, %sin_b : vector<8xf32>
+            %b_turned = arith.addf %b_kept, %b_crossed : vector<8xf32>
+            vector.store %b_turned, %turned[%c0, %d_after] : memref<1x16xf32>, vector<8xf32>
+          }
+          %position = arith.addi %start, %row : index
+          %own_block = arith.divui %position, %block : index
+          %own_place = arith.remui %position, %block : index
+          scf.for %d = %c0 to %head_dim step %c1 {
+            %key = memref.load %turned[%c0, %d] : memref<1x16xf32>
+            %at = arith.addi %v_begin, %d : index
+            %value = memref.load %qkv[%row, %at] : memref<16x128xf32>
+            memref.store %key, %k[%layer, %slot, %kv_head, %own_block, %d, %own_place]
+                : memref<2x4x2x2x16x64xf32>
+            memref.store %value, %v[%layer, %slot, %kv_head, %own_block, %own_place, %d]
+                : memref<2x4x2x2x64x16xf32>
+          }
+        }
+        return
+      }
+    }
+  }
+
+  // Attention of 16 rows, 16 at once, 4 heads, 2 to a kv head.
+  stream.executable private @attention {
+    stream.executable.export public @attention workgroups() -> (index, index, index) {
+      %size1 = arith.constant 1 : index
+      %size2 = arith.constant 2 : index
+      %size3 = arith.constant 1 : index
+      stream.return %size1, %size2, %size3 : index, index, index
+    }
+    builtin.module {
+      func.func @attention(
+          %cos_bytes: !stream.binding, %sin_bytes: !stream.binding, %qkv_bytes: !stream.binding,
+          %k_bytes: !stream.binding, %v_bytes: !stream.binding, %layer: index, %slot: index, %start: index,
+          %length: index, %y_bytes: !stream.binding) {
+        %c0 = arith.constant 0 : index
+        %c1 = arith.constant 1 : index
+        %cos = stream.binding.subspan %cos_bytes[%c0] : !stream.binding -> memref<16x2x8xf32>
+        %sin = stream.binding.subspan %sin_bytes[%c0] : !stream.binding -> memref<16x2x8xf32>
+        %qkv = stream.binding.subspan %qkv_bytes[%c0] : !stream.binding -> memref<16x128xf32>
+        %k = stream.binding.subspan %k_bytes[%c0] : !stream.binding -> memref<2x4x2x2x16x64xf32>
+        %v = stream.binding.subspan %v_bytes[%c0] : !stream.binding -> memref<2x4x2x2x64x16xf32>
+        %y = stream.binding.subspan %y_bytes[%c0] : !stream.binding -> memref<16x64xf32>
+        %tile = stream.dispatch.workgroup.id[0] : index
+        %kv_head = stream.dispatch.workgroup.id[1] : index
+        %rows_of_tile = arith.constant 16 : index
+        %group = arith.constant 2 : index
+        %head_dim = arith.constant 16 : index
+        %half = arith.constant 8 : index
+        %block = arith.constant 64 : index
+        %width = arith.constant 16 : index
+        %head_width = arith.constant 16 : index
+        %half_width = arith.constant 8 : index
+        %none = arith.constant 0.0 : f32
+        %lowest = arith.constant 0xFF800000 : f32
+        %noughts = arith.constant dense<0.0> : vector<16xf32>
+        %q_at = arith.muli %kv_head, %group : index
+        %last_tile = arith.constant 0 : index
+        %tile_row = arith.muli %tile, %rows_of_tile : index
+        // the last begins earlier, so that it is whole
+        %first_row = arith.minui %tile_row, %last_tile : index
+        %end_row = arith.addi %first_row, %rows_of_tile : index
+        // rows past the chunk's length are not used: they see what it has, or nothing
+        %rows_used = arith.minui %end_row, %length : index
+        %end = arith.addi %start, %rows_used : index
+        %first_position = arith.addi %start, %first_row : index
+        %nearest = arith.constant 0 : index
+        %turned = memref.alloca() : memref<32x16xf32>
+        %scores = memref.alloca() : memref<32x64xf32>
+        %values = memref.alloca() : memref<32x16xf32>
+        %maxima = memref.alloca() : memref<32xf32>
+        %totals = memref.alloca() : memref<32xf32>
+        scf.for %row = %first_row to %end_row step %c1 {
+          %within = arith.subi %row, %first_row : index
+          %first_query = arith.muli %within, %group : index
+          scf.for %g = %c0 to %group step %c1 {
+            %query = arith.addi %first_query, %g : index
+            %head = arith.addi %q_at, %g : index
+            %q_begin = arith.muli %head, %head_dim : index
+            scf.for %d = %c0 to %half step %half_width {
+              %d_after = arith.addi %d, %half : index
+              %a_at = arith.addi %q_begin, %d : index
+              %a = vector.load %qkv[%row, %a_at] : memref<16x128xf32>, vector<8xf32>
+              %place_a = arith.constant 0 : index
+              %cos_a = vector.load %cos[%row, %place_a, %d] : memref<16x2x8xf32>, vector<8xf32>
+              %sin_a = vector.load %sin[%row, %place_a, %d] : memref<16x2x8xf32>, vector<8xf32>
+              %b_at = arith.addi %q_begin, %d_after : index
+              %b = vector.load %qkv[%row, %b_at] : memref<16x128xf32>, vector<8xf32>
+              %place_b = arith.constant 1 : index
+              %cos_b = vector.load %cos[%row, %place_b, %d] : memref<16x2x8xf32>, vector<8xf32>
+              %sin_b = vector.load %sin[%row, %place_b, %d] : memref<16x2x8xf32>, vector<8xf32>
+              %a_kept = arith.mulf %a, %cos_a : vector<8xf32>
+              %a_crossed = arith.mulf %b, %sin_a : vector<8xf32>
+              %a_turned = arith.addf %a_kept, %a_crossed : vector<8xf32>
+              %a_factor = arith.constant dense<0.25> : vector<8xf32>
+              %a_scaled = arith.mulf %a_turned, %a_factor : vector<8xf32>
+              vector.store %a_scaled, %turned[%query, %d] : memref<32x16xf32>, vector<8xf32>
+              %b_kept = arith.mulf %b, %cos_b : vector<8xf32>
+              %b_crossed = arith.mulf %a, %sin_b : vector<8xf32>
+              %b_turned = arith.addf %b_kept, %b_crossed : vector<8xf32>
+              %b_factor = arith.constant dense<0.25> : vector<8xf32>
+              %b_scaled = arith.mulf %b_turned, %b_factor : vector<8xf32>
+              vector.store %b_scaled, %turned[%query, %d_after] : memref<32x16xf32>, vector<8xf32>
+            }
+            memref.store %lowest, %maxima[%query] : memref<32xf32>
+            memref.store %none, %totals[%query] : memref<32xf32>
+            scf.for %d = %c0 to %head_dim step %head_width {
+              vector.store %noughts, %values[%query, %d] : memref<32x16xf32>, vector<16xf32>
+            }
+          }
+        }
+        %first_block = arith.divui %nearest, %block : index
+        %blocks_seen = arith.ceildivui %end, %block : index
+        %is_used = arith.cmpi ult, %first_row, %length : index
+        %blocks_end = arith.select %is_used, %blocks_seen, %first_block : index
+        scf.for %number = %first_block to %blocks_end step %c1 {
+          %block_begin = arith.muli %number, %block : index
+          %block_end = arith.addi %block_begin, %block : index
+          %from = arith.maxui %nearest, %block_begin : index
+          %to = arith.minui %end, %block_end : index
+          %places_at_once = arith.constant 32 : index
+          %queries_at_once = arith.constant 8 : index
+          %queries = arith.constant 32 : index
+          %zeros = arith.constant dense<0.0> : vector<8x16xf32>
+          scf.for %p0 = %c0 to %block step %places_at_once {
+            %p1 = arith.addi %p0, %width : index
+            scf.for %q0 = %c0 to %queries step %queries_at_once {
+              %q1 = arith.addi %q0, %c1 : index
+              %q2 = arith.addi %q1, %c1 : index
+              %q3 = arith.addi %q2, %c1 : index
+              %q4 = arith.addi %q3, %c1 : index
+              %q5 = arith.addi %q4, %c1 : index
+              %q6 = arith.addi %q5, %c1 : index
+              %q7 = arith.addi %q6, %c1 : index
+              %sums:2 = scf.for %d = %c0 to %head_dim step %c1
+                  iter_args(%sum0 = %zeros, %sum1 = %zeros)
+                  -> (vector<8x16xf32>, vector<8x16xf32>) {
+                %x0 = memref.load %turned[%q0, %d] : memref<32x16xf32>
+                %x1 = memref.load %turned[%q1, %d] : memref<32x16xf32>
+                %x2 = memref.load %turned[%q2, %d] : memref<32x16xf32>
+                %x3 = memref.load %turned[%q3, %d] : memref<32x16xf32>
+                %x4 = memref.load %turned[%q4, %d] : memref<32x16xf32>
+                %x5 = memref.load %turned[%q5, %d] : memref<32x16xf32>
+                %x6 = memref.load %turned[%q6, %d] : memref<32x16xf32>
+                %x7 = memref.load %turned[%q7, %d] : memref<32x16xf32>
+                %column = vector.from_elements %x0, %x1, %x2, %x3, %x4, %x5, %x6, %x7 : vector<8xf32>
+              %key0 = vector.load %k[%layer, %slot, %kv_head, %number, %d, %p0]
+                  : memref<2x4x2x2x16x64xf32>, vector<16xf32>
+                %next0 = vector.outerproduct %column, %key0, %sum0 {kind = #vector.kind<add>}
+                    : vector<8xf32>, vector<16xf32>
+              %key1 = vector.load %k[%layer, %slot, %kv_head, %number, %d, %p1]
+                  : memref<2x4x2x2x16x64xf32>, vector<16xf32>
+                %next1 = vector.outerproduct %column, %key1, %sum1 {kind = #vector.kind<add>}
+                    : vector<8xf32>, vector<16xf32>
+                scf.yield %next0, %next1
+                    : vector<8x16xf32>, vector<8x16xf32>
+              }
+              vector.transfer_write %sums#0, %scores[%q0, %p0] {in_bounds = [true, true]}
+                  : vector<8x16xf32>, memref<32x64xf32>
+              vector.transfer_write %sums#1, %scores[%q0, %p1] {in_bounds = [true, true]}
+                  : vector<8x16xf32>, memref<32x64xf32>
+            }
+          }
+          %lane = vector.step : vector<16xindex>
+          %lane_number = arith.index_cast %lane : vector<16xindex> to vector<16xi32>
+          %block_begin_i32 = arith.index_cast %block_begin : index to i32
+          %lowests = arith.constant dense<0xFF800000> : vector<16xf32>
+          %nothing = arith.constant dense<0.0> : vector<16xf32>
+          scf.for %row = %first_row to %end_row step %c1 {
+            %within = arith.subi %row, %first_row : index
+            %first_query = arith.muli %within, %group : index
+            %position = arith.addi %start, %row : index
+            %after = arith.addi %position, %c1 : index
+            %row_end = arith.minui %after, %end : index
+            %row_end_i32 = arith.index_cast %row_end : index to i32
+            %ends = vector.broadcast %row_end_i32 : i32 to vector<16xi32>
+            scf.for %g = %c0 to %group step %c1 {
+              %query = arith.addi %first_query, %g : index
+              %maxima_each = scf.for %place = %c0 to %block step %width iter_args(%highest = %lowests) -> (vector<16xf32>) {
+                %score = vector.load %scores[%query, %place] : memref<32x64xf32>, vector<16xf32>
+                %at = arith.addi %block_begin, %place : index
+                %at_i32 = arith.index_cast %at : index to i32
+                %from_each = vector.broadcast %at_i32 : i32 to vector<16xi32>
+                %places = arith.addi %from_each, %lane_number : vector<16xi32>
+                %is_seen = arith.cmpi slt, %places, %ends : vector<16xi32>
+                %counted = arith.select %is_seen, %score, %lowests : vector<16xi1>, vector<16xf32>
+                vector.store %counted, %scores[%query, %place] : memref<32x64xf32>, vector<16xf32>
+                %next = arith.maximumf %highest, %counted : vector<16xf32>
+                scf.yield %next : vector<16xf32>
+              }
+              %block_max = vector.reduction <maximumf>, %maxima_each : vector<16xf32> into f32
+              %max_before = memref.load %maxima[%query] : memref<32xf32>
+              %max = arith.maximumf %max_before, %block_max : f32
+              memref.store %max, %maxima[%query] : memref<32xf32>
+              %is_none = arith.cmpf oeq, %max, %lowest : f32
+              %base = arith.select %is_none, %none, %max : f32
+              %bases = vector.broadcast %base : f32 to vector<16xf32>
+              %sums_each = scf.for %place = %c0 to %block step %width iter_args(%sum = %nothing) -> (vector<16xf32>) {
+                %score = vector.load %scores[%query, %place] : memref<32x64xf32>, vector<16xf32>
+                %below = arith.subf %score, %bases : vector<16xf32>
+                %weight = math.exp %below : vector<16xf32>
+                vector.store %weight, %scores[%query, %place] : memref<32x64xf32>, vector<16xf32>
+                %next = arith.addf %sum, %weight : vector<16xf32>
+                scf.yield %next : vector<16xf32>
+              }
+              %sum_of_block = vector.reduction <add>, %sums_each fastmath<reassoc> : vector<16xf32> into f32
+              %below_before = arith.subf %max_before, %base : f32
+              %share = math.exp %below_before : f32
+              %total_before = memref.load %totals[%query] : memref<32xf32>
+              %total_shared = arith.mulf %total_before, %share : f32
+              %total = arith.addf %total_shared, %sum_of_block : f32
+              memref.store %total, %totals[%query] : memref<32xf32>
+              %shares = vector.broadcast %share : f32 to vector<16xf32>
+              scf.for %d = %c0 to %head_dim step %head_width {
+                %held = vector.load %values[%query, %d] : memref<32x16xf32>, vector<16xf32>
+                %shared = arith.mulf %held, %shares : vector<16xf32>
+                vector.store %shared, %values[%query, %d] : memref<32x16xf32>, vector<16xf32>
+              }
+            }
+          }
+          %columns_at_once = arith.constant 16 : index
+          scf.for %d0 = %c0 to %head_dim step %columns_at_once {
+            scf.for %q0 = %c0 to %queries step %queries_at_once {
+              %q1 = arith.addi %q0, %c1 : index
+              %q2 = arith.addi %q1, %c1 : index
+              %q3 = arith.addi %q2, %c1 : index
+              %q4 = arith.addi %q3, %c1 : index
+              %q5 = arith.addi %q4, %c1 : index
+              %q6 = arith.addi %q5, %c1 : index
+              %q7 = arith.addi %q6, %c1 : index
+              %held0 = vector.transfer_read %values[%q0, %d0], %none {in_bounds = [true, true]}
+                  : memref<32x16xf32>, vector<8x16xf32>
+              %sums:1 = scf.for %at = %from to %to step %c1
+                  iter_args(%sum0 = %held0)
+                  -> (vector<8x16xf32>) {
+                %j = arith.subi %at, %block_begin : index
+                %w0 = memref.load %scores[%q0, %j] : memref<32x64xf32>
+                %w1 = memref.load %scores[%q1, %j] : memref<32x64xf32>
+                %w2 = memref.load %scores[%q2, %j] : memref<32x64xf32>
+                %w3 = memref.load %scores[%q3, %j] : memref<32x64xf32>
+                %w4 = memref.load %scores[%q4, %j] : memref<32x64xf32>
+                %w5 = memref.load %scores[%q5, %j] : memref<32x64xf32>
+                %w6 = memref.load %scores[%q6, %j] : memref<32x64xf32>
+                %w7 = memref.load %scores[%q7, %j] : memref<32x64xf32>
+                %column = vector.from_elements %w0, %w1, %w2, %w3, %w4, %w5, %w6, %w7 : vector<8xf32>
+              %value0 = vector.load %v[%layer, %slot, %kv_head, %number, %j, %d0]
+                  : memref<2x4x2x2x64x16xf32>, vector<16xf32>
+                %next0 = vector.outerproduct %column, %value0, %sum0 {kind = #vector.kind<add>}
+                    : vector<8xf32>, vector<16xf32>
+                scf.yield %next0
+                    : vector<8x16xf32>
+              }
+              vector.transfer_write %sums#0, %values[%q0, %d0] {in_bounds = [true, true]}
+                  : vector<8x16xf32>, memref<32x16xf32>
+            }
+          }
+        }
+        scf.for %row = %first_row to %end_row step %c1 {
+          %within = arith.subi %row, %first_row : index
+          %first_query = arith.muli %within, %group : index
+          scf.for %g = %c0 to %group step %c1 {
+            %query = arith.addi %first_query, %g : index
+            %head = arith.addi %q_at, %g : index
+            %begin = arith.muli %head, %head_dim : index
+            %total = memref.load %totals[%query] : memref<32xf32>
+            %totals_each = vector.broadcast %total : f32 to vector<16xf32>
+            scf.for %d = %c0 to %head_dim step %head_width {
+              %value = vector.load %values[%query, %d] : memref<32x16xf32>, vector<16xf32>
+              %mean = arith.divf %value, %totals_each : vector<16xf32>
+              %at = arith.addi %begin, %d : index
+              vector.store %mean, %y[%row, %at] : memref<16x64xf32>, vector<16xf32>
+            }
+          }
+        }
+        return
+      }
+    }
+  }
+
   // Rows × weights: 16 × 64 by 4 tiles of 16, 8 × 2 at once.
-  stream.executable private @rows16_4x64_f32 {
-    stream.executable.export public @rows16_4x64_f32 workgroups() -> (index, index, index) {
+  stream.executable private @o {
+    stream.executable.export public @o workgroups() -> (index, index, index) {
       %size1 = arith.constant 1 : index
       %size2 = arith.constant 1 : index
       %size3 = arith.constant 1 : index
       stream.return %size1, %size2, %size3 : index, index, index
     }
     builtin.module {
-      func.func @rows16_4x64_f32(
-          %x_bytes: !stream.binding, %w_bytes: !stream.binding, %y_bytes: !stream.binding) {
+      func.func @o(
+          %x_bytes: !stream.binding, %w_bytes: !stream.binding, %residual_bytes: !stream.binding,
+          %next_norm_bytes: !stream.binding, %y_bytes: !stream.binding, %weighteds_bytes: !stream.binding,
+          %square_sums_bytes: !stream.binding) {
         %c0 = arith.constant 0 : index
         %c1 = arith.constant 1 : index
         %x = stream.binding.subspan %x_bytes[%c0] : !stream.binding -> memref<16x64xf32>
         %w = stream.binding.subspan %w_bytes[%c0] : !stream.binding -> memref<4x64x16xf32>
+        %residual = stream.binding.subspan %residual_bytes[%c0] : !stream.binding -> memref<16x64xf32>
+        %next_norm = stream.binding.subspan %next_norm_bytes[%c0] : !stream.binding -> memref<64xf32>
         %y = stream.binding.subspan %y_bytes[%c0] : !stream.binding -> memref<16x64xf32>
+        %weighteds = stream.binding.subspan %weighteds_bytes[%c0] : !stream.binding -> memref<16x64xf32>
+        %square_sums = stream.binding.subspan %square_sums_bytes[%c0] : !stream.binding -> memref<16x4xf32>
         %width = arith.constant 16 : index
         %depth = arith.constant 64 : index
         %rows = arith.constant 16 : index
@@ -711,7 +704,8 @@ module @prefill {
         %past_row = arith.addi %first_row, %rows_of_group : index
         %end_row = arith.minui %past_row, %rows : index
         scf.for %tile = %first to %end step %unit {
-          %n0 = arith.minui %tile, %last_unit : index
+          %first_tile = arith.minui %tile, %last_unit : index
+          %n0 = arith.addi %first_tile, %c0 : index
           %n1 = arith.addi %n0, %c1 : index
           scf.for %row = %first_row to %end_row step %rows_at_once {
             %m0 = arith.minui %row, %last_rows : index
@@ -764,10 +758,18 @@ module @prefill {
             scf.for %m = %c0 to %rows_at_once step %c1 {
               %r = arith.addi %m0, %m : index
               scf.for %t = %c0 to %unit step %c1 {
-                %n = arith.addi %n0, %t : index
+                %n = arith.addi %first_tile, %t : index
                 %at = arith.muli %n, %width : index
                 %y_sum = vector.load %room[%t, %m, %c0] : memref<2x8x16xf32>, vector<16xf32>
-                vector.store %y_sum, %y[%r, %at] : memref<16x64xf32>, vector<16xf32>
+                %before = vector.load %residual[%r, %at] : memref<16x64xf32>, vector<16xf32>
+                %added = arith.addf %y_sum, %before : vector<16xf32>
+                vector.store %added, %y[%r, %at] : memref<16x64xf32>, vector<16xf32>
+                %gain = vector.load %next_norm[%at] : memref<64xf32>, vector<16xf32>
+                %weighted = arith.mulf %added, %gain : vector<16xf32>
+                vector.store %weighted, %weighteds[%r, %at] : memref<16x64xf32>, vector<16xf32>
+                %square = arith.mulf %added, %added : vector<16xf32>
+                %square_sum = vector.reduction <add>, %square fastmath<reassoc> : vector<16xf32> into f32
+                memref.store %square_sum, %square_sums[%r, %n] : memref<16x4xf32>
               }
             }
           }
@@ -778,21 +780,23 @@ module @prefill {
   }
 
   // Rows × weights: 16 × 64 by 12 tiles of 16, 8 × 2 at once.
-  stream.executable private @rows16_12x64_f32 {
-    stream.executable.export public @rows16_12x64_f32 workgroups() -> (index, index, index) {
+  stream.executable private @gate_up {
+    stream.executable.export public @gate_up workgroups() -> (index, index, index) {
       %size1 = arith.constant 2 : index
       %size2 = arith.constant 1 : index
       %size3 = arith.constant 1 : index
       stream.return %size1, %size2, %size3 : index, index, index
     }
     builtin.module {
-      func.func @rows16_12x64_f32(
-          %x_bytes: !stream.binding, %w_bytes: !stream.binding, %y_bytes: !stream.binding) {
+      func.func @gate_up(
+          %x_bytes: !stream.binding, %w_bytes: !stream.binding, %squares_bytes: !stream.binding,
+          %y_bytes: !stream.binding) {
         %c0 = arith.constant 0 : index
         %c1 = arith.constant 1 : index
         %x = stream.binding.subspan %x_bytes[%c0] : !stream.binding -> memref<16x64xf32>
         %w = stream.binding.subspan %w_bytes[%c0] : !stream.binding -> memref<12x64x16xf32>
-        %y = stream.binding.subspan %y_bytes[%c0] : !stream.binding -> memref<16x192xf32>
+        %squares = stream.binding.subspan %squares_bytes[%c0] : !stream.binding -> memref<16x4xf32>
+        %y = stream.binding.subspan %y_bytes[%c0] : !stream.binding -> memref<16x96xf32>
         %width = arith.constant 16 : index
         %depth = arith.constant 64 : index
         %rows = arith.constant 16 : index
@@ -804,9 +808,30 @@ module @prefill {
         %last_unit = arith.constant 10 : index
         %tiles_of_group = arith.constant 6 : index
         %prefetch = arith.constant 64 : index
+        %c2 = arith.constant 2 : index
         %zeros = arith.constant dense<0.0> : vector<8x16xf32>
         %per_step = arith.constant 1 : index
         %room = memref.alloca() : memref<2x8x16xf32>
+        %scales = memref.alloca() : memref<16xf32>
+        %parts = arith.constant 4 : index
+        %parts_at_once = arith.constant 4 : index
+        %none = arith.constant dense<0.0> : vector<4xf32>
+        scf.for %row = %c0 to %rows step %c1 {
+          %partial = scf.for %at = %c0 to %parts step %parts_at_once iter_args(%sum = %none) -> (vector<4xf32>) {
+            %more = vector.load %squares[%row, %at] : memref<16x4xf32>, vector<4xf32>
+            %next = arith.addf %sum, %more : vector<4xf32>
+            scf.yield %next : vector<4xf32>
+          }
+          %total = vector.reduction <add>, %partial fastmath<reassoc> : vector<4xf32> into f32
+          %scale_length = arith.constant 64.0 : f32
+          %scale_eps = arith.constant 1.0e-05 : f32
+          %scale_one = arith.constant 1.0 : f32
+          %scale_mean = arith.divf %total, %scale_length : f32
+          %scale_shifted = arith.addf %scale_mean, %scale_eps : f32
+          %scale_root = math.sqrt %scale_shifted : f32
+          %scale = arith.divf %scale_one, %scale_root : f32
+          memref.store %scale, %scales[%row] : memref<16xf32>
+        }
         %group = stream.dispatch.workgroup.id[0] : index
         %first = arith.muli %group, %tiles_of_group : index
         %past = arith.addi %first, %tiles_of_group : index
@@ -817,7 +842,8 @@ module @prefill {
         %past_row = arith.addi %first_row, %rows_of_group : index
         %end_row = arith.minui %past_row, %rows : index
         scf.for %tile = %first to %end step %unit {
-          %n0 = arith.minui %tile, %last_unit : index
+          %first_tile = arith.minui %tile, %last_unit : index
+          %n0 = arith.addi %first_tile, %c0 : index
           %n1 = arith.addi %n0, %c1 : index
           scf.for %row = %first_row to %end_row step %rows_at_once {
             %m0 = arith.minui %row, %last_rows : index
@@ -869,11 +895,24 @@ module @prefill {
                 : vector<8x16xf32>, memref<2x8x16xf32>
             scf.for %m = %c0 to %rows_at_once step %c1 {
               %r = arith.addi %m0, %m : index
-              scf.for %t = %c0 to %unit step %c1 {
-                %n = arith.addi %n0, %t : index
-                %at = arith.muli %n, %width : index
-                %y_sum = vector.load %room[%t, %m, %c0] : memref<2x8x16xf32>, vector<16xf32>
-                vector.store %y_sum, %y[%r, %at] : memref<16x192xf32>, vector<16xf32>
+              %scale = memref.load %scales[%r] : memref<16xf32>
+              %scaling = vector.broadcast %scale : f32 to vector<16xf32>
+              scf.for %t = %c0 to %unit step %c2 {
+                %t_up = arith.addi %t, %c1 : index
+                %n = arith.addi %first_tile, %t : index
+                %pair = arith.divui %n, %c2 : index
+                %at = arith.muli %pair, %width : index
+                %gate_sum = vector.load %room[%t, %m, %c0] : memref<2x8x16xf32>, vector<16xf32>
+                %gate_scaled = arith.mulf %gate_sum, %scaling : vector<16xf32>
+                %up_sum = vector.load %room[%t_up, %m, %c0] : memref<2x8x16xf32>, vector<16xf32>
+                %up_scaled = arith.mulf %up_sum, %scaling : vector<16xf32>
+                %minus = arith.negf %gate_scaled : vector<16xf32>
+                %exp = math.exp %minus : vector<16xf32>
+                %ones = arith.constant dense<1.0> : vector<16xf32>
+                %above = arith.addf %exp, %ones : vector<16xf32>
+                %activated = arith.divf %gate_scaled, %above : vector<16xf32>
+                %both = arith.mulf %activated, %up_scaled : vector<16xf32>
+                vector.store %both, %y[%r, %at] : memref<16x96xf32>, vector<16xf32>
               }
             }
           }
@@ -884,21 +923,27 @@ module @prefill {
   }
 
   // Rows × weights: 16 × 96 by 4 tiles of 16, 8 × 2 at once.
-  stream.executable private @rows16_4x96_f32 {
-    stream.executable.export public @rows16_4x96_f32 workgroups() -> (index, index, index) {
+  stream.executable private @down {
+    stream.executable.export public @down workgroups() -> (index, index, index) {
       %size1 = arith.constant 1 : index
       %size2 = arith.constant 1 : index
       %size3 = arith.constant 1 : index
       stream.return %size1, %size2, %size3 : index, index, index
     }
     builtin.module {
-      func.func @rows16_4x96_f32(
-          %x_bytes: !stream.binding, %w_bytes: !stream.binding, %y_bytes: !stream.binding) {
+      func.func @down(
+          %x_bytes: !stream.binding, %w_bytes: !stream.binding, %residual_bytes: !stream.binding,
+          %next_norm_bytes: !stream.binding, %y_bytes: !stream.binding, %weighteds_bytes: !stream.binding,
+          %square_sums_bytes: !stream.binding) {
         %c0 = arith.constant 0 : index
         %c1 = arith.constant 1 : index
         %x = stream.binding.subspan %x_bytes[%c0] : !stream.binding -> memref<16x96xf32>
         %w = stream.binding.subspan %w_bytes[%c0] : !stream.binding -> memref<4x96x16xf32>
+        %residual = stream.binding.subspan %residual_bytes[%c0] : !stream.binding -> memref<16x64xf32>
+        %next_norm = stream.binding.subspan %next_norm_bytes[%c0] : !stream.binding -> memref<64xf32>
         %y = stream.binding.subspan %y_bytes[%c0] : !stream.binding -> memref<16x64xf32>
+        %weighteds = stream.binding.subspan %weighteds_bytes[%c0] : !stream.binding -> memref<16x64xf32>
+        %square_sums = stream.binding.subspan %square_sums_bytes[%c0] : !stream.binding -> memref<16x4xf32>
         %width = arith.constant 16 : index
         %depth = arith.constant 96 : index
         %rows = arith.constant 16 : index
@@ -923,7 +968,8 @@ module @prefill {
         %past_row = arith.addi %first_row, %rows_of_group : index
         %end_row = arith.minui %past_row, %rows : index
         scf.for %tile = %first to %end step %unit {
-          %n0 = arith.minui %tile, %last_unit : index
+          %first_tile = arith.minui %tile, %last_unit : index
+          %n0 = arith.addi %first_tile, %c0 : index
           %n1 = arith.addi %n0, %c1 : index
           scf.for %row = %first_row to %end_row step %rows_at_once {
             %m0 = arith.minui %row, %last_rows : index
@@ -976,10 +1022,18 @@ module @prefill {
             scf.for %m = %c0 to %rows_at_once step %c1 {
               %r = arith.addi %m0, %m : index
               scf.for %t = %c0 to %unit step %c1 {
-                %n = arith.addi %n0, %t : index
+                %n = arith.addi %first_tile, %t : index
                 %at = arith.muli %n, %width : index
                 %y_sum = vector.load %room[%t, %m, %c0] : memref<2x8x16xf32>, vector<16xf32>
-                vector.store %y_sum, %y[%r, %at] : memref<16x64xf32>, vector<16xf32>
+                %before = vector.load %residual[%r, %at] : memref<16x64xf32>, vector<16xf32>
+                %added = arith.addf %y_sum, %before : vector<16xf32>
+                vector.store %added, %y[%r, %at] : memref<16x64xf32>, vector<16xf32>
+                %gain = vector.load %next_norm[%at] : memref<64xf32>, vector<16xf32>
+                %weighted = arith.mulf %added, %gain : vector<16xf32>
+                vector.store %weighted, %weighteds[%r, %at] : memref<16x64xf32>, vector<16xf32>
+                %square = arith.mulf %added, %added : vector<16xf32>
+                %square_sum = vector.reduction <add>, %square fastmath<reassoc> : vector<16xf32> into f32
+                memref.store %square_sum, %square_sums[%r, %n] : memref<16x4xf32>
               }
             }
           }
@@ -989,36 +1043,59 @@ module @prefill {
     }
   }
 
-  // Rows × weights: 1 × 64 by 21 tiles of 16, 1 × 4 at once.
-  stream.executable private @rows1_21x64_f32 {
-    stream.executable.export public @rows1_21x64_f32 workgroups() -> (index, index, index) {
-      %size1 = arith.constant 6 : index
+  // Rows × weights: 1 × 64 by 21 tiles of 16, 1 × 1 at once.
+  stream.executable private @head {
+    stream.executable.export public @head workgroups() -> (index, index, index) {
+      %size1 = arith.constant 4 : index
       %size2 = arith.constant 1 : index
       %size3 = arith.constant 1 : index
       stream.return %size1, %size2, %size3 : index, index, index
     }
     builtin.module {
-      func.func @rows1_21x64_f32(
-          %x_bytes: !stream.binding, %w_bytes: !stream.binding, %y_bytes: !stream.binding) {
+      func.func @head(
+          %x_bytes: !stream.binding, %w_bytes: !stream.binding, %squares_bytes: !stream.binding,
+          %y_bytes: !stream.binding, %largests_bytes: !stream.binding) {
         %c0 = arith.constant 0 : index
         %c1 = arith.constant 1 : index
         %x = stream.binding.subspan %x_bytes[%c0] : !stream.binding -> memref<1x64xf32>
         %w = stream.binding.subspan %w_bytes[%c0] : !stream.binding -> memref<21x64x16xf32>
-        %y = stream.binding.subspan %y_bytes[%c0] : !stream.binding -> memref<1x336xf32>
+        %squares = stream.binding.subspan %squares_bytes[%c0] : !stream.binding -> memref<1x4xf32>
+        %y = stream.binding.subspan %y_bytes[%c0] : !stream.binding -> memref<1x331xf32>
+        %largests = stream.binding.subspan %largests_bytes[%c0] : !stream.binding -> memref<1x21xf32>
         %width = arith.constant 16 : index
         %depth = arith.constant 64 : index
         %rows = arith.constant 1 : index
         %rows_at_once = arith.constant 1 : index
         %last_rows = arith.constant 0 : index
         %tiles = arith.constant 21 : index
-        %tiles_at_once = arith.constant 4 : index
-        %unit = arith.constant 4 : index
-        %last_unit = arith.constant 17 : index
-        %tiles_of_group = arith.constant 4 : index
-        %prefetch = arith.constant 32 : index
+        %tiles_at_once = arith.constant 1 : index
+        %unit = arith.constant 1 : index
+        %last_unit = arith.constant 20 : index
+        %tiles_of_group = arith.constant 6 : index
+        %prefetch = arith.constant 64 : index
         %zeros = arith.constant dense<0.0> : vector<1x16xf32>
         %per_step = arith.constant 1 : index
-        %room = memref.alloca() : memref<4x1x16xf32>
+        %room = memref.alloca() : memref<1x1x16xf32>
+        %scales = memref.alloca() : memref<1xf32>
+        %parts = arith.constant 4 : index
+        %parts_at_once = arith.constant 4 : index
+        %none = arith.constant dense<0.0> : vector<4xf32>
+        scf.for %row = %c0 to %rows step %c1 {
+          %partial = scf.for %at = %c0 to %parts step %parts_at_once iter_args(%sum = %none) -> (vector<4xf32>) {
+            %more = vector.load %squares[%row, %at] : memref<1x4xf32>, vector<4xf32>
+            %next = arith.addf %sum, %more : vector<4xf32>
+            scf.yield %next : vector<4xf32>
+          }
+          %total = vector.reduction <add>, %partial fastmath<reassoc> : vector<4xf32> into f32
+          %scale_length = arith.constant 64.0 : f32
+          %scale_eps = arith.constant 1.0e-05 : f32
+          %scale_one = arith.constant 1.0 : f32
+          %scale_mean = arith.divf %total, %scale_length : f32
+          %scale_shifted = arith.addf %scale_mean, %scale_eps : f32
+          %scale_root = math.sqrt %scale_shifted : f32
+          %scale = arith.divf %scale_one, %scale_root : f32
+          memref.store %scale, %scales[%row] : memref<1xf32>
+        }
         %group = stream.dispatch.workgroup.id[0] : index
         %first = arith.muli %group, %tiles_of_group : index
         %past = arith.addi %first, %tiles_of_group : index
@@ -1029,15 +1106,13 @@ module @prefill {
         %past_row = arith.addi %first_row, %rows_of_group : index
         %end_row = arith.minui %past_row, %rows : index
         scf.for %tile = %first to %end step %unit {
-          %n0 = arith.minui %tile, %last_unit : index
-          %n1 = arith.addi %n0, %c1 : index
-          %n2 = arith.addi %n1, %c1 : index
-          %n3 = arith.addi %n2, %c1 : index
+          %first_tile = arith.minui %tile, %last_unit : index
+          %n0 = arith.addi %first_tile, %c0 : index
           scf.for %row = %first_row to %end_row step %rows_at_once {
             %m0 = arith.minui %row, %last_rows : index
-            %sums0:4 = scf.for %k = %c0 to %depth step %c1
-                iter_args(%sum0 = %zeros, %sum1 = %zeros, %sum2 = %zeros, %sum3 = %zeros)
-                -> (vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>) {
+            %sums0:1 = scf.for %k = %c0 to %depth step %c1
+                iter_args(%sum0 = %zeros)
+                -> (vector<1x16xf32>) {
               // as far ahead in what is read next: past a tile's end, the tiles after these
               %ahead = arith.addi %k, %prefetch : index
               %is_next = arith.cmpi uge, %ahead, %depth : index
@@ -1053,54 +1128,99 @@ module @prefill {
               %w0_0 = vector.load %w[%n0, %k, %c0] : memref<21x64x16xf32>, vector<16xf32>
               %next0 = vector.outerproduct %column0, %w0_0, %sum0 {kind = #vector.kind<add>}
                   : vector<1xf32>, vector<16xf32>
-              %fetched1 = arith.addi %fetched0, %c1 : index
-              memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<21x64x16xf32>
-              %w1_0 = vector.load %w[%n1, %k, %c0] : memref<21x64x16xf32>, vector<16xf32>
-              %next1 = vector.outerproduct %column0, %w1_0, %sum1 {kind = #vector.kind<add>}
-                  : vector<1xf32>, vector<16xf32>
-              %fetched2 = arith.addi %fetched1, %c1 : index
-              memref.prefetch %w[%fetched2, %ahead_k, %c0], read, locality<3>, data : memref<21x64x16xf32>
-              %w2_0 = vector.load %w[%n2, %k, %c0] : memref<21x64x16xf32>, vector<16xf32>
-              %next2 = vector.outerproduct %column0, %w2_0, %sum2 {kind = #vector.kind<add>}
-                  : vector<1xf32>, vector<16xf32>
-              %fetched3 = arith.addi %fetched2, %c1 : index
-              memref.prefetch %w[%fetched3, %ahead_k, %c0], read, locality<3>, data : memref<21x64x16xf32>
-              %w3_0 = vector.load %w[%n3, %k, %c0] : memref<21x64x16xf32>, vector<16xf32>
-              %next3 = vector.outerproduct %column0, %w3_0, %sum3 {kind = #vector.kind<add>}
-                  : vector<1xf32>, vector<16xf32>
-              scf.yield %next0, %next1, %next2, %next3
-                  : vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>, vector<1x16xf32>
+              scf.yield %next0
+                  : vector<1x16xf32>
             }
             %place0 = arith.constant 0 : index
             vector.transfer_write %sums0#0, %room[%place0, %c0, %c0] {in_bounds = [true, true]}
-                : vector<1x16xf32>, memref<4x1x16xf32>
-            %place1 = arith.constant 1 : index
-            vector.transfer_write %sums0#1, %room[%place1, %c0, %c0] {in_bounds = [true, true]}
-                : vector<1x16xf32>, memref<4x1x16xf32>
-            %place2 = arith.constant 2 : index
-            vector.transfer_write %sums0#2, %room[%place2, %c0, %c0] {in_bounds = [true, true]}
-                : vector<1x16xf32>, memref<4x1x16xf32>
-            %place3 = arith.constant 3 : index
-            vector.transfer_write %sums0#3, %room[%place3, %c0, %c0] {in_bounds = [true, true]}
-                : vector<1x16xf32>, memref<4x1x16xf32>
+                : vector<1x16xf32>, memref<1x1x16xf32>
             scf.for %m = %c0 to %rows_at_once step %c1 {
               %r = arith.addi %m0, %m : index
+              %scale = memref.load %scales[%r] : memref<1xf32>
+              %scaling = vector.broadcast %scale : f32 to vector<16xf32>
               scf.for %t = %c0 to %unit step %c1 {
-                %n = arith.addi %n0, %t : index
+                %n = arith.addi %first_tile, %t : index
                 %at = arith.muli %n, %width : index
-                %y_sum = vector.load %room[%t, %m, %c0] : memref<4x1x16xf32>, vector<16xf32>
+                %y_sum = vector.load %room[%t, %m, %c0] : memref<1x1x16xf32>, vector<16xf32>
+                %y_scaled = arith.mulf %y_sum, %scaling : vector<16xf32>
+                vector.transfer_write %y_scaled, %y[%r, %at] : vector<16xf32>, memref<1x331xf32>
                 %lanes = vector.step : vector<16xindex>
                 %from = vector.broadcast %at : index to vector<16xindex>
                 %columns = arith.addi %from, %lanes : vector<16xindex>
                 %ends = arith.constant dense<331> : vector<16xindex>
                 %is_column = arith.cmpi ult, %columns, %ends : vector<16xindex>
-                %fill = arith.constant dense<0.0> : vector<16xf32>
-                %y_sum_kept = arith.select %is_column, %y_sum, %fill : vector<16xi1>, vector<16xf32>
-                vector.store %y_sum_kept, %y[%r, %at] : memref<1x336xf32>, vector<16xf32>
+                %fill = arith.constant dense<0xFF800000> : vector<16xf32>
+                %y_scaled_kept = arith.select %is_column, %y_scaled, %fill : vector<16xi1>, vector<16xf32>
+                %largest = vector.reduction <maximumf>, %y_scaled_kept : vector<16xf32> into f32
+                memref.store %largest, %largests[%r, %n] : memref<1x21xf32>
               }
             }
           }
         }
+        return
+      }
+    }
+  }
+
+  // The lowest index of each row's largest logit.
+  stream.executable private @argmax {
+    stream.executable.export public @argmax workgroups() -> (index, index, index) {
+      %size1 = arith.constant 1 : index
+      %size2 = arith.constant 1 : index
+      %size3 = arith.constant 1 : index
+      stream.return %size1, %size2, %size3 : index, index, index
+    }
+    builtin.module {
+      func.func @argmax(
+          %largests_bytes: !stream.binding, %logits_bytes: !stream.binding, %tokens_bytes: !stream.binding) {
+        %c0 = arith.constant 0 : index
+        %c1 = arith.constant 1 : index
+        %largests = stream.binding.subspan %largests_bytes[%c0] : !stream.binding -> memref<1x21xf32>
+        %logits = stream.binding.subspan %logits_bytes[%c0] : !stream.binding -> memref<1x331xf32>
+        %tokens = stream.binding.subspan %tokens_bytes[%c0] : !stream.binding -> memref<1xi32>
+        %row = stream.dispatch.workgroup.id[0] : index
+        %width = arith.constant 1 : index
+        %tiles = arith.constant 21 : index
+        %lowest = arith.constant dense<0xFF800000> : vector<1xf32>
+        %maxima = scf.for %at = %c0 to %tiles step %width iter_args(%max = %lowest) -> (vector<1xf32>) {
+          %more = vector.load %largests[%row, %at] : memref<1x21xf32>, vector<1xf32>
+          %next = arith.maximumf %max, %more : vector<1xf32>
+          scf.yield %next : vector<1xf32>
+        }
+        %max = vector.reduction <maximumf>, %maxima : vector<1xf32> into f32
+        %maxes = vector.broadcast %max : f32 to vector<1xf32>
+        // the first tile that holds it; none where it is a NaN
+        %no_tile = arith.constant dense<21> : vector<1xi32>
+        %lane = vector.step : vector<1xindex>
+        %lane_number = arith.index_cast %lane : vector<1xindex> to vector<1xi32>
+        %firsts = scf.for %at = %c0 to %tiles step %width iter_args(%first = %no_tile) -> (vector<1xi32>) {
+          %more = vector.load %largests[%row, %at] : memref<1x21xf32>, vector<1xf32>
+          %is_max = arith.cmpf oeq, %more, %maxes : vector<1xf32>
+          %at_i32 = arith.index_cast %at : index to i32
+          %from = vector.broadcast %at_i32 : i32 to vector<1xi32>
+          %number = arith.addi %from, %lane_number : vector<1xi32>
+          %found = arith.select %is_max, %number, %no_tile : vector<1xi1>, vector<1xi32>
+          %next = arith.minui %first, %found : vector<1xi32>
+          scf.yield %next : vector<1xi32>
+        }
+        %first = vector.reduction <minui>, %firsts : vector<1xi32> into i32
+        // and the first of its logits
+        %sixteen = arith.constant 16 : index
+        %size = arith.constant 331 : index
+        %size_i32 = arith.constant 331 : i32
+        %first_index = arith.index_cast %first : i32 to index
+        %begin = arith.muli %first_index, %sixteen : index
+        %past = arith.addi %begin, %sixteen : index
+        %end = arith.minui %past, %size : index
+        %token = scf.for %at = %begin to %end step %c1 iter_args(%least = %size_i32) -> (i32) {
+          %logit = memref.load %logits[%row, %at] : memref<1x331xf32>
+          %is_it = arith.cmpf oeq, %logit, %max : f32
+          %at_i32 = arith.index_cast %at : index to i32
+          %found = arith.select %is_it, %at_i32, %size_i32 : i32
+          %next = arith.minui %least, %found : i32
+          scf.yield %next : i32
+        }
+        memref.store %token, %tokens[%row] : memref<1xi32>
         return
       }
     }

@@ -76,17 +76,17 @@ module @ragged {
     %x1, %x1_weighted, %x1_squares, %k_after0, %v_after0 = call @layer(
         %x0, %x0_weighted, %x0_squares, %layer0_qkv, %layer0_qkv_scales, %layer0_qkv_bias, %layer0_o,
         %layer0_o_scales, %layer0_o_bias, %layer0_mlp_norm, %layer0_gate_up, %layer0_gate_up_scales, %layer0_down,
-        %layer0_down_scales, %layer1_attn_norm, %layer0, %positions, %cos, %sin, %runs, %k, %v)
+        %layer0_down_scales, %layer1_attn_norm, %layer0, %cos, %sin, %positions, %runs, %k, %v)
         : (!rows, !rows, !squares, !qkv, !qkv_scales, !qkv_bias, !o, !o_scales, !o_bias, !norm, !gate_up,
-           !gate_up_scales, !down, !down_scales, !norm, index, !tokens, !angle, !angle, index, !k_cache, !v_cache)
+           !gate_up_scales, !down, !down_scales, !norm, index, !angle, !angle, !tokens, index, !k_cache, !v_cache)
         -> (!rows, !rows, !squares, !k_cache, !v_cache)
     %layer1 = arith.constant 1 : index
     %x2, %normed, %normed_squares, %k_after1, %v_after1 = call @layer(
         %x1, %x1_weighted, %x1_squares, %layer1_qkv, %layer1_qkv_scales, %layer1_qkv_bias, %layer1_o,
         %layer1_o_scales, %layer1_o_bias, %layer1_mlp_norm, %layer1_gate_up, %layer1_gate_up_scales, %layer1_down,
-        %layer1_down_scales, %final_norm, %layer1, %positions, %cos, %sin, %runs, %k_after0, %v_after0)
+        %layer1_down_scales, %final_norm, %layer1, %cos, %sin, %positions, %runs, %k_after0, %v_after0)
         : (!rows, !rows, !squares, !qkv, !qkv_scales, !qkv_bias, !o, !o_scales, !o_bias, !norm, !gate_up,
-           !gate_up_scales, !down, !down_scales, !norm, index, !tokens, !angle, !angle, index, !k_cache, !v_cache)
+           !gate_up_scales, !down, !down_scales, !norm, index, !angle, !angle, !tokens, index, !k_cache, !v_cache)
         -> (!rows, !rows, !squares, !k_cache, !v_cache)
 
     %logits, %largests = flow.dispatch @head::@head(%normed, %embed, %embed_scales, %normed_squares)
@@ -104,7 +104,7 @@ module @ragged {
       %x: !rows, %x_weighted: !rows, %x_squares: !squares, %qkv: !qkv, %qkv_scales: !qkv_scales,
       %qkv_bias: !qkv_bias, %o: !o, %o_scales: !o_scales, %o_bias: !o_bias, %mlp_norm: !norm, %gate_up: !gate_up,
       %gate_up_scales: !gate_up_scales, %down: !down, %down_scales: !down_scales, %next_norm: !norm, %layer: index,
-      %positions: !tokens, %cos: !angle, %sin: !angle, %runs: index, %k_cache: !k_cache, %v_cache: !v_cache)
+      %cos: !angle, %sin: !angle, %positions: !tokens, %runs: index, %k_cache: !k_cache, %v_cache: !v_cache)
       -> (!rows, !rows, !squares, !k_cache, !v_cache) {
     %projected = flow.dispatch @qkv::@qkv(%x_weighted, %qkv, %qkv_scales, %qkv_bias, %x_squares)
         : (!rows, !qkv, !qkv_scales, !qkv_bias, !squares)
@@ -156,26 +156,29 @@ module @ragged {
     %x_rows = stablehlo.reshape %x_within : (!tokens) -> tensor<4x1xi32>
     %x_at = stablehlo.concatenate %x_tiles, %x_rows, dim = 1
         : (tensor<4x1xi32>, tensor<4x1xi32>) -> tensor<4x2xi32>
-    %x_tile_row = "stablehlo.gather"(%embed, %x_at) <{
+    %x_row_of_tile = "stablehlo.gather"(%embed, %x_at) <{
         dimension_numbers = #stablehlo.gather<
             offset_dims = [1, 2, 3, 4], start_index_map = [0, 2], index_vector_dim = 1>,
         slice_sizes = array<i64: 1, 16, 1, 4>, indices_are_sorted = false}>
         : (!embed, tensor<4x2xi32>) -> tensor<4x1x16x1x4xi8>
-    %x_row = stablehlo.reshape %x_tile_row : (tensor<4x1x16x1x4xi8>) -> tensor<4x64xi8>
-    %x_tile_scales = "stablehlo.gather"(%embed_scales, %x_at) <{
+    %x_row = stablehlo.reshape %x_row_of_tile : (tensor<4x1x16x1x4xi8>) -> tensor<4x64xi8>
+    %x_row_scales_of_tile = "stablehlo.gather"(%embed_scales, %x_at) <{
         dimension_numbers = #stablehlo.gather<
             offset_dims = [1, 2, 3], start_index_map = [0, 2], index_vector_dim = 1>,
         slice_sizes = array<i64: 1, 2, 1>, indices_are_sorted = false}>
         : (!embed_scales, tensor<4x2xi32>) -> tensor<4x1x2x1xf16>
-    %x_row_scales = stablehlo.reshape %x_tile_scales : (tensor<4x1x2x1xf16>) -> tensor<4x2xf16>
-    %x_groups = stablehlo.reshape %x_row : (tensor<4x64xi8>) -> tensor<4x2x32xi8>
-    %x_integers = stablehlo.convert %x_groups
-        : (tensor<4x2x32xi8>) -> tensor<4x2x32xf32>
-    %x_scales = stablehlo.convert %x_row_scales
-        : (tensor<4x2xf16>) -> tensor<4x2xf32>
-    %x_each_scale = stablehlo.broadcast_in_dim %x_scales, dims = [0, 1]
+    %x_row_scales = stablehlo.reshape %x_row_scales_of_tile : (tensor<4x1x2x1xf16>) -> tensor<4x2xf16>
+    %x_signed = stablehlo.convert %x_row : (tensor<4x64xi8>) -> tensor<4x64xi32>
+    %x_byte = stablehlo.constant dense<255> : tensor<4x64xi32>
+    %x_integers = stablehlo.and %x_signed, %x_byte : tensor<4x64xi32>
+    %x_numbers = stablehlo.convert %x_integers : (tensor<4x64xi32>) -> tensor<4x64xf32>
+    %x_groups = stablehlo.reshape %x_numbers : (tensor<4x64xf32>) -> tensor<4x2x32xf32>
+    %x_w_zero = stablehlo.constant dense<128.0> : tensor<4x2x32xf32>
+    %x_centred = stablehlo.subtract %x_groups, %x_w_zero : tensor<4x2x32xf32>
+    %x_scales_f32 = stablehlo.convert %x_row_scales : (tensor<4x2xf16>) -> tensor<4x2xf32>
+    %x_each_scale = stablehlo.broadcast_in_dim %x_scales_f32, dims = [0, 1]
         : (tensor<4x2xf32>) -> tensor<4x2x32xf32>
-    %x_values = stablehlo.multiply %x_integers, %x_each_scale : tensor<4x2x32xf32>
+    %x_values = stablehlo.multiply %x_centred, %x_each_scale : tensor<4x2x32xf32>
     %x = stablehlo.reshape %x_values : (tensor<4x2x32xf32>) -> tensor<4x64xf32>
     return %x : !hidden
   }
@@ -253,9 +256,11 @@ module @ragged {
         %per_step = arith.constant 4 : index
         %groups = arith.constant 2 : index
         %steps_of_group = arith.constant 8 : index
-        %past_byte0 = arith.constant dense<24> : vector<16xi32>
-        %past_byte1 = arith.constant dense<16> : vector<16xi32>
-        %past_byte2 = arith.constant dense<8> : vector<16xi32>
+        %bits8 = arith.constant dense<8> : vector<16xi32>
+        %bits16 = arith.constant dense<16> : vector<16xi32>
+        %bits24 = arith.constant dense<24> : vector<16xi32>
+        %mask = arith.constant dense<255> : vector<16xi32>
+        %less_zero = arith.constant dense<-128.0> : vector<16xf32>
         %room = memref.alloca() : memref<4x4x16xf32>
         %scales = memref.alloca() : memref<4xf32>
         %parts = arith.constant 4 : index
@@ -287,7 +292,8 @@ module @ragged {
         %past_row = arith.addi %first_row, %rows_of_group : index
         %end_row = arith.minui %past_row, %rows : index
         scf.for %tile = %first to %end step %unit {
-          %n0 = arith.minui %tile, %last_unit : index
+          %first_tile = arith.minui %tile, %last_unit : index
+          %n0 = arith.addi %first_tile, %c0 : index
           %n1 = arith.addi %n0, %c1 : index
           %n2 = arith.addi %n1, %c1 : index
           %n3 = arith.addi %n2, %c1 : index
@@ -299,14 +305,18 @@ module @ragged {
             %sums0:4 = scf.for %g = %c0 to %groups step %c1
                 iter_args(%group_sum0 = %zeros, %group_sum1 = %zeros, %group_sum2 = %zeros, %group_sum3 = %zeros)
                 -> (vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>) {
-              %scale_low0 = vector.load %w_scales[%n0, %g, %c0] : memref<6x2x16xf16>, vector<16xf16>
-              %scale0 = arith.extf %scale_low0 : vector<16xf16> to vector<16xf32>
-              %scale_low1 = vector.load %w_scales[%n1, %g, %c0] : memref<6x2x16xf16>, vector<16xf16>
-              %scale1 = arith.extf %scale_low1 : vector<16xf16> to vector<16xf32>
-              %scale_low2 = vector.load %w_scales[%n2, %g, %c0] : memref<6x2x16xf16>, vector<16xf16>
-              %scale2 = arith.extf %scale_low2 : vector<16xf16> to vector<16xf32>
-              %scale_low3 = vector.load %w_scales[%n3, %g, %c0] : memref<6x2x16xf16>, vector<16xf16>
-              %scale3 = arith.extf %scale_low3 : vector<16xf16> to vector<16xf32>
+              %scale0_low = vector.load %w_scales[%n0, %g, %c0] : memref<6x2x16xf16>, vector<16xf16>
+              %scale0 = arith.extf %scale0_low : vector<16xf16> to vector<16xf32>
+              %offset0 = arith.mulf %less_zero, %scale0 : vector<16xf32>
+              %scale1_low = vector.load %w_scales[%n1, %g, %c0] : memref<6x2x16xf16>, vector<16xf16>
+              %scale1 = arith.extf %scale1_low : vector<16xf16> to vector<16xf32>
+              %offset1 = arith.mulf %less_zero, %scale1 : vector<16xf32>
+              %scale2_low = vector.load %w_scales[%n2, %g, %c0] : memref<6x2x16xf16>, vector<16xf16>
+              %scale2 = arith.extf %scale2_low : vector<16xf16> to vector<16xf32>
+              %offset2 = arith.mulf %less_zero, %scale2 : vector<16xf32>
+              %scale3_low = vector.load %w_scales[%n3, %g, %c0] : memref<6x2x16xf16>, vector<16xf16>
+              %scale3 = arith.extf %scale3_low : vector<16xf16> to vector<16xf32>
+              %offset3 = arith.mulf %less_zero, %scale3 : vector<16xf32>
               %k_begin = arith.muli %g, %steps_of_group : index
               %k_past = arith.addi %k_begin, %steps_of_group : index
               %k_end = arith.minui %k_past, %depth : index
@@ -350,21 +360,21 @@ module @ragged {
                 %fetched0 = arith.addi %n0, %ahead_n : index
                 memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<6x16x16xi32>
                 %stored0 = vector.load %w[%n0, %k, %c0] : memref<6x16x16xi32>, vector<16xi32>
-                %moved0_0 = arith.shli %stored0, %past_byte0 : vector<16xi32>
-                %integer0_0 = arith.shrsi %moved0_0, %past_byte0 : vector<16xi32>
+                %integer0_0 = arith.andi %stored0, %mask : vector<16xi32>
                 %whole0_0 = arith.sitofp %integer0_0 : vector<16xi32> to vector<16xf32>
-                %w0_0 = arith.mulf %whole0_0, %scale0 : vector<16xf32>
-                %moved0_1 = arith.shli %stored0, %past_byte1 : vector<16xi32>
-                %integer0_1 = arith.shrsi %moved0_1, %past_byte0 : vector<16xi32>
+                %w0_0 = vector.fma %whole0_0, %scale0, %offset0 : vector<16xf32>
+                %moved0_1 = arith.shrui %stored0, %bits8 : vector<16xi32>
+                %integer0_1 = arith.andi %moved0_1, %mask : vector<16xi32>
                 %whole0_1 = arith.sitofp %integer0_1 : vector<16xi32> to vector<16xf32>
-                %w0_1 = arith.mulf %whole0_1, %scale0 : vector<16xf32>
-                %moved0_2 = arith.shli %stored0, %past_byte2 : vector<16xi32>
-                %integer0_2 = arith.shrsi %moved0_2, %past_byte0 : vector<16xi32>
+                %w0_1 = vector.fma %whole0_1, %scale0, %offset0 : vector<16xf32>
+                %moved0_2 = arith.shrui %stored0, %bits16 : vector<16xi32>
+                %integer0_2 = arith.andi %moved0_2, %mask : vector<16xi32>
                 %whole0_2 = arith.sitofp %integer0_2 : vector<16xi32> to vector<16xf32>
-                %w0_2 = arith.mulf %whole0_2, %scale0 : vector<16xf32>
-                %integer0_3 = arith.shrsi %stored0, %past_byte0 : vector<16xi32>
+                %w0_2 = vector.fma %whole0_2, %scale0, %offset0 : vector<16xf32>
+                %moved0_3 = arith.shrui %stored0, %bits24 : vector<16xi32>
+                %integer0_3 = arith.andi %moved0_3, %mask : vector<16xi32>
                 %whole0_3 = arith.sitofp %integer0_3 : vector<16xi32> to vector<16xf32>
-                %w0_3 = arith.mulf %whole0_3, %scale0 : vector<16xf32>
+                %w0_3 = vector.fma %whole0_3, %scale0, %offset0 : vector<16xf32>
                 %sum0_0 = vector.outerproduct %column0, %w0_0, %sum0 {kind = #vector.kind<add>}
                     : vector<4xf32>, vector<16xf32>
                 %sum0_1 = vector.outerproduct %column1, %w0_1, %sum0_0 {kind = #vector.kind<add>}
@@ -376,21 +386,21 @@ module @ragged {
                 %fetched1 = arith.addi %fetched0, %c1 : index
                 memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<6x16x16xi32>
                 %stored1 = vector.load %w[%n1, %k, %c0] : memref<6x16x16xi32>, vector<16xi32>
-                %moved1_0 = arith.shli %stored1, %past_byte0 : vector<16xi32>
-                %integer1_0 = arith.shrsi %moved1_0, %past_byte0 : vector<16xi32>
+                %integer1_0 = arith.andi %stored1, %mask : vector<16xi32>
                 %whole1_0 = arith.sitofp %integer1_0 : vector<16xi32> to vector<16xf32>
-                %w1_0 = arith.mulf %whole1_0, %scale1 : vector<16xf32>
-                %moved1_1 = arith.shli %stored1, %past_byte1 : vector<16xi32>
-                %integer1_1 = arith.shrsi %moved1_1, %past_byte0 : vector<16xi32>
+                %w1_0 = vector.fma %whole1_0, %scale1, %offset1 : vector<16xf32>
+                %moved1_1 = arith.shrui %stored1, %bits8 : vector<16xi32>
+                %integer1_1 = arith.andi %moved1_1, %mask : vector<16xi32>
                 %whole1_1 = arith.sitofp %integer1_1 : vector<16xi32> to vector<16xf32>
-                %w1_1 = arith.mulf %whole1_1, %scale1 : vector<16xf32>
-                %moved1_2 = arith.shli %stored1, %past_byte2 : vector<16xi32>
-                %integer1_2 = arith.shrsi %moved1_2, %past_byte0 : vector<16xi32>
+                %w1_1 = vector.fma %whole1_1, %scale1, %offset1 : vector<16xf32>
+                %moved1_2 = arith.shrui %stored1, %bits16 : vector<16xi32>
+                %integer1_2 = arith.andi %moved1_2, %mask : vector<16xi32>
                 %whole1_2 = arith.sitofp %integer1_2 : vector<16xi32> to vector<16xf32>
-                %w1_2 = arith.mulf %whole1_2, %scale1 : vector<16xf32>
-                %integer1_3 = arith.shrsi %stored1, %past_byte0 : vector<16xi32>
+                %w1_2 = vector.fma %whole1_2, %scale1, %offset1 : vector<16xf32>
+                %moved1_3 = arith.shrui %stored1, %bits24 : vector<16xi32>
+                %integer1_3 = arith.andi %moved1_3, %mask : vector<16xi32>
                 %whole1_3 = arith.sitofp %integer1_3 : vector<16xi32> to vector<16xf32>
-                %w1_3 = arith.mulf %whole1_3, %scale1 : vector<16xf32>
+                %w1_3 = vector.fma %whole1_3, %scale1, %offset1 : vector<16xf32>
                 %sum1_0 = vector.outerproduct %column0, %w1_0, %sum1 {kind = #vector.kind<add>}
                     : vector<4xf32>, vector<16xf32>
                 %sum1_1 = vector.outerproduct %column1, %w1_1, %sum1_0 {kind = #vector.kind<add>}
@@ -402,21 +412,21 @@ module @ragged {
                 %fetched2 = arith.addi %fetched1, %c1 : index
                 memref.prefetch %w[%fetched2, %ahead_k, %c0], read, locality<3>, data : memref<6x16x16xi32>
                 %stored2 = vector.load %w[%n2, %k, %c0] : memref<6x16x16xi32>, vector<16xi32>
-                %moved2_0 = arith.shli %stored2, %past_byte0 : vector<16xi32>
-                %integer2_0 = arith.shrsi %moved2_0, %past_byte0 : vector<16xi32>
+                %integer2_0 = arith.andi %stored2, %mask : vector<16xi32>
                 %whole2_0 = arith.sitofp %integer2_0 : vector<16xi32> to vector<16xf32>
-                %w2_0 = arith.mulf %whole2_0, %scale2 : vector<16xf32>
-                %moved2_1 = arith.shli %stored2, %past_byte1 : vector<16xi32>
-                %integer2_1 = arith.shrsi %moved2_1, %past_byte0 : vector<16xi32>
+                %w2_0 = vector.fma %whole2_0, %scale2, %offset2 : vector<16xf32>
+                %moved2_1 = arith.shrui %stored2, %bits8 : vector<16xi32>
+                %integer2_1 = arith.andi %moved2_1, %mask : vector<16xi32>
                 %whole2_1 = arith.sitofp %integer2_1 : vector<16xi32> to vector<16xf32>
-                %w2_1 = arith.mulf %whole2_1, %scale2 : vector<16xf32>
-                %moved2_2 = arith.shli %stored2, %past_byte2 : vector<16xi32>
-                %integer2_2 = arith.shrsi %moved2_2, %past_byte0 : vector<16xi32>
+                %w2_1 = vector.fma %whole2_1, %scale2, %offset2 : vector<16xf32>
+                %moved2_2 = arith.shrui %stored2, %bits16 : vector<16xi32>
+                %integer2_2 = arith.andi %moved2_2, %mask : vector<16xi32>
                 %whole2_2 = arith.sitofp %integer2_2 : vector<16xi32> to vector<16xf32>
-                %w2_2 = arith.mulf %whole2_2, %scale2 : vector<16xf32>
-                %integer2_3 = arith.shrsi %stored2, %past_byte0 : vector<16xi32>
+                %w2_2 = vector.fma %whole2_2, %scale2, %offset2 : vector<16xf32>
+                %moved2_3 = arith.shrui %stored2, %bits24 : vector<16xi32>
+                %integer2_3 = arith.andi %moved2_3, %mask : vector<16xi32>
                 %whole2_3 = arith.sitofp %integer2_3 : vector<16xi32> to vector<16xf32>
-                %w2_3 = arith.mulf %whole2_3, %scale2 : vector<16xf32>
+                %w2_3 = vector.fma %whole2_3, %scale2, %offset2 : vector<16xf32>
                 %sum2_0 = vector.outerproduct %column0, %w2_0, %sum2 {kind = #vector.kind<add>}
                     : vector<4xf32>, vector<16xf32>
                 %sum2_1 = vector.outerproduct %column1, %w2_1, %sum2_0 {kind = #vector.kind<add>}
@@ -428,21 +438,21 @@ module @ragged {
                 %fetched3 = arith.addi %fetched2, %c1 : index
                 memref.prefetch %w[%fetched3, %ahead_k, %c0], read, locality<3>, data : memref<6x16x16xi32>
                 %stored3 = vector.load %w[%n3, %k, %c0] : memref<6x16x16xi32>, vector<16xi32>
-                %moved3_0 = arith.shli %stored3, %past_byte0 : vector<16xi32>
-                %integer3_0 = arith.shrsi %moved3_0, %past_byte0 : vector<16xi32>
+                %integer3_0 = arith.andi %stored3, %mask : vector<16xi32>
                 %whole3_0 = arith.sitofp %integer3_0 : vector<16xi32> to vector<16xf32>
-                %w3_0 = arith.mulf %whole3_0, %scale3 : vector<16xf32>
-                %moved3_1 = arith.shli %stored3, %past_byte1 : vector<16xi32>
-                %integer3_1 = arith.shrsi %moved3_1, %past_byte0 : vector<16xi32>
+                %w3_0 = vector.fma %whole3_0, %scale3, %offset3 : vector<16xf32>
+                %moved3_1 = arith.shrui %stored3, %bits8 : vector<16xi32>
+                %integer3_1 = arith.andi %moved3_1, %mask : vector<16xi32>
                 %whole3_1 = arith.sitofp %integer3_1 : vector<16xi32> to vector<16xf32>
-                %w3_1 = arith.mulf %whole3_1, %scale3 : vector<16xf32>
-                %moved3_2 = arith.shli %stored3, %past_byte2 : vector<16xi32>
-                %integer3_2 = arith.shrsi %moved3_2, %past_byte0 : vector<16xi32>
+                %w3_1 = vector.fma %whole3_1, %scale3, %offset3 : vector<16xf32>
+                %moved3_2 = arith.shrui %stored3, %bits16 : vector<16xi32>
+                %integer3_2 = arith.andi %moved3_2, %mask : vector<16xi32>
                 %whole3_2 = arith.sitofp %integer3_2 : vector<16xi32> to vector<16xf32>
-                %w3_2 = arith.mulf %whole3_2, %scale3 : vector<16xf32>
-                %integer3_3 = arith.shrsi %stored3, %past_byte0 : vector<16xi32>
+                %w3_2 = vector.fma %whole3_2, %scale3, %offset3 : vector<16xf32>
+                %moved3_3 = arith.shrui %stored3, %bits24 : vector<16xi32>
+                %integer3_3 = arith.andi %moved3_3, %mask : vector<16xi32>
                 %whole3_3 = arith.sitofp %integer3_3 : vector<16xi32> to vector<16xf32>
-                %w3_3 = arith.mulf %whole3_3, %scale3 : vector<16xf32>
+                %w3_3 = vector.fma %whole3_3, %scale3, %offset3 : vector<16xf32>
                 %sum3_0 = vector.outerproduct %column0, %w3_0, %sum3 {kind = #vector.kind<add>}
                     : vector<4xf32>, vector<16xf32>
                 %sum3_1 = vector.outerproduct %column1, %w3_1, %sum3_0 {kind = #vector.kind<add>}
@@ -474,7 +484,7 @@ module @ragged {
               %scale = memref.load %scales[%r] : memref<4xf32>
               %scaling = vector.broadcast %scale : f32 to vector<16xf32>
               scf.for %t = %c0 to %unit step %c1 {
-                %n = arith.addi %n0, %t : index
+                %n = arith.addi %first_tile, %t : index
                 %at = arith.muli %n, %width : index
                 %y_sum = vector.load %room[%t, %m, %c0] : memref<4x4x16xf32>, vector<16xf32>
                 %y_scaled = arith.mulf %y_sum, %scaling : vector<16xf32>
@@ -891,9 +901,11 @@ module @ragged {
         %per_step = arith.constant 4 : index
         %groups = arith.constant 2 : index
         %steps_of_group = arith.constant 8 : index
-        %past_byte0 = arith.constant dense<24> : vector<16xi32>
-        %past_byte1 = arith.constant dense<16> : vector<16xi32>
-        %past_byte2 = arith.constant dense<8> : vector<16xi32>
+        %bits8 = arith.constant dense<8> : vector<16xi32>
+        %bits16 = arith.constant dense<16> : vector<16xi32>
+        %bits24 = arith.constant dense<24> : vector<16xi32>
+        %mask = arith.constant dense<255> : vector<16xi32>
+        %less_zero = arith.constant dense<-128.0> : vector<16xf32>
         %room = memref.alloca() : memref<4x4x16xf32>
         %group = stream.dispatch.workgroup.id[0] : index
         %first = arith.muli %group, %tiles_of_group : index
@@ -905,7 +917,8 @@ module @ragged {
         %past_row = arith.addi %first_row, %rows_of_group : index
         %end_row = arith.minui %past_row, %rows : index
         scf.for %tile = %first to %end step %unit {
-          %n0 = arith.minui %tile, %last_unit : index
+          %first_tile = arith.minui %tile, %last_unit : index
+          %n0 = arith.addi %first_tile, %c0 : index
           %n1 = arith.addi %n0, %c1 : index
           %n2 = arith.addi %n1, %c1 : index
           %n3 = arith.addi %n2, %c1 : index
@@ -917,14 +930,18 @@ module @ragged {
             %sums0:4 = scf.for %g = %c0 to %groups step %c1
                 iter_args(%group_sum0 = %zeros, %group_sum1 = %zeros, %group_sum2 = %zeros, %group_sum3 = %zeros)
                 -> (vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>) {
-              %scale_low0 = vector.load %w_scales[%n0, %g, %c0] : memref<4x2x16xf16>, vector<16xf16>
-              %scale0 = arith.extf %scale_low0 : vector<16xf16> to vector<16xf32>
-              %scale_low1 = vector.load %w_scales[%n1, %g, %c0] : memref<4x2x16xf16>, vector<16xf16>
-              %scale1 = arith.extf %scale_low1 : vector<16xf16> to vector<16xf32>
-              %scale_low2 = vector.load %w_scales[%n2, %g, %c0] : memref<4x2x16xf16>, vector<16xf16>
-              %scale2 = arith.extf %scale_low2 : vector<16xf16> to vector<16xf32>
-              %scale_low3 = vector.load %w_scales[%n3, %g, %c0] : memref<4x2x16xf16>, vector<16xf16>
-              %scale3 = arith.extf %scale_low3 : vector<16xf16> to vector<16xf32>
+              %scale0_low = vector.load %w_scales[%n0, %g, %c0] : memref<4x2x16xf16>, vector<16xf16>
+              %scale0 = arith.extf %scale0_low : vector<16xf16> to vector<16xf32>
+              %offset0 = arith.mulf %less_zero, %scale0 : vector<16xf32>
+              %scale1_low = vector.load %w_scales[%n1, %g, %c0] : memref<4x2x16xf16>, vector<16xf16>
+              %scale1 = arith.extf %scale1_low : vector<16xf16> to vector<16xf32>
+              %offset1 = arith.mulf %less_zero, %scale1 : vector<16xf32>
+              %scale2_low = vector.load %w_scales[%n2, %g, %c0] : memref<4x2x16xf16>, vector<16xf16>
+              %scale2 = arith.extf %scale2_low : vector<16xf16> to vector<16xf32>
+              %offset2 = arith.mulf %less_zero, %scale2 : vector<16xf32>
+              %scale3_low = vector.load %w_scales[%n3, %g, %c0] : memref<4x2x16xf16>, vector<16xf16>
+              %scale3 = arith.extf %scale3_low : vector<16xf16> to vector<16xf32>
+              %offset3 = arith.mulf %less_zero, %scale3 : vector<16xf32>
               %k_begin = arith.muli %g, %steps_of_group : index
               %k_past = arith.addi %k_begin, %steps_of_group : index
               %k_end = arith.minui %k_past, %depth : index
@@ -968,21 +985,21 @@ module @ragged {
                 %fetched0 = arith.addi %n0, %ahead_n : index
                 memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<4x16x16xi32>
                 %stored0 = vector.load %w[%n0, %k, %c0] : memref<4x16x16xi32>, vector<16xi32>
-                %moved0_0 = arith.shli %stored0, %past_byte0 : vector<16xi32>
-                %integer0_0 = arith.shrsi %moved0_0, %past_byte0 : vector<16xi32>
+                %integer0_0 = arith.andi %stored0, %mask : vector<16xi32>
                 %whole0_0 = arith.sitofp %integer0_0 : vector<16xi32> to vector<16xf32>
-                %w0_0 = arith.mulf %whole0_0, %scale0 : vector<16xf32>
-                %moved0_1 = arith.shli %stored0, %past_byte1 : vector<16xi32>
-                %integer0_1 = arith.shrsi %moved0_1, %past_byte0 : vector<16xi32>
+                %w0_0 = vector.fma %whole0_0, %scale0, %offset0 : vector<16xf32>
+                %moved0_1 = arith.shrui %stored0, %bits8 : vector<16xi32>
+                %integer0_1 = arith.andi %moved0_1, %mask : vector<16xi32>
                 %whole0_1 = arith.sitofp %integer0_1 : vector<16xi32> to vector<16xf32>
-                %w0_1 = arith.mulf %whole0_1, %scale0 : vector<16xf32>
-                %moved0_2 = arith.shli %stored0, %past_byte2 : vector<16xi32>
-                %integer0_2 = arith.shrsi %moved0_2, %past_byte0 : vector<16xi32>
+                %w0_1 = vector.fma %whole0_1, %scale0, %offset0 : vector<16xf32>
+                %moved0_2 = arith.shrui %stored0, %bits16 : vector<16xi32>
+                %integer0_2 = arith.andi %moved0_2, %mask : vector<16xi32>
                 %whole0_2 = arith.sitofp %integer0_2 : vector<16xi32> to vector<16xf32>
-                %w0_2 = arith.mulf %whole0_2, %scale0 : vector<16xf32>
-                %integer0_3 = arith.shrsi %stored0, %past_byte0 : vector<16xi32>
+                %w0_2 = vector.fma %whole0_2, %scale0, %offset0 : vector<16xf32>
+                %moved0_3 = arith.shrui %stored0, %bits24 : vector<16xi32>
+                %integer0_3 = arith.andi %moved0_3, %mask : vector<16xi32>
                 %whole0_3 = arith.sitofp %integer0_3 : vector<16xi32> to vector<16xf32>
-                %w0_3 = arith.mulf %whole0_3, %scale0 : vector<16xf32>
+                %w0_3 = vector.fma %whole0_3, %scale0, %offset0 : vector<16xf32>
                 %sum0_0 = vector.outerproduct %column0, %w0_0, %sum0 {kind = #vector.kind<add>}
                     : vector<4xf32>, vector<16xf32>
                 %sum0_1 = vector.outerproduct %column1, %w0_1, %sum0_0 {kind = #vector.kind<add>}
@@ -994,21 +1011,21 @@ module @ragged {
                 %fetched1 = arith.addi %fetched0, %c1 : index
                 memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<4x16x16xi32>
                 %stored1 = vector.load %w[%n1, %k, %c0] : memref<4x16x16xi32>, vector<16xi32>
-                %moved1_0 = arith.shli %stored1, %past_byte0 : vector<16xi32>
-                %integer1_0 = arith.shrsi %moved1_0, %past_byte0 : vector<16xi32>
+                %integer1_0 = arith.andi %stored1, %mask : vector<16xi32>
                 %whole1_0 = arith.sitofp %integer1_0 : vector<16xi32> to vector<16xf32>
-                %w1_0 = arith.mulf %whole1_0, %scale1 : vector<16xf32>
-                %moved1_1 = arith.shli %stored1, %past_byte1 : vector<16xi32>
-                %integer1_1 = arith.shrsi %moved1_1, %past_byte0 : vector<16xi32>
+                %w1_0 = vector.fma %whole1_0, %scale1, %offset1 : vector<16xf32>
+                %moved1_1 = arith.shrui %stored1, %bits8 : vector<16xi32>
+                %integer1_1 = arith.andi %moved1_1, %mask : vector<16xi32>
                 %whole1_1 = arith.sitofp %integer1_1 : vector<16xi32> to vector<16xf32>
-                %w1_1 = arith.mulf %whole1_1, %scale1 : vector<16xf32>
-                %moved1_2 = arith.shli %stored1, %past_byte2 : vector<16xi32>
-                %integer1_2 = arith.shrsi %moved1_2, %past_byte0 : vector<16xi32>
+                %w1_1 = vector.fma %whole1_1, %scale1, %offset1 : vector<16xf32>
+                %moved1_2 = arith.shrui %stored1, %bits16 : vector<16xi32>
+                %integer1_2 = arith.andi %moved1_2, %mask : vector<16xi32>
                 %whole1_2 = arith.sitofp %integer1_2 : vector<16xi32> to vector<16xf32>
-                %w1_2 = arith.mulf %whole1_2, %scale1 : vector<16xf32>
-                %integer1_3 = arith.shrsi %stored1, %past_byte0 : vector<16xi32>
+                %w1_2 = vector.fma %whole1_2, %scale1, %offset1 : vector<16xf32>
+                %moved1_3 = arith.shrui %stored1, %bits24 : vector<16xi32>
+                %integer1_3 = arith.andi %moved1_3, %mask : vector<16xi32>
                 %whole1_3 = arith.sitofp %integer1_3 : vector<16xi32> to vector<16xf32>
-                %w1_3 = arith.mulf %whole1_3, %scale1 : vector<16xf32>
+                %w1_3 = vector.fma %whole1_3, %scale1, %offset1 : vector<16xf32>
                 %sum1_0 = vector.outerproduct %column0, %w1_0, %sum1 {kind = #vector.kind<add>}
                     : vector<4xf32>, vector<16xf32>
                 %sum1_1 = vector.outerproduct %column1, %w1_1, %sum1_0 {kind = #vector.kind<add>}
@@ -1020,21 +1037,21 @@ module @ragged {
                 %fetched2 = arith.addi %fetched1, %c1 : index
                 memref.prefetch %w[%fetched2, %ahead_k, %c0], read, locality<3>, data : memref<4x16x16xi32>
                 %stored2 = vector.load %w[%n2, %k, %c0] : memref<4x16x16xi32>, vector<16xi32>
-                %moved2_0 = arith.shli %stored2, %past_byte0 : vector<16xi32>
-                %integer2_0 = arith.shrsi %moved2_0, %past_byte0 : vector<16xi32>
+                %integer2_0 = arith.andi %stored2, %mask : vector<16xi32>
                 %whole2_0 = arith.sitofp %integer2_0 : vector<16xi32> to vector<16xf32>
-                %w2_0 = arith.mulf %whole2_0, %scale2 : vector<16xf32>
-                %moved2_1 = arith.shli %stored2, %past_byte1 : vector<16xi32>
-                %integer2_1 = arith.shrsi %moved2_1, %past_byte0 : vector<16xi32>
+                %w2_0 = vector.fma %whole2_0, %scale2, %offset2 : vector<16xf32>
+                %moved2_1 = arith.shrui %stored2, %bits8 : vector<16xi32>
+                %integer2_1 = arith.andi %moved2_1, %mask : vector<16xi32>
                 %whole2_1 = arith.sitofp %integer2_1 : vector<16xi32> to vector<16xf32>
-                %w2_1 = arith.mulf %whole2_1, %scale2 : vector<16xf32>
-                %moved2_2 = arith.shli %stored2, %past_byte2 : vector<16xi32>
-                %integer2_2 = arith.shrsi %moved2_2, %past_byte0 : vector<16xi32>
+                %w2_1 = vector.fma %whole2_1, %scale2, %offset2 : vector<16xf32>
+                %moved2_2 = arith.shrui %stored2, %bits16 : vector<16xi32>
+                %integer2_2 = arith.andi %moved2_2, %mask : vector<16xi32>
                 %whole2_2 = arith.sitofp %integer2_2 : vector<16xi32> to vector<16xf32>
-                %w2_2 = arith.mulf %whole2_2, %scale2 : vector<16xf32>
-                %integer2_3 = arith.shrsi %stored2, %past_byte0 : vector<16xi32>
+                %w2_2 = vector.fma %whole2_2, %scale2, %offset2 : vector<16xf32>
+                %moved2_3 = arith.shrui %stored2, %bits24 : vector<16xi32>
+                %integer2_3 = arith.andi %moved2_3, %mask : vector<16xi32>
                 %whole2_3 = arith.sitofp %integer2_3 : vector<16xi32> to vector<16xf32>
-                %w2_3 = arith.mulf %whole2_3, %scale2 : vector<16xf32>
+                %w2_3 = vector.fma %whole2_3, %scale2, %offset2 : vector<16xf32>
                 %sum2_0 = vector.outerproduct %column0, %w2_0, %sum2 {kind = #vector.kind<add>}
                     : vector<4xf32>, vector<16xf32>
                 %sum2_1 = vector.outerproduct %column1, %w2_1, %sum2_0 {kind = #vector.kind<add>}
@@ -1046,21 +1063,21 @@ module @ragged {
                 %fetched3 = arith.addi %fetched2, %c1 : index
                 memref.prefetch %w[%fetched3, %ahead_k, %c0], read, locality<3>, data : memref<4x16x16xi32>
                 %stored3 = vector.load %w[%n3, %k, %c0] : memref<4x16x16xi32>, vector<16xi32>
-                %moved3_0 = arith.shli %stored3, %past_byte0 : vector<16xi32>
-                %integer3_0 = arith.shrsi %moved3_0, %past_byte0 : vector<16xi32>
+                %integer3_0 = arith.andi %stored3, %mask : vector<16xi32>
                 %whole3_0 = arith.sitofp %integer3_0 : vector<16xi32> to vector<16xf32>
-                %w3_0 = arith.mulf %whole3_0, %scale3 : vector<16xf32>
-                %moved3_1 = arith.shli %stored3, %past_byte1 : vector<16xi32>
-                %integer3_1 = arith.shrsi %moved3_1, %past_byte0 : vector<16xi32>
+                %w3_0 = vector.fma %whole3_0, %scale3, %offset3 : vector<16xf32>
+                %moved3_1 = arith.shrui %stored3, %bits8 : vector<16xi32>
+                %integer3_1 = arith.andi %moved3_1, %mask : vector<16xi32>
                 %whole3_1 = arith.sitofp %integer3_1 : vector<16xi32> to vector<16xf32>
-                %w3_1 = arith.mulf %whole3_1, %scale3 : vector<16xf32>
-                %moved3_2 = arith.shli %stored3, %past_byte2 : vector<16xi32>
-                %integer3_2 = arith.shrsi %moved3_2, %past_byte0 : vector<16xi32>
+                %w3_1 = vector.fma %whole3_1, %scale3, %offset3 : vector<16xf32>
+                %moved3_2 = arith.shrui %stored3, %bits16 : vector<16xi32>
+                %integer3_2 = arith.andi %moved3_2, %mask : vector<16xi32>
                 %whole3_2 = arith.sitofp %integer3_2 : vector<16xi32> to vector<16xf32>
-                %w3_2 = arith.mulf %whole3_2, %scale3 : vector<16xf32>
-                %integer3_3 = arith.shrsi %stored3, %past_byte0 : vector<16xi32>
+                %w3_2 = vector.fma %whole3_2, %scale3, %offset3 : vector<16xf32>
+                %moved3_3 = arith.shrui %stored3, %bits24 : vector<16xi32>
+                %integer3_3 = arith.andi %moved3_3, %mask : vector<16xi32>
                 %whole3_3 = arith.sitofp %integer3_3 : vector<16xi32> to vector<16xf32>
-                %w3_3 = arith.mulf %whole3_3, %scale3 : vector<16xf32>
+                %w3_3 = vector.fma %whole3_3, %scale3, %offset3 : vector<16xf32>
                 %sum3_0 = vector.outerproduct %column0, %w3_0, %sum3 {kind = #vector.kind<add>}
                     : vector<4xf32>, vector<16xf32>
                 %sum3_1 = vector.outerproduct %column1, %w3_1, %sum3_0 {kind = #vector.kind<add>}
@@ -1090,7 +1107,7 @@ module @ragged {
             scf.for %m = %c0 to %rows_at_once step %c1 {
               %r = arith.addi %m0, %m : index
               scf.for %t = %c0 to %unit step %c1 {
-                %n = arith.addi %n0, %t : index
+                %n = arith.addi %first_tile, %t : index
                 %at = arith.muli %n, %width : index
                 %y_sum = vector.load %room[%t, %m, %c0] : memref<4x4x16xf32>, vector<16xf32>
                 %y_bias = vector.load %bias[%at] : memref<64xf32>, vector<16xf32>
@@ -1143,14 +1160,16 @@ module @ragged {
         %last_unit = arith.constant 10 : index
         %tiles_of_group = arith.constant 4 : index
         %prefetch = arith.constant 16 : index
+        %c2 = arith.constant 2 : index
         %zeros = arith.constant dense<0.0> : vector<4x16xf32>
         %per_step = arith.constant 4 : index
-        %c2 = arith.constant 2 : index
         %groups = arith.constant 2 : index
         %steps_of_group = arith.constant 8 : index
-        %past_byte0 = arith.constant dense<24> : vector<16xi32>
-        %past_byte1 = arith.constant dense<16> : vector<16xi32>
-        %past_byte2 = arith.constant dense<8> : vector<16xi32>
+        %bits8 = arith.constant dense<8> : vector<16xi32>
+        %bits16 = arith.constant dense<16> : vector<16xi32>
+        %bits24 = arith.constant dense<24> : vector<16xi32>
+        %mask = arith.constant dense<255> : vector<16xi32>
+        %less_zero = arith.constant dense<-128.0> : vector<16xf32>
         %room = memref.alloca() : memref<4x4x16xf32>
         %scales = memref.alloca() : memref<4xf32>
         %parts = arith.constant 4 : index
@@ -1182,7 +1201,8 @@ module @ragged {
         %past_row = arith.addi %first_row, %rows_of_group : index
         %end_row = arith.minui %past_row, %rows : index
         scf.for %tile = %first to %end step %unit {
-          %n0 = arith.minui %tile, %last_unit : index
+          %first_tile = arith.minui %tile, %last_unit : index
+          %n0 = arith.addi %first_tile, %c0 : index
           %n1 = arith.addi %n0, %c1 : index
           %n2 = arith.addi %n1, %c1 : index
           %n3 = arith.addi %n2, %c1 : index
@@ -1194,14 +1214,18 @@ module @ragged {
             %sums0:4 = scf.for %g = %c0 to %groups step %c1
                 iter_args(%group_sum0 = %zeros, %group_sum1 = %zeros, %group_sum2 = %zeros, %group_sum3 = %zeros)
                 -> (vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>) {
-              %scale_low0 = vector.load %w_scales[%n0, %g, %c0] : memref<14x2x16xf16>, vector<16xf16>
-              %scale0 = arith.extf %scale_low0 : vector<16xf16> to vector<16xf32>
-              %scale_low1 = vector.load %w_scales[%n1, %g, %c0] : memref<14x2x16xf16>, vector<16xf16>
-              %scale1 = arith.extf %scale_low1 : vector<16xf16> to vector<16xf32>
-              %scale_low2 = vector.load %w_scales[%n2, %g, %c0] : memref<14x2x16xf16>, vector<16xf16>
-              %scale2 = arith.extf %scale_low2 : vector<16xf16> to vector<16xf32>
-              %scale_low3 = vector.load %w_scales[%n3, %g, %c0] : memref<14x2x16xf16>, vector<16xf16>
-              %scale3 = arith.extf %scale_low3 : vector<16xf16> to vector<16xf32>
+              %scale0_low = vector.load %w_scales[%n0, %g, %c0] : memref<14x2x16xf16>, vector<16xf16>
+              %scale0 = arith.extf %scale0_low : vector<16xf16> to vector<16xf32>
+              %offset0 = arith.mulf %less_zero, %scale0 : vector<16xf32>
+              %scale1_low = vector.load %w_scales[%n1, %g, %c0] : memref<14x2x16xf16>, vector<16xf16>
+              %scale1 = arith.extf %scale1_low : vector<16xf16> to vector<16xf32>
+              %offset1 = arith.mulf %less_zero, %scale1 : vector<16xf32>
+              %scale2_low = vector.load %w_scales[%n2, %g, %c0] : memref<14x2x16xf16>, vector<16xf16>
+              %scale2 = arith.extf %scale2_low : vector<16xf16> to vector<16xf32>
+              %offset2 = arith.mulf %less_zero, %scale2 : vector<16xf32>
+              %scale3_low = vector.load %w_scales[%n3, %g, %c0] : memref<14x2x16xf16>, vector<16xf16>
+              %scale3 = arith.extf %scale3_low : vector<16xf16> to vector<16xf32>
+              %offset3 = arith.mulf %less_zero, %scale3 : vector<16xf32>
               %k_begin = arith.muli %g, %steps_of_group : index
               %k_past = arith.addi %k_begin, %steps_of_group : index
               %k_end = arith.minui %k_past, %depth : index
@@ -1245,21 +1269,21 @@ module @ragged {
                 %fetched0 = arith.addi %n0, %ahead_n : index
                 memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<14x16x16xi32>
                 %stored0 = vector.load %w[%n0, %k, %c0] : memref<14x16x16xi32>, vector<16xi32>
-                %moved0_0 = arith.shli %stored0, %past_byte0 : vector<16xi32>
-                %integer0_0 = arith.shrsi %moved0_0, %past_byte0 : vector<16xi32>
+                %integer0_0 = arith.andi %stored0, %mask : vector<16xi32>
                 %whole0_0 = arith.sitofp %integer0_0 : vector<16xi32> to vector<16xf32>
-                %w0_0 = arith.mulf %whole0_0, %scale0 : vector<16xf32>
-                %moved0_1 = arith.shli %stored0, %past_byte1 : vector<16xi32>
-                %integer0_1 = arith.shrsi %moved0_1, %past_byte0 : vector<16xi32>
+                %w0_0 = vector.fma %whole0_0, %scale0, %offset0 : vector<16xf32>
+                %moved0_1 = arith.shrui %stored0, %bits8 : vector<16xi32>
+                %integer0_1 = arith.andi %moved0_1, %mask : vector<16xi32>
                 %whole0_1 = arith.sitofp %integer0_1 : vector<16xi32> to vector<16xf32>
-                %w0_1 = arith.mulf %whole0_1, %scale0 : vector<16xf32>
-                %moved0_2 = arith.shli %stored0, %past_byte2 : vector<16xi32>
-                %integer0_2 = arith.shrsi %moved0_2, %past_byte0 : vector<16xi32>
+                %w0_1 = vector.fma %whole0_1, %scale0, %offset0 : vector<16xf32>
+                %moved0_2 = arith.shrui %stored0, %bits16 : vector<16xi32>
+                %integer0_2 = arith.andi %moved0_2, %mask : vector<16xi32>
                 %whole0_2 = arith.sitofp %integer0_2 : vector<16xi32> to vector<16xf32>
-                %w0_2 = arith.mulf %whole0_2, %scale0 : vector<16xf32>
-                %integer0_3 = arith.shrsi %stored0, %past_byte0 : vector<16xi32>
+                %w0_2 = vector.fma %whole0_2, %scale0, %offset0 : vector<16xf32>
+                %moved0_3 = arith.shrui %stored0, %bits24 : vector<16xi32>
+                %integer0_3 = arith.andi %moved0_3, %mask : vector<16xi32>
                 %whole0_3 = arith.sitofp %integer0_3 : vector<16xi32> to vector<16xf32>
-                %w0_3 = arith.mulf %whole0_3, %scale0 : vector<16xf32>
+                %w0_3 = vector.fma %whole0_3, %scale0, %offset0 : vector<16xf32>
                 %sum0_0 = vector.outerproduct %column0, %w0_0, %sum0 {kind = #vector.kind<add>}
                     : vector<4xf32>, vector<16xf32>
                 %sum0_1 = vector.outerproduct %column1, %w0_1, %sum0_0 {kind = #vector.kind<add>}
@@ -1271,21 +1295,21 @@ module @ragged {
                 %fetched1 = arith.addi %fetched0, %c1 : index
                 memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<14x16x16xi32>
                 %stored1 = vector.load %w[%n1, %k, %c0] : memref<14x16x16xi32>, vector<16xi32>
-                %moved1_0 = arith.shli %stored1, %past_byte0 : vector<16xi32>
-                %integer1_0 = arith.shrsi %moved1_0, %past_byte0 : vector<16xi32>
+                %integer1_0 = arith.andi %stored1, %mask : vector<16xi32>
                 %whole1_0 = arith.sitofp %integer1_0 : vector<16xi32> to vector<16xf32>
-                %w1_0 = arith.mulf %whole1_0, %scale1 : vector<16xf32>
-                %moved1_1 = arith.shli %stored1, %past_byte1 : vector<16xi32>
-                %integer1_1 = arith.shrsi %moved1_1, %past_byte0 : vector<16xi32>
+                %w1_0 = vector.fma %whole1_0, %scale1, %offset1 : vector<16xf32>
+                %moved1_1 = arith.shrui %stored1, %bits8 : vector<16xi32>
+                %integer1_1 = arith.andi %moved1_1, %mask : vector<16xi32>
                 %whole1_1 = arith.sitofp %integer1_1 : vector<16xi32> to vector<16xf32>
-                %w1_1 = arith.mulf %whole1_1, %scale1 : vector<16xf32>
-                %moved1_2 = arith.shli %stored1, %past_byte2 : vector<16xi32>
-                %integer1_2 = arith.shrsi %moved1_2, %past_byte0 : vector<16xi32>
+                %w1_1 = vector.fma %whole1_1, %scale1, %offset1 : vector<16xf32>
+                %moved1_2 = arith.shrui %stored1, %bits16 : vector<16xi32>
+                %integer1_2 = arith.andi %moved1_2, %mask : vector<16xi32>
                 %whole1_2 = arith.sitofp %integer1_2 : vector<16xi32> to vector<16xf32>
-                %w1_2 = arith.mulf %whole1_2, %scale1 : vector<16xf32>
-                %integer1_3 = arith.shrsi %stored1, %past_byte0 : vector<16xi32>
+                %w1_2 = vector.fma %whole1_2, %scale1, %offset1 : vector<16xf32>
+                %moved1_3 = arith.shrui %stored1, %bits24 : vector<16xi32>
+                %integer1_3 = arith.andi %moved1_3, %mask : vector<16xi32>
                 %whole1_3 = arith.sitofp %integer1_3 : vector<16xi32> to vector<16xf32>
-                %w1_3 = arith.mulf %whole1_3, %scale1 : vector<16xf32>
+                %w1_3 = vector.fma %whole1_3, %scale1, %offset1 : vector<16xf32>
                 %sum1_0 = vector.outerproduct %column0, %w1_0, %sum1 {kind = #vector.kind<add>}
                     : vector<4xf32>, vector<16xf32>
                 %sum1_1 = vector.outerproduct %column1, %w1_1, %sum1_0 {kind = #vector.kind<add>}
@@ -1297,21 +1321,21 @@ module @ragged {
                 %fetched2 = arith.addi %fetched1, %c1 : index
                 memref.prefetch %w[%fetched2, %ahead_k, %c0], read, locality<3>, data : memref<14x16x16xi32>
                 %stored2 = vector.load %w[%n2, %k, %c0] : memref<14x16x16xi32>, vector<16xi32>
-                %moved2_0 = arith.shli %stored2, %past_byte0 : vector<16xi32>
-                %integer2_0 = arith.shrsi %moved2_0, %past_byte0 : vector<16xi32>
+                %integer2_0 = arith.andi %stored2, %mask : vector<16xi32>
                 %whole2_0 = arith.sitofp %integer2_0 : vector<16xi32> to vector<16xf32>
-                %w2_0 = arith.mulf %whole2_0, %scale2 : vector<16xf32>
-                %moved2_1 = arith.shli %stored2, %past_byte1 : vector<16xi32>
-                %integer2_1 = arith.shrsi %moved2_1, %past_byte0 : vector<16xi32>
+                %w2_0 = vector.fma %whole2_0, %scale2, %offset2 : vector<16xf32>
+                %moved2_1 = arith.shrui %stored2, %bits8 : vector<16xi32>
+                %integer2_1 = arith.andi %moved2_1, %mask : vector<16xi32>
                 %whole2_1 = arith.sitofp %integer2_1 : vector<16xi32> to vector<16xf32>
-                %w2_1 = arith.mulf %whole2_1, %scale2 : vector<16xf32>
-                %moved2_2 = arith.shli %stored2, %past_byte2 : vector<16xi32>
-                %integer2_2 = arith.shrsi %moved2_2, %past_byte0 : vector<16xi32>
+                %w2_1 = vector.fma %whole2_1, %scale2, %offset2 : vector<16xf32>
+                %moved2_2 = arith.shrui %stored2, %bits16 : vector<16xi32>
+                %integer2_2 = arith.andi %moved2_2, %mask : vector<16xi32>
                 %whole2_2 = arith.sitofp %integer2_2 : vector<16xi32> to vector<16xf32>
-                %w2_2 = arith.mulf %whole2_2, %scale2 : vector<16xf32>
-                %integer2_3 = arith.shrsi %stored2, %past_byte0 : vector<16xi32>
+                %w2_2 = vector.fma %whole2_2, %scale2, %offset2 : vector<16xf32>
+                %moved2_3 = arith.shrui %stored2, %bits24 : vector<16xi32>
+                %integer2_3 = arith.andi %moved2_3, %mask : vector<16xi32>
                 %whole2_3 = arith.sitofp %integer2_3 : vector<16xi32> to vector<16xf32>
-                %w2_3 = arith.mulf %whole2_3, %scale2 : vector<16xf32>
+                %w2_3 = vector.fma %whole2_3, %scale2, %offset2 : vector<16xf32>
                 %sum2_0 = vector.outerproduct %column0, %w2_0, %sum2 {kind = #vector.kind<add>}
                     : vector<4xf32>, vector<16xf32>
                 %sum2_1 = vector.outerproduct %column1, %w2_1, %sum2_0 {kind = #vector.kind<add>}
@@ -1323,21 +1347,21 @@ module @ragged {
                 %fetched3 = arith.addi %fetched2, %c1 : index
                 memref.prefetch %w[%fetched3, %ahead_k, %c0], read, locality<3>, data : memref<14x16x16xi32>
                 %stored3 = vector.load %w[%n3, %k, %c0] : memref<14x16x16xi32>, vector<16xi32>
-                %moved3_0 = arith.shli %stored3, %past_byte0 : vector<16xi32>
-                %integer3_0 = arith.shrsi %moved3_0, %past_byte0 : vector<16xi32>
+                %integer3_0 = arith.andi %stored3, %mask : vector<16xi32>
                 %whole3_0 = arith.sitofp %integer3_0 : vector<16xi32> to vector<16xf32>
-                %w3_0 = arith.mulf %whole3_0, %scale3 : vector<16xf32>
-                %moved3_1 = arith.shli %stored3, %past_byte1 : vector<16xi32>
-                %integer3_1 = arith.shrsi %moved3_1, %past_byte0 : vector<16xi32>
+                %w3_0 = vector.fma %whole3_0, %scale3, %offset3 : vector<16xf32>
+                %moved3_1 = arith.shrui %stored3, %bits8 : vector<16xi32>
+                %integer3_1 = arith.andi %moved3_1, %mask : vector<16xi32>
                 %whole3_1 = arith.sitofp %integer3_1 : vector<16xi32> to vector<16xf32>
-                %w3_1 = arith.mulf %whole3_1, %scale3 : vector<16xf32>
-                %moved3_2 = arith.shli %stored3, %past_byte2 : vector<16xi32>
-                %integer3_2 = arith.shrsi %moved3_2, %past_byte0 : vector<16xi32>
+                %w3_1 = vector.fma %whole3_1, %scale3, %offset3 : vector<16xf32>
+                %moved3_2 = arith.shrui %stored3, %bits16 : vector<16xi32>
+                %integer3_2 = arith.andi %moved3_2, %mask : vector<16xi32>
                 %whole3_2 = arith.sitofp %integer3_2 : vector<16xi32> to vector<16xf32>
-                %w3_2 = arith.mulf %whole3_2, %scale3 : vector<16xf32>
-                %integer3_3 = arith.shrsi %stored3, %past_byte0 : vector<16xi32>
+                %w3_2 = vector.fma %whole3_2, %scale3, %offset3 : vector<16xf32>
+                %moved3_3 = arith.shrui %stored3, %bits24 : vector<16xi32>
+                %integer3_3 = arith.andi %moved3_3, %mask : vector<16xi32>
                 %whole3_3 = arith.sitofp %integer3_3 : vector<16xi32> to vector<16xf32>
-                %w3_3 = arith.mulf %whole3_3, %scale3 : vector<16xf32>
+                %w3_3 = vector.fma %whole3_3, %scale3, %offset3 : vector<16xf32>
                 %sum3_0 = vector.outerproduct %column0, %w3_0, %sum3 {kind = #vector.kind<add>}
                     : vector<4xf32>, vector<16xf32>
                 %sum3_1 = vector.outerproduct %column1, %w3_1, %sum3_0 {kind = #vector.kind<add>}
@@ -1370,7 +1394,7 @@ module @ragged {
               %scaling = vector.broadcast %scale : f32 to vector<16xf32>
               scf.for %t = %c0 to %unit step %c2 {
                 %t_up = arith.addi %t, %c1 : index
-                %n = arith.addi %n0, %t : index
+                %n = arith.addi %first_tile, %t : index
                 %pair = arith.divui %n, %c2 : index
                 %at = arith.muli %pair, %width : index
                 %gate_sum = vector.load %room[%t, %m, %c0] : memref<4x4x16xf32>, vector<16xf32>
@@ -1438,9 +1462,11 @@ module @ragged {
         %per_step = arith.constant 4 : index
         %groups = arith.constant 4 : index
         %steps_of_group = arith.constant 8 : index
-        %past_byte0 = arith.constant dense<24> : vector<16xi32>
-        %past_byte1 = arith.constant dense<16> : vector<16xi32>
-        %past_byte2 = arith.constant dense<8> : vector<16xi32>
+        %bits8 = arith.constant dense<8> : vector<16xi32>
+        %bits16 = arith.constant dense<16> : vector<16xi32>
+        %bits24 = arith.constant dense<24> : vector<16xi32>
+        %mask = arith.constant dense<255> : vector<16xi32>
+        %less_zero = arith.constant dense<-128.0> : vector<16xf32>
         %room = memref.alloca() : memref<4x4x16xf32>
         %group = stream.dispatch.workgroup.id[0] : index
         %first = arith.muli %group, %tiles_of_group : index
@@ -1452,7 +1478,8 @@ module @ragged {
         %past_row = arith.addi %first_row, %rows_of_group : index
         %end_row = arith.minui %past_row, %rows : index
         scf.for %tile = %first to %end step %unit {
-          %n0 = arith.minui %tile, %last_unit : index
+          %first_tile = arith.minui %tile, %last_unit : index
+          %n0 = arith.addi %first_tile, %c0 : index
           %n1 = arith.addi %n0, %c1 : index
           %n2 = arith.addi %n1, %c1 : index
           %n3 = arith.addi %n2, %c1 : index
@@ -1464,14 +1491,18 @@ module @ragged {
             %sums0:4 = scf.for %g = %c0 to %groups step %c1
                 iter_args(%group_sum0 = %zeros, %group_sum1 = %zeros, %group_sum2 = %zeros, %group_sum3 = %zeros)
                 -> (vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>) {
-              %scale_low0 = vector.load %w_scales[%n0, %g, %c0] : memref<4x4x16xf16>, vector<16xf16>
-              %scale0 = arith.extf %scale_low0 : vector<16xf16> to vector<16xf32>
-              %scale_low1 = vector.load %w_scales[%n1, %g, %c0] : memref<4x4x16xf16>, vector<16xf16>
-              %scale1 = arith.extf %scale_low1 : vector<16xf16> to vector<16xf32>
-              %scale_low2 = vector.load %w_scales[%n2, %g, %c0] : memref<4x4x16xf16>, vector<16xf16>
-              %scale2 = arith.extf %scale_low2 : vector<16xf16> to vector<16xf32>
-              %scale_low3 = vector.load %w_scales[%n3, %g, %c0] : memref<4x4x16xf16>, vector<16xf16>
-              %scale3 = arith.extf %scale_low3 : vector<16xf16> to vector<16xf32>
+              %scale0_low = vector.load %w_scales[%n0, %g, %c0] : memref<4x4x16xf16>, vector<16xf16>
+              %scale0 = arith.extf %scale0_low : vector<16xf16> to vector<16xf32>
+              %offset0 = arith.mulf %less_zero, %scale0 : vector<16xf32>
+              %scale1_low = vector.load %w_scales[%n1, %g, %c0] : memref<4x4x16xf16>, vector<16xf16>
+              %scale1 = arith.extf %scale1_low : vector<16xf16> to vector<16xf32>
+              %offset1 = arith.mulf %less_zero, %scale1 : vector<16xf32>
+              %scale2_low = vector.load %w_scales[%n2, %g, %c0] : memref<4x4x16xf16>, vector<16xf16>
+              %scale2 = arith.extf %scale2_low : vector<16xf16> to vector<16xf32>
+              %offset2 = arith.mulf %less_zero, %scale2 : vector<16xf32>
+              %scale3_low = vector.load %w_scales[%n3, %g, %c0] : memref<4x4x16xf16>, vector<16xf16>
+              %scale3 = arith.extf %scale3_low : vector<16xf16> to vector<16xf32>
+              %offset3 = arith.mulf %less_zero, %scale3 : vector<16xf32>
               %k_begin = arith.muli %g, %steps_of_group : index
               %k_past = arith.addi %k_begin, %steps_of_group : index
               %k_end = arith.minui %k_past, %depth : index
@@ -1515,21 +1546,21 @@ module @ragged {
                 %fetched0 = arith.addi %n0, %ahead_n : index
                 memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<4x32x16xi32>
                 %stored0 = vector.load %w[%n0, %k, %c0] : memref<4x32x16xi32>, vector<16xi32>
-                %moved0_0 = arith.shli %stored0, %past_byte0 : vector<16xi32>
-                %integer0_0 = arith.shrsi %moved0_0, %past_byte0 : vector<16xi32>
+                %integer0_0 = arith.andi %stored0, %mask : vector<16xi32>
                 %whole0_0 = arith.sitofp %integer0_0 : vector<16xi32> to vector<16xf32>
-                %w0_0 = arith.mulf %whole0_0, %scale0 : vector<16xf32>
-                %moved0_1 = arith.shli %stored0, %past_byte1 : vector<16xi32>
-                %integer0_1 = arith.shrsi %moved0_1, %past_byte0 : vector<16xi32>
+                %w0_0 = vector.fma %whole0_0, %scale0, %offset0 : vector<16xf32>
+                %moved0_1 = arith.shrui %stored0, %bits8 : vector<16xi32>
+                %integer0_1 = arith.andi %moved0_1, %mask : vector<16xi32>
                 %whole0_1 = arith.sitofp %integer0_1 : vector<16xi32> to vector<16xf32>
-                %w0_1 = arith.mulf %whole0_1, %scale0 : vector<16xf32>
-                %moved0_2 = arith.shli %stored0, %past_byte2 : vector<16xi32>
-                %integer0_2 = arith.shrsi %moved0_2, %past_byte0 : vector<16xi32>
+                %w0_1 = vector.fma %whole0_1, %scale0, %offset0 : vector<16xf32>
+                %moved0_2 = arith.shrui %stored0, %bits16 : vector<16xi32>
+                %integer0_2 = arith.andi %moved0_2, %mask : vector<16xi32>
                 %whole0_2 = arith.sitofp %integer0_2 : vector<16xi32> to vector<16xf32>
-                %w0_2 = arith.mulf %whole0_2, %scale0 : vector<16xf32>
-                %integer0_3 = arith.shrsi %stored0, %past_byte0 : vector<16xi32>
+                %w0_2 = vector.fma %whole0_2, %scale0, %offset0 : vector<16xf32>
+                %moved0_3 = arith.shrui %stored0, %bits24 : vector<16xi32>
+                %integer0_3 = arith.andi %moved0_3, %mask : vector<16xi32>
                 %whole0_3 = arith.sitofp %integer0_3 : vector<16xi32> to vector<16xf32>
-                %w0_3 = arith.mulf %whole0_3, %scale0 : vector<16xf32>
+                %w0_3 = vector.fma %whole0_3, %scale0, %offset0 : vector<16xf32>
                 %sum0_0 = vector.outerproduct %column0, %w0_0, %sum0 {kind = #vector.kind<add>}
                     : vector<4xf32>, vector<16xf32>
                 %sum0_1 = vector.outerproduct %column1, %w0_1, %sum0_0 {kind = #vector.kind<add>}
@@ -1541,21 +1572,21 @@ module @ragged {
                 %fetched1 = arith.addi %fetched0, %c1 : index
                 memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<4x32x16xi32>
                 %stored1 = vector.load %w[%n1, %k, %c0] : memref<4x32x16xi32>, vector<16xi32>
-                %moved1_0 = arith.shli %stored1, %past_byte0 : vector<16xi32>
-                %integer1_0 = arith.shrsi %moved1_0, %past_byte0 : vector<16xi32>
+                %integer1_0 = arith.andi %stored1, %mask : vector<16xi32>
                 %whole1_0 = arith.sitofp %integer1_0 : vector<16xi32> to vector<16xf32>
-                %w1_0 = arith.mulf %whole1_0, %scale1 : vector<16xf32>
-                %moved1_1 = arith.shli %stored1, %past_byte1 : vector<16xi32>
-                %integer1_1 = arith.shrsi %moved1_1, %past_byte0 : vector<16xi32>
+                %w1_0 = vector.fma %whole1_0, %scale1, %offset1 : vector<16xf32>
+                %moved1_1 = arith.shrui %stored1, %bits8 : vector<16xi32>
+                %integer1_1 = arith.andi %moved1_1, %mask : vector<16xi32>
                 %whole1_1 = arith.sitofp %integer1_1 : vector<16xi32> to vector<16xf32>
-                %w1_1 = arith.mulf %whole1_1, %scale1 : vector<16xf32>
-                %moved1_2 = arith.shli %stored1, %past_byte2 : vector<16xi32>
-                %integer1_2 = arith.shrsi %moved1_2, %past_byte0 : vector<16xi32>
+                %w1_1 = vector.fma %whole1_1, %scale1, %offset1 : vector<16xf32>
+                %moved1_2 = arith.shrui %stored1, %bits16 : vector<16xi32>
+                %integer1_2 = arith.andi %moved1_2, %mask : vector<16xi32>
                 %whole1_2 = arith.sitofp %integer1_2 : vector<16xi32> to vector<16xf32>
-                %w1_2 = arith.mulf %whole1_2, %scale1 : vector<16xf32>
-                %integer1_3 = arith.shrsi %stored1, %past_byte0 : vector<16xi32>
+                %w1_2 = vector.fma %whole1_2, %scale1, %offset1 : vector<16xf32>
+                %moved1_3 = arith.shrui %stored1, %bits24 : vector<16xi32>
+                %integer1_3 = arith.andi %moved1_3, %mask : vector<16xi32>
                 %whole1_3 = arith.sitofp %integer1_3 : vector<16xi32> to vector<16xf32>
-                %w1_3 = arith.mulf %whole1_3, %scale1 : vector<16xf32>
+                %w1_3 = vector.fma %whole1_3, %scale1, %offset1 : vector<16xf32>
                 %sum1_0 = vector.outerproduct %column0, %w1_0, %sum1 {kind = #vector.kind<add>}
                     : vector<4xf32>, vector<16xf32>
                 %sum1_1 = vector.outerproduct %column1, %w1_1, %sum1_0 {kind = #vector.kind<add>}
@@ -1567,21 +1598,21 @@ module @ragged {
                 %fetched2 = arith.addi %fetched1, %c1 : index
                 memref.prefetch %w[%fetched2, %ahead_k, %c0], read, locality<3>, data : memref<4x32x16xi32>
                 %stored2 = vector.load %w[%n2, %k, %c0] : memref<4x32x16xi32>, vector<16xi32>
-                %moved2_0 = arith.shli %stored2, %past_byte0 : vector<16xi32>
-                %integer2_0 = arith.shrsi %moved2_0, %past_byte0 : vector<16xi32>
+                %integer2_0 = arith.andi %stored2, %mask : vector<16xi32>
                 %whole2_0 = arith.sitofp %integer2_0 : vector<16xi32> to vector<16xf32>
-                %w2_0 = arith.mulf %whole2_0, %scale2 : vector<16xf32>
-                %moved2_1 = arith.shli %stored2, %past_byte1 : vector<16xi32>
-                %integer2_1 = arith.shrsi %moved2_1, %past_byte0 : vector<16xi32>
+                %w2_0 = vector.fma %whole2_0, %scale2, %offset2 : vector<16xf32>
+                %moved2_1 = arith.shrui %stored2, %bits8 : vector<16xi32>
+                %integer2_1 = arith.andi %moved2_1, %mask : vector<16xi32>
                 %whole2_1 = arith.sitofp %integer2_1 : vector<16xi32> to vector<16xf32>
-                %w2_1 = arith.mulf %whole2_1, %scale2 : vector<16xf32>
-                %moved2_2 = arith.shli %stored2, %past_byte2 : vector<16xi32>
-                %integer2_2 = arith.shrsi %moved2_2, %past_byte0 : vector<16xi32>
+                %w2_1 = vector.fma %whole2_1, %scale2, %offset2 : vector<16xf32>
+                %moved2_2 = arith.shrui %stored2, %bits16 : vector<16xi32>
+                %integer2_2 = arith.andi %moved2_2, %mask : vector<16xi32>
                 %whole2_2 = arith.sitofp %integer2_2 : vector<16xi32> to vector<16xf32>
-                %w2_2 = arith.mulf %whole2_2, %scale2 : vector<16xf32>
-                %integer2_3 = arith.shrsi %stored2, %past_byte0 : vector<16xi32>
+                %w2_2 = vector.fma %whole2_2, %scale2, %offset2 : vector<16xf32>
+                %moved2_3 = arith.shrui %stored2, %bits24 : vector<16xi32>
+                %integer2_3 = arith.andi %moved2_3, %mask : vector<16xi32>
                 %whole2_3 = arith.sitofp %integer2_3 : vector<16xi32> to vector<16xf32>
-                %w2_3 = arith.mulf %whole2_3, %scale2 : vector<16xf32>
+                %w2_3 = vector.fma %whole2_3, %scale2, %offset2 : vector<16xf32>
                 %sum2_0 = vector.outerproduct %column0, %w2_0, %sum2 {kind = #vector.kind<add>}
                     : vector<4xf32>, vector<16xf32>
                 %sum2_1 = vector.outerproduct %column1, %w2_1, %sum2_0 {kind = #vector.kind<add>}
@@ -1593,21 +1624,21 @@ module @ragged {
                 %fetched3 = arith.addi %fetched2, %c1 : index
                 memref.prefetch %w[%fetched3, %ahead_k, %c0], read, locality<3>, data : memref<4x32x16xi32>
                 %stored3 = vector.load %w[%n3, %k, %c0] : memref<4x32x16xi32>, vector<16xi32>
-                %moved3_0 = arith.shli %stored3, %past_byte0 : vector<16xi32>
-                %integer3_0 = arith.shrsi %moved3_0, %past_byte0 : vector<16xi32>
+                %integer3_0 = arith.andi %stored3, %mask : vector<16xi32>
                 %whole3_0 = arith.sitofp %integer3_0 : vector<16xi32> to vector<16xf32>
-                %w3_0 = arith.mulf %whole3_0, %scale3 : vector<16xf32>
-                %moved3_1 = arith.shli %stored3, %past_byte1 : vector<16xi32>
-                %integer3_1 = arith.shrsi %moved3_1, %past_byte0 : vector<16xi32>
+                %w3_0 = vector.fma %whole3_0, %scale3, %offset3 : vector<16xf32>
+                %moved3_1 = arith.shrui %stored3, %bits8 : vector<16xi32>
+                %integer3_1 = arith.andi %moved3_1, %mask : vector<16xi32>
                 %whole3_1 = arith.sitofp %integer3_1 : vector<16xi32> to vector<16xf32>
-                %w3_1 = arith.mulf %whole3_1, %scale3 : vector<16xf32>
-                %moved3_2 = arith.shli %stored3, %past_byte2 : vector<16xi32>
-                %integer3_2 = arith.shrsi %moved3_2, %past_byte0 : vector<16xi32>
+                %w3_1 = vector.fma %whole3_1, %scale3, %offset3 : vector<16xf32>
+                %moved3_2 = arith.shrui %stored3, %bits16 : vector<16xi32>
+                %integer3_2 = arith.andi %moved3_2, %mask : vector<16xi32>
                 %whole3_2 = arith.sitofp %integer3_2 : vector<16xi32> to vector<16xf32>
-                %w3_2 = arith.mulf %whole3_2, %scale3 : vector<16xf32>
-                %integer3_3 = arith.shrsi %stored3, %past_byte0 : vector<16xi32>
+                %w3_2 = vector.fma %whole3_2, %scale3, %offset3 : vector<16xf32>
+                %moved3_3 = arith.shrui %stored3, %bits24 : vector<16xi32>
+                %integer3_3 = arith.andi %moved3_3, %mask : vector<16xi32>
                 %whole3_3 = arith.sitofp %integer3_3 : vector<16xi32> to vector<16xf32>
-                %w3_3 = arith.mulf %whole3_3, %scale3 : vector<16xf32>
+                %w3_3 = vector.fma %whole3_3, %scale3, %offset3 : vector<16xf32>
                 %sum3_0 = vector.outerproduct %column0, %w3_0, %sum3 {kind = #vector.kind<add>}
                     : vector<4xf32>, vector<16xf32>
                 %sum3_1 = vector.outerproduct %column1, %w3_1, %sum3_0 {kind = #vector.kind<add>}
@@ -1637,7 +1668,7 @@ module @ragged {
             scf.for %m = %c0 to %rows_at_once step %c1 {
               %r = arith.addi %m0, %m : index
               scf.for %t = %c0 to %unit step %c1 {
-                %n = arith.addi %n0, %t : index
+                %n = arith.addi %first_tile, %t : index
                 %at = arith.muli %n, %width : index
                 %y_sum = vector.load %room[%t, %m, %c0] : memref<4x4x16xf32>, vector<16xf32>
                 %before = vector.load %residual[%r, %at] : memref<4x64xf32>, vector<16xf32>
@@ -1693,9 +1724,11 @@ module @ragged {
         %per_step = arith.constant 4 : index
         %groups = arith.constant 2 : index
         %steps_of_group = arith.constant 8 : index
-        %past_byte0 = arith.constant dense<24> : vector<16xi32>
-        %past_byte1 = arith.constant dense<16> : vector<16xi32>
-        %past_byte2 = arith.constant dense<8> : vector<16xi32>
+        %bits8 = arith.constant dense<8> : vector<16xi32>
+        %bits16 = arith.constant dense<16> : vector<16xi32>
+        %bits24 = arith.constant dense<24> : vector<16xi32>
+        %mask = arith.constant dense<255> : vector<16xi32>
+        %less_zero = arith.constant dense<-128.0> : vector<16xf32>
         %room = memref.alloca() : memref<4x4x16xf32>
         %scales = memref.alloca() : memref<4xf32>
         %parts = arith.constant 4 : index
@@ -1727,7 +1760,8 @@ module @ragged {
         %past_row = arith.addi %first_row, %rows_of_group : index
         %end_row = arith.minui %past_row, %rows : index
         scf.for %tile = %first to %end step %unit {
-          %n0 = arith.minui %tile, %last_unit : index
+          %first_tile = arith.minui %tile, %last_unit : index
+          %n0 = arith.addi %first_tile, %c0 : index
           %n1 = arith.addi %n0, %c1 : index
           %n2 = arith.addi %n1, %c1 : index
           %n3 = arith.addi %n2, %c1 : index
@@ -1739,14 +1773,18 @@ module @ragged {
             %sums0:4 = scf.for %g = %c0 to %groups step %c1
                 iter_args(%group_sum0 = %zeros, %group_sum1 = %zeros, %group_sum2 = %zeros, %group_sum3 = %zeros)
                 -> (vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>, vector<4x16xf32>) {
-              %scale_low0 = vector.load %w_scales[%n0, %g, %c0] : memref<21x2x16xf16>, vector<16xf16>
-              %scale0 = arith.extf %scale_low0 : vector<16xf16> to vector<16xf32>
-              %scale_low1 = vector.load %w_scales[%n1, %g, %c0] : memref<21x2x16xf16>, vector<16xf16>
-              %scale1 = arith.extf %scale_low1 : vector<16xf16> to vector<16xf32>
-              %scale_low2 = vector.load %w_scales[%n2, %g, %c0] : memref<21x2x16xf16>, vector<16xf16>
-              %scale2 = arith.extf %scale_low2 : vector<16xf16> to vector<16xf32>
-              %scale_low3 = vector.load %w_scales[%n3, %g, %c0] : memref<21x2x16xf16>, vector<16xf16>
-              %scale3 = arith.extf %scale_low3 : vector<16xf16> to vector<16xf32>
+              %scale0_low = vector.load %w_scales[%n0, %g, %c0] : memref<21x2x16xf16>, vector<16xf16>
+              %scale0 = arith.extf %scale0_low : vector<16xf16> to vector<16xf32>
+              %offset0 = arith.mulf %less_zero, %scale0 : vector<16xf32>
+              %scale1_low = vector.load %w_scales[%n1, %g, %c0] : memref<21x2x16xf16>, vector<16xf16>
+              %scale1 = arith.extf %scale1_low : vector<16xf16> to vector<16xf32>
+              %offset1 = arith.mulf %less_zero, %scale1 : vector<16xf32>
+              %scale2_low = vector.load %w_scales[%n2, %g, %c0] : memref<21x2x16xf16>, vector<16xf16>
+              %scale2 = arith.extf %scale2_low : vector<16xf16> to vector<16xf32>
+              %offset2 = arith.mulf %less_zero, %scale2 : vector<16xf32>
+              %scale3_low = vector.load %w_scales[%n3, %g, %c0] : memref<21x2x16xf16>, vector<16xf16>
+              %scale3 = arith.extf %scale3_low : vector<16xf16> to vector<16xf32>
+              %offset3 = arith.mulf %less_zero, %scale3 : vector<16xf32>
               %k_begin = arith.muli %g, %steps_of_group : index
               %k_past = arith.addi %k_begin, %steps_of_group : index
               %k_end = arith.minui %k_past, %depth : index
@@ -1790,21 +1828,21 @@ module @ragged {
                 %fetched0 = arith.addi %n0, %ahead_n : index
                 memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<21x16x16xi32>
                 %stored0 = vector.load %w[%n0, %k, %c0] : memref<21x16x16xi32>, vector<16xi32>
-                %moved0_0 = arith.shli %stored0, %past_byte0 : vector<16xi32>
-                %integer0_0 = arith.shrsi %moved0_0, %past_byte0 : vector<16xi32>
+                %integer0_0 = arith.andi %stored0, %mask : vector<16xi32>
                 %whole0_0 = arith.sitofp %integer0_0 : vector<16xi32> to vector<16xf32>
-                %w0_0 = arith.mulf %whole0_0, %scale0 : vector<16xf32>
-                %moved0_1 = arith.shli %stored0, %past_byte1 : vector<16xi32>
-                %integer0_1 = arith.shrsi %moved0_1, %past_byte0 : vector<16xi32>
+                %w0_0 = vector.fma %whole0_0, %scale0, %offset0 : vector<16xf32>
+                %moved0_1 = arith.shrui %stored0, %bits8 : vector<16xi32>
+                %integer0_1 = arith.andi %moved0_1, %mask : vector<16xi32>
                 %whole0_1 = arith.sitofp %integer0_1 : vector<16xi32> to vector<16xf32>
-                %w0_1 = arith.mulf %whole0_1, %scale0 : vector<16xf32>
-                %moved0_2 = arith.shli %stored0, %past_byte2 : vector<16xi32>
-                %integer0_2 = arith.shrsi %moved0_2, %past_byte0 : vector<16xi32>
+                %w0_1 = vector.fma %whole0_1, %scale0, %offset0 : vector<16xf32>
+                %moved0_2 = arith.shrui %stored0, %bits16 : vector<16xi32>
+                %integer0_2 = arith.andi %moved0_2, %mask : vector<16xi32>
                 %whole0_2 = arith.sitofp %integer0_2 : vector<16xi32> to vector<16xf32>
-                %w0_2 = arith.mulf %whole0_2, %scale0 : vector<16xf32>
-                %integer0_3 = arith.shrsi %stored0, %past_byte0 : vector<16xi32>
+                %w0_2 = vector.fma %whole0_2, %scale0, %offset0 : vector<16xf32>
+                %moved0_3 = arith.shrui %stored0, %bits24 : vector<16xi32>
+                %integer0_3 = arith.andi %moved0_3, %mask : vector<16xi32>
                 %whole0_3 = arith.sitofp %integer0_3 : vector<16xi32> to vector<16xf32>
-                %w0_3 = arith.mulf %whole0_3, %scale0 : vector<16xf32>
+                %w0_3 = vector.fma %whole0_3, %scale0, %offset0 : vector<16xf32>
                 %sum0_0 = vector.outerproduct %column0, %w0_0, %sum0 {kind = #vector.kind<add>}
                     : vector<4xf32>, vector<16xf32>
                 %sum0_1 = vector.outerproduct %column1, %w0_1, %sum0_0 {kind = #vector.kind<add>}
@@ -1816,21 +1854,21 @@ module @ragged {
                 %fetched1 = arith.addi %fetched0, %c1 : index
                 memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<21x16x16xi32>
                 %stored1 = vector.load %w[%n1, %k, %c0] : memref<21x16x16xi32>, vector<16xi32>
-                %moved1_0 = arith.shli %stored1, %past_byte0 : vector<16xi32>
-                %integer1_0 = arith.shrsi %moved1_0, %past_byte0 : vector<16xi32>
+                %integer1_0 = arith.andi %stored1, %mask : vector<16xi32>
                 %whole1_0 = arith.sitofp %integer1_0 : vector<16xi32> to vector<16xf32>
-                %w1_0 = arith.mulf %whole1_0, %scale1 : vector<16xf32>
-                %moved1_1 = arith.shli %stored1, %past_byte1 : vector<16xi32>
-                %integer1_1 = arith.shrsi %moved1_1, %past_byte0 : vector<16xi32>
+                %w1_0 = vector.fma %whole1_0, %scale1, %offset1 : vector<16xf32>
+                %moved1_1 = arith.shrui %stored1, %bits8 : vector<16xi32>
+                %integer1_1 = arith.andi %moved1_1, %mask : vector<16xi32>
                 %whole1_1 = arith.sitofp %integer1_1 : vector<16xi32> to vector<16xf32>
-                %w1_1 = arith.mulf %whole1_1, %scale1 : vector<16xf32>
-                %moved1_2 = arith.shli %stored1, %past_byte2 : vector<16xi32>
-                %integer1_2 = arith.shrsi %moved1_2, %past_byte0 : vector<16xi32>
+                %w1_1 = vector.fma %whole1_1, %scale1, %offset1 : vector<16xf32>
+                %moved1_2 = arith.shrui %stored1, %bits16 : vector<16xi32>
+                %integer1_2 = arith.andi %moved1_2, %mask : vector<16xi32>
                 %whole1_2 = arith.sitofp %integer1_2 : vector<16xi32> to vector<16xf32>
-                %w1_2 = arith.mulf %whole1_2, %scale1 : vector<16xf32>
-                %integer1_3 = arith.shrsi %stored1, %past_byte0 : vector<16xi32>
+                %w1_2 = vector.fma %whole1_2, %scale1, %offset1 : vector<16xf32>
+                %moved1_3 = arith.shrui %stored1, %bits24 : vector<16xi32>
+                %integer1_3 = arith.andi %moved1_3, %mask : vector<16xi32>
                 %whole1_3 = arith.sitofp %integer1_3 : vector<16xi32> to vector<16xf32>
-                %w1_3 = arith.mulf %whole1_3, %scale1 : vector<16xf32>
+                %w1_3 = vector.fma %whole1_3, %scale1, %offset1 : vector<16xf32>
                 %sum1_0 = vector.outerproduct %column0, %w1_0, %sum1 {kind = #vector.kind<add>}
                     : vector<4xf32>, vector<16xf32>
                 %sum1_1 = vector.outerproduct %column1, %w1_1, %sum1_0 {kind = #vector.kind<add>}
@@ -1842,21 +1880,21 @@ module @ragged {
                 %fetched2 = arith.addi %fetched1, %c1 : index
                 memref.prefetch %w[%fetched2, %ahead_k, %c0], read, locality<3>, data : memref<21x16x16xi32>
                 %stored2 = vector.load %w[%n2, %k, %c0] : memref<21x16x16xi32>, vector<16xi32>
-                %moved2_0 = arith.shli %stored2, %past_byte0 : vector<16xi32>
-                %integer2_0 = arith.shrsi %moved2_0, %past_byte0 : vector<16xi32>
+                %integer2_0 = arith.andi %stored2, %mask : vector<16xi32>
                 %whole2_0 = arith.sitofp %integer2_0 : vector<16xi32> to vector<16xf32>
-                %w2_0 = arith.mulf %whole2_0, %scale2 : vector<16xf32>
-                %moved2_1 = arith.shli %stored2, %past_byte1 : vector<16xi32>
-                %integer2_1 = arith.shrsi %moved2_1, %past_byte0 : vector<16xi32>
+                %w2_0 = vector.fma %whole2_0, %scale2, %offset2 : vector<16xf32>
+                %moved2_1 = arith.shrui %stored2, %bits8 : vector<16xi32>
+                %integer2_1 = arith.andi %moved2_1, %mask : vector<16xi32>
                 %whole2_1 = arith.sitofp %integer2_1 : vector<16xi32> to vector<16xf32>
-                %w2_1 = arith.mulf %whole2_1, %scale2 : vector<16xf32>
-                %moved2_2 = arith.shli %stored2, %past_byte2 : vector<16xi32>
-                %integer2_2 = arith.shrsi %moved2_2, %past_byte0 : vector<16xi32>
+                %w2_1 = vector.fma %whole2_1, %scale2, %offset2 : vector<16xf32>
+                %moved2_2 = arith.shrui %stored2, %bits16 : vector<16xi32>
+                %integer2_2 = arith.andi %moved2_2, %mask : vector<16xi32>
                 %whole2_2 = arith.sitofp %integer2_2 : vector<16xi32> to vector<16xf32>
-                %w2_2 = arith.mulf %whole2_2, %scale2 : vector<16xf32>
-                %integer2_3 = arith.shrsi %stored2, %past_byte0 : vector<16xi32>
+                %w2_2 = vector.fma %whole2_2, %scale2, %offset2 : vector<16xf32>
+                %moved2_3 = arith.shrui %stored2, %bits24 : vector<16xi32>
+                %integer2_3 = arith.andi %moved2_3, %mask : vector<16xi32>
                 %whole2_3 = arith.sitofp %integer2_3 : vector<16xi32> to vector<16xf32>
-                %w2_3 = arith.mulf %whole2_3, %scale2 : vector<16xf32>
+                %w2_3 = vector.fma %whole2_3, %scale2, %offset2 : vector<16xf32>
                 %sum2_0 = vector.outerproduct %column0, %w2_0, %sum2 {kind = #vector.kind<add>}
                     : vector<4xf32>, vector<16xf32>
                 %sum2_1 = vector.outerproduct %column1, %w2_1, %sum2_0 {kind = #vector.kind<add>}
@@ -1868,21 +1906,21 @@ module @ragged {
                 %fetched3 = arith.addi %fetched2, %c1 : index
                 memref.prefetch %w[%fetched3, %ahead_k, %c0], read, locality<3>, data : memref<21x16x16xi32>
                 %stored3 = vector.load %w[%n3, %k, %c0] : memref<21x16x16xi32>, vector<16xi32>
-                %moved3_0 = arith.shli %stored3, %past_byte0 : vector<16xi32>
-                %integer3_0 = arith.shrsi %moved3_0, %past_byte0 : vector<16xi32>
+                %integer3_0 = arith.andi %stored3, %mask : vector<16xi32>
                 %whole3_0 = arith.sitofp %integer3_0 : vector<16xi32> to vector<16xf32>
-                %w3_0 = arith.mulf %whole3_0, %scale3 : vector<16xf32>
-                %moved3_1 = arith.shli %stored3, %past_byte1 : vector<16xi32>
-                %integer3_1 = arith.shrsi %moved3_1, %past_byte0 : vector<16xi32>
+                %w3_0 = vector.fma %whole3_0, %scale3, %offset3 : vector<16xf32>
+                %moved3_1 = arith.shrui %stored3, %bits8 : vector<16xi32>
+                %integer3_1 = arith.andi %moved3_1, %mask : vector<16xi32>
                 %whole3_1 = arith.sitofp %integer3_1 : vector<16xi32> to vector<16xf32>
-                %w3_1 = arith.mulf %whole3_1, %scale3 : vector<16xf32>
-                %moved3_2 = arith.shli %stored3, %past_byte2 : vector<16xi32>
-                %integer3_2 = arith.shrsi %moved3_2, %past_byte0 : vector<16xi32>
+                %w3_1 = vector.fma %whole3_1, %scale3, %offset3 : vector<16xf32>
+                %moved3_2 = arith.shrui %stored3, %bits16 : vector<16xi32>
+                %integer3_2 = arith.andi %moved3_2, %mask : vector<16xi32>
                 %whole3_2 = arith.sitofp %integer3_2 : vector<16xi32> to vector<16xf32>
-                %w3_2 = arith.mulf %whole3_2, %scale3 : vector<16xf32>
-                %integer3_3 = arith.shrsi %stored3, %past_byte0 : vector<16xi32>
+                %w3_2 = vector.fma %whole3_2, %scale3, %offset3 : vector<16xf32>
+                %moved3_3 = arith.shrui %stored3, %bits24 : vector<16xi32>
+                %integer3_3 = arith.andi %moved3_3, %mask : vector<16xi32>
                 %whole3_3 = arith.sitofp %integer3_3 : vector<16xi32> to vector<16xf32>
-                %w3_3 = arith.mulf %whole3_3, %scale3 : vector<16xf32>
+                %w3_3 = vector.fma %whole3_3, %scale3, %offset3 : vector<16xf32>
                 %sum3_0 = vector.outerproduct %column0, %w3_0, %sum3 {kind = #vector.kind<add>}
                     : vector<4xf32>, vector<16xf32>
                 %sum3_1 = vector.outerproduct %column1, %w3_1, %sum3_0 {kind = #vector.kind<add>}
@@ -1914,7 +1952,7 @@ module @ragged {
               %scale = memref.load %scales[%r] : memref<4xf32>
               %scaling = vector.broadcast %scale : f32 to vector<16xf32>
               scf.for %t = %c0 to %unit step %c1 {
-                %n = arith.addi %n0, %t : index
+                %n = arith.addi %first_tile, %t : index
                 %at = arith.muli %n, %width : index
                 %y_sum = vector.load %room[%t, %m, %c0] : memref<4x4x16xf32>, vector<16xf32>
                 %y_scaled = arith.mulf %y_sum, %scaling : vector<16xf32>

@@ -191,42 +191,51 @@ module @prefill {
       %layer: index, %first_slot: index, %cos: !angle, %sin: !angle, %cached: !cached_mask, %causal: !causal_mask,
       %k_cache: !k_cache, %v_cache: !v_cache)
       -> (!hidden, !new_k, !new_v) {
-    %q_flat_sum_groups = stablehlo.reshape %q : (!q) -> tensor<64x2x32xi8>
-    %q_flat_sum_integers = stablehlo.convert %q_flat_sum_groups
-        : (tensor<64x2x32xi8>) -> tensor<64x2x32xf32>
-    %q_flat_sum_scales = stablehlo.convert %q_scales
-        : (!q_scales) -> tensor<64x2xf32>
-    %q_flat_sum_each_scale = stablehlo.broadcast_in_dim %q_flat_sum_scales, dims = [0, 1]
+    %q_flat_sum_signed = stablehlo.convert %q : (tensor<64x64xi8>) -> tensor<64x64xi32>
+    %q_flat_sum_byte = stablehlo.constant dense<255> : tensor<64x64xi32>
+    %q_flat_sum_integers = stablehlo.and %q_flat_sum_signed, %q_flat_sum_byte : tensor<64x64xi32>
+    %q_flat_sum_numbers = stablehlo.convert %q_flat_sum_integers : (tensor<64x64xi32>) -> tensor<64x64xf32>
+    %q_flat_sum_groups = stablehlo.reshape %q_flat_sum_numbers : (tensor<64x64xf32>) -> tensor<64x2x32xf32>
+    %q_flat_sum_w_zero = stablehlo.constant dense<128.0> : tensor<64x2x32xf32>
+    %q_flat_sum_centred = stablehlo.subtract %q_flat_sum_groups, %q_flat_sum_w_zero : tensor<64x2x32xf32>
+    %q_flat_sum_scales_f32 = stablehlo.convert %q_scales : (tensor<64x2xf16>) -> tensor<64x2xf32>
+    %q_flat_sum_each_scale = stablehlo.broadcast_in_dim %q_flat_sum_scales_f32, dims = [0, 1]
         : (tensor<64x2xf32>) -> tensor<64x2x32xf32>
-    %q_flat_sum_values = stablehlo.multiply %q_flat_sum_integers, %q_flat_sum_each_scale : tensor<64x2x32xf32>
-    %q_flat_sum_whole = stablehlo.reshape %q_flat_sum_values : (tensor<64x2x32xf32>) -> tensor<64x64xf32>
-    %q_flat_sum = stablehlo.dot_general %x, %q_flat_sum_whole, contracting_dims = [1] x [1]
+    %q_flat_sum_values = stablehlo.multiply %q_flat_sum_centred, %q_flat_sum_each_scale : tensor<64x2x32xf32>
+    %q_flat_sum_w = stablehlo.reshape %q_flat_sum_values : (tensor<64x2x32xf32>) -> tensor<64x64xf32>
+    %q_flat_sum = stablehlo.dot_general %x, %q_flat_sum_w, contracting_dims = [1] x [1]
         : (!hidden, tensor<64x64xf32>) -> !q_row
     %q_flat_shift = stablehlo.broadcast_in_dim %q_bias, dims = [1] : (tensor<64xf32>) -> !q_row
     %q_flat = stablehlo.add %q_flat_sum, %q_flat_shift : !q_row
-    %k_flat_sum_groups = stablehlo.reshape %k : (!k) -> tensor<16x2x32xi8>
-    %k_flat_sum_integers = stablehlo.convert %k_flat_sum_groups
-        : (tensor<16x2x32xi8>) -> tensor<16x2x32xf32>
-    %k_flat_sum_scales = stablehlo.convert %k_scales
-        : (!k_scales) -> tensor<16x2xf32>
-    %k_flat_sum_each_scale = stablehlo.broadcast_in_dim %k_flat_sum_scales, dims = [0, 1]
+    %k_flat_sum_signed = stablehlo.convert %k : (tensor<16x64xi8>) -> tensor<16x64xi32>
+    %k_flat_sum_byte = stablehlo.constant dense<255> : tensor<16x64xi32>
+    %k_flat_sum_integers = stablehlo.and %k_flat_sum_signed, %k_flat_sum_byte : tensor<16x64xi32>
+    %k_flat_sum_numbers = stablehlo.convert %k_flat_sum_integers : (tensor<16x64xi32>) -> tensor<16x64xf32>
+    %k_flat_sum_groups = stablehlo.reshape %k_flat_sum_numbers : (tensor<16x64xf32>) -> tensor<16x2x32xf32>
+    %k_flat_sum_w_zero = stablehlo.constant dense<128.0> : tensor<16x2x32xf32>
+    %k_flat_sum_centred = stablehlo.subtract %k_flat_sum_groups, %k_flat_sum_w_zero : tensor<16x2x32xf32>
+    %k_flat_sum_scales_f32 = stablehlo.convert %k_scales : (tensor<16x2xf16>) -> tensor<16x2xf32>
+    %k_flat_sum_each_scale = stablehlo.broadcast_in_dim %k_flat_sum_scales_f32, dims = [0, 1]
         : (tensor<16x2xf32>) -> tensor<16x2x32xf32>
-    %k_flat_sum_values = stablehlo.multiply %k_flat_sum_integers, %k_flat_sum_each_scale : tensor<16x2x32xf32>
-    %k_flat_sum_whole = stablehlo.reshape %k_flat_sum_values : (tensor<16x2x32xf32>) -> tensor<16x64xf32>
-    %k_flat_sum = stablehlo.dot_general %x, %k_flat_sum_whole, contracting_dims = [1] x [1]
+    %k_flat_sum_values = stablehlo.multiply %k_flat_sum_centred, %k_flat_sum_each_scale : tensor<16x2x32xf32>
+    %k_flat_sum_w = stablehlo.reshape %k_flat_sum_values : (tensor<16x2x32xf32>) -> tensor<16x64xf32>
+    %k_flat_sum = stablehlo.dot_general %x, %k_flat_sum_w, contracting_dims = [1] x [1]
         : (!hidden, tensor<16x64xf32>) -> !k_row
     %k_flat_shift = stablehlo.broadcast_in_dim %k_bias, dims = [1] : (tensor<16xf32>) -> !k_row
     %k_flat = stablehlo.add %k_flat_sum, %k_flat_shift : !k_row
-    %v_flat_sum_groups = stablehlo.reshape %v : (!v) -> tensor<16x2x32xi8>
-    %v_flat_sum_integers = stablehlo.convert %v_flat_sum_groups
-        : (tensor<16x2x32xi8>) -> tensor<16x2x32xf32>
-    %v_flat_sum_scales = stablehlo.convert %v_scales
-        : (!v_scales) -> tensor<16x2xf32>
-    %v_flat_sum_each_scale = stablehlo.broadcast_in_dim %v_flat_sum_scales, dims = [0, 1]
+    %v_flat_sum_signed = stablehlo.convert %v : (tensor<16x64xi8>) -> tensor<16x64xi32>
+    %v_flat_sum_byte = stablehlo.constant dense<255> : tensor<16x64xi32>
+    %v_flat_sum_integers = stablehlo.and %v_flat_sum_signed, %v_flat_sum_byte : tensor<16x64xi32>
+    %v_flat_sum_numbers = stablehlo.convert %v_flat_sum_integers : (tensor<16x64xi32>) -> tensor<16x64xf32>
+    %v_flat_sum_groups = stablehlo.reshape %v_flat_sum_numbers : (tensor<16x64xf32>) -> tensor<16x2x32xf32>
+    %v_flat_sum_w_zero = stablehlo.constant dense<128.0> : tensor<16x2x32xf32>
+    %v_flat_sum_centred = stablehlo.subtract %v_flat_sum_groups, %v_flat_sum_w_zero : tensor<16x2x32xf32>
+    %v_flat_sum_scales_f32 = stablehlo.convert %v_scales : (tensor<16x2xf16>) -> tensor<16x2xf32>
+    %v_flat_sum_each_scale = stablehlo.broadcast_in_dim %v_flat_sum_scales_f32, dims = [0, 1]
         : (tensor<16x2xf32>) -> tensor<16x2x32xf32>
-    %v_flat_sum_values = stablehlo.multiply %v_flat_sum_integers, %v_flat_sum_each_scale : tensor<16x2x32xf32>
-    %v_flat_sum_whole = stablehlo.reshape %v_flat_sum_values : (tensor<16x2x32xf32>) -> tensor<16x64xf32>
-    %v_flat_sum = stablehlo.dot_general %x, %v_flat_sum_whole, contracting_dims = [1] x [1]
+    %v_flat_sum_values = stablehlo.multiply %v_flat_sum_centred, %v_flat_sum_each_scale : tensor<16x2x32xf32>
+    %v_flat_sum_w = stablehlo.reshape %v_flat_sum_values : (tensor<16x2x32xf32>) -> tensor<16x64xf32>
+    %v_flat_sum = stablehlo.dot_general %x, %v_flat_sum_w, contracting_dims = [1] x [1]
         : (!hidden, tensor<16x64xf32>) -> !k_row
     %v_flat_shift = stablehlo.broadcast_in_dim %v_bias, dims = [1] : (tensor<16xf32>) -> !k_row
     %v_flat = stablehlo.add %v_flat_sum, %v_flat_shift : !k_row
@@ -311,16 +320,19 @@ module @prefill {
     %k_columns = stablehlo.transpose %k_heads, dims = [0, 1, 3, 2] : (tensor<1x1x16x16xf32>) -> !new_columns
     %new_k = stablehlo.reshape %k_columns : (!new_columns) -> !new_k
     %new_v = stablehlo.reshape %v_heads : (tensor<1x1x16x16xf32>) -> !new_v
-    %y_sum_groups = stablehlo.reshape %o : (!o) -> tensor<64x2x32xi8>
-    %y_sum_integers = stablehlo.convert %y_sum_groups
-        : (tensor<64x2x32xi8>) -> tensor<64x2x32xf32>
-    %y_sum_scales = stablehlo.convert %o_scales
-        : (!o_scales) -> tensor<64x2xf32>
-    %y_sum_each_scale = stablehlo.broadcast_in_dim %y_sum_scales, dims = [0, 1]
+    %y_sum_signed = stablehlo.convert %o : (tensor<64x64xi8>) -> tensor<64x64xi32>
+    %y_sum_byte = stablehlo.constant dense<255> : tensor<64x64xi32>
+    %y_sum_integers = stablehlo.and %y_sum_signed, %y_sum_byte : tensor<64x64xi32>
+    %y_sum_numbers = stablehlo.convert %y_sum_integers : (tensor<64x64xi32>) -> tensor<64x64xf32>
+    %y_sum_groups = stablehlo.reshape %y_sum_numbers : (tensor<64x64xf32>) -> tensor<64x2x32xf32>
+    %y_sum_w_zero = stablehlo.constant dense<128.0> : tensor<64x2x32xf32>
+    %y_sum_centred = stablehlo.subtract %y_sum_groups, %y_sum_w_zero : tensor<64x2x32xf32>
+    %y_sum_scales_f32 = stablehlo.convert %o_scales : (tensor<64x2xf16>) -> tensor<64x2xf32>
+    %y_sum_each_scale = stablehlo.broadcast_in_dim %y_sum_scales_f32, dims = [0, 1]
         : (tensor<64x2xf32>) -> tensor<64x2x32xf32>
-    %y_sum_values = stablehlo.multiply %y_sum_integers, %y_sum_each_scale : tensor<64x2x32xf32>
-    %y_sum_whole = stablehlo.reshape %y_sum_values : (tensor<64x2x32xf32>) -> tensor<64x64xf32>
-    %y_sum = stablehlo.dot_general %flat_out, %y_sum_whole, contracting_dims = [1] x [1]
+    %y_sum_values = stablehlo.multiply %y_sum_centred, %y_sum_each_scale : tensor<64x2x32xf32>
+    %y_sum_w = stablehlo.reshape %y_sum_values : (tensor<64x2x32xf32>) -> tensor<64x64xf32>
+    %y_sum = stablehlo.dot_general %flat_out, %y_sum_w, contracting_dims = [1] x [1]
         : (!q_row, tensor<64x64xf32>) -> !hidden
     %y_shift = stablehlo.broadcast_in_dim %o_bias, dims = [1] : (tensor<64xf32>) -> !hidden
     %y = stablehlo.add %y_sum, %y_shift : !hidden
@@ -394,42 +406,51 @@ module @prefill {
       %x: !hidden, %gate: !gate, %gate_scales: !gate_scales, %up: !up, %up_scales: !up_scales, %down: !down,
       %down_scales: !down_scales)
       -> !hidden {
-    %gated_groups = stablehlo.reshape %gate : (!gate) -> tensor<100x2x32xi8>
-    %gated_integers = stablehlo.convert %gated_groups
-        : (tensor<100x2x32xi8>) -> tensor<100x2x32xf32>
-    %gated_scales = stablehlo.convert %gate_scales
-        : (!gate_scales) -> tensor<100x2xf32>
-    %gated_each_scale = stablehlo.broadcast_in_dim %gated_scales, dims = [0, 1]
+    %gated_signed = stablehlo.convert %gate : (tensor<100x64xi8>) -> tensor<100x64xi32>
+    %gated_byte = stablehlo.constant dense<255> : tensor<100x64xi32>
+    %gated_integers = stablehlo.and %gated_signed, %gated_byte : tensor<100x64xi32>
+    %gated_numbers = stablehlo.convert %gated_integers : (tensor<100x64xi32>) -> tensor<100x64xf32>
+    %gated_groups = stablehlo.reshape %gated_numbers : (tensor<100x64xf32>) -> tensor<100x2x32xf32>
+    %gated_w_zero = stablehlo.constant dense<128.0> : tensor<100x2x32xf32>
+    %gated_centred = stablehlo.subtract %gated_groups, %gated_w_zero : tensor<100x2x32xf32>
+    %gated_scales_f32 = stablehlo.convert %gate_scales : (tensor<100x2xf16>) -> tensor<100x2xf32>
+    %gated_each_scale = stablehlo.broadcast_in_dim %gated_scales_f32, dims = [0, 1]
         : (tensor<100x2xf32>) -> tensor<100x2x32xf32>
-    %gated_values = stablehlo.multiply %gated_integers, %gated_each_scale : tensor<100x2x32xf32>
-    %gated_whole = stablehlo.reshape %gated_values : (tensor<100x2x32xf32>) -> tensor<100x64xf32>
-    %gated = stablehlo.dot_general %x, %gated_whole, contracting_dims = [1] x [1]
+    %gated_values = stablehlo.multiply %gated_centred, %gated_each_scale : tensor<100x2x32xf32>
+    %gated_w = stablehlo.reshape %gated_values : (tensor<100x2x32xf32>) -> tensor<100x64xf32>
+    %gated = stablehlo.dot_general %x, %gated_w, contracting_dims = [1] x [1]
         : (!hidden, tensor<100x64xf32>) -> !inner
-    %raised_groups = stablehlo.reshape %up : (!up) -> tensor<100x2x32xi8>
-    %raised_integers = stablehlo.convert %raised_groups
-        : (tensor<100x2x32xi8>) -> tensor<100x2x32xf32>
-    %raised_scales = stablehlo.convert %up_scales
-        : (!up_scales) -> tensor<100x2xf32>
-    %raised_each_scale = stablehlo.broadcast_in_dim %raised_scales, dims = [0, 1]
+    %raised_signed = stablehlo.convert %up : (tensor<100x64xi8>) -> tensor<100x64xi32>
+    %raised_byte = stablehlo.constant dense<255> : tensor<100x64xi32>
+    %raised_integers = stablehlo.and %raised_signed, %raised_byte : tensor<100x64xi32>
+    %raised_numbers = stablehlo.convert %raised_integers : (tensor<100x64xi32>) -> tensor<100x64xf32>
+    %raised_groups = stablehlo.reshape %raised_numbers : (tensor<100x64xf32>) -> tensor<100x2x32xf32>
+    %raised_w_zero = stablehlo.constant dense<128.0> : tensor<100x2x32xf32>
+    %raised_centred = stablehlo.subtract %raised_groups, %raised_w_zero : tensor<100x2x32xf32>
+    %raised_scales_f32 = stablehlo.convert %up_scales : (tensor<100x2xf16>) -> tensor<100x2xf32>
+    %raised_each_scale = stablehlo.broadcast_in_dim %raised_scales_f32, dims = [0, 1]
         : (tensor<100x2xf32>) -> tensor<100x2x32xf32>
-    %raised_values = stablehlo.multiply %raised_integers, %raised_each_scale : tensor<100x2x32xf32>
-    %raised_whole = stablehlo.reshape %raised_values : (tensor<100x2x32xf32>) -> tensor<100x64xf32>
-    %raised = stablehlo.dot_general %x, %raised_whole, contracting_dims = [1] x [1]
+    %raised_values = stablehlo.multiply %raised_centred, %raised_each_scale : tensor<100x2x32xf32>
+    %raised_w = stablehlo.reshape %raised_values : (tensor<100x2x32xf32>) -> tensor<100x64xf32>
+    %raised = stablehlo.dot_general %x, %raised_w, contracting_dims = [1] x [1]
         : (!hidden, tensor<100x64xf32>) -> !inner
 
     %sigmoid = stablehlo.logistic %gated : !inner
     %activated = stablehlo.multiply %gated, %sigmoid : !inner
     %inner = stablehlo.multiply %activated, %raised : !inner
-    %y_groups = stablehlo.reshape %down : (!down) -> tensor<64x4x32xi8>
-    %y_integers = stablehlo.convert %y_groups
-        : (tensor<64x4x32xi8>) -> tensor<64x4x32xf32>
-    %y_scales = stablehlo.convert %down_scales
-        : (!down_scales) -> tensor<64x4xf32>
-    %y_each_scale = stablehlo.broadcast_in_dim %y_scales, dims = [0, 1]
+    %y_signed = stablehlo.convert %down : (tensor<64x128xi8>) -> tensor<64x128xi32>
+    %y_byte = stablehlo.constant dense<255> : tensor<64x128xi32>
+    %y_integers = stablehlo.and %y_signed, %y_byte : tensor<64x128xi32>
+    %y_numbers = stablehlo.convert %y_integers : (tensor<64x128xi32>) -> tensor<64x128xf32>
+    %y_groups = stablehlo.reshape %y_numbers : (tensor<64x128xf32>) -> tensor<64x4x32xf32>
+    %y_w_zero = stablehlo.constant dense<128.0> : tensor<64x4x32xf32>
+    %y_centred = stablehlo.subtract %y_groups, %y_w_zero : tensor<64x4x32xf32>
+    %y_scales_f32 = stablehlo.convert %down_scales : (tensor<64x4xf16>) -> tensor<64x4xf32>
+    %y_each_scale = stablehlo.broadcast_in_dim %y_scales_f32, dims = [0, 1]
         : (tensor<64x4xf32>) -> tensor<64x4x32xf32>
-    %y_values = stablehlo.multiply %y_integers, %y_each_scale : tensor<64x4x32xf32>
-    %y_whole = stablehlo.reshape %y_values : (tensor<64x4x32xf32>) -> tensor<64x128xf32>
-    %y_w = stablehlo.slice %y_whole [0:64, 0:100] : (tensor<64x128xf32>) -> tensor<64x100xf32>
+    %y_values = stablehlo.multiply %y_centred, %y_each_scale : tensor<64x4x32xf32>
+    %y_w_whole = stablehlo.reshape %y_values : (tensor<64x4x32xf32>) -> tensor<64x128xf32>
+    %y_w = stablehlo.slice %y_w_whole [0:64, 0:100] : (tensor<64x128xf32>) -> tensor<64x100xf32>
     %y = stablehlo.dot_general %inner, %y_w, contracting_dims = [1] x [1]
         : (!inner, tensor<64x100xf32>) -> !hidden
     return %y : !hidden
@@ -448,30 +469,36 @@ module @prefill {
             offset_dims = [1], collapsed_slice_dims = [0], start_index_map = [0], index_vector_dim = 1>,
         slice_sizes = array<i64: 1, 2>, indices_are_sorted = false}>
         : (!embed_scales, tensor<16x1xi32>) -> tensor<16x2xf16>
-    %x_groups = stablehlo.reshape %x_row : (tensor<16x64xi8>) -> tensor<16x2x32xi8>
-    %x_integers = stablehlo.convert %x_groups
-        : (tensor<16x2x32xi8>) -> tensor<16x2x32xf32>
-    %x_scales = stablehlo.convert %x_row_scales
-        : (tensor<16x2xf16>) -> tensor<16x2xf32>
-    %x_each_scale = stablehlo.broadcast_in_dim %x_scales, dims = [0, 1]
+    %x_signed = stablehlo.convert %x_row : (tensor<16x64xi8>) -> tensor<16x64xi32>
+    %x_byte = stablehlo.constant dense<255> : tensor<16x64xi32>
+    %x_integers = stablehlo.and %x_signed, %x_byte : tensor<16x64xi32>
+    %x_numbers = stablehlo.convert %x_integers : (tensor<16x64xi32>) -> tensor<16x64xf32>
+    %x_groups = stablehlo.reshape %x_numbers : (tensor<16x64xf32>) -> tensor<16x2x32xf32>
+    %x_w_zero = stablehlo.constant dense<128.0> : tensor<16x2x32xf32>
+    %x_centred = stablehlo.subtract %x_groups, %x_w_zero : tensor<16x2x32xf32>
+    %x_scales_f32 = stablehlo.convert %x_row_scales : (tensor<16x2xf16>) -> tensor<16x2xf32>
+    %x_each_scale = stablehlo.broadcast_in_dim %x_scales_f32, dims = [0, 1]
         : (tensor<16x2xf32>) -> tensor<16x2x32xf32>
-    %x_values = stablehlo.multiply %x_integers, %x_each_scale : tensor<16x2x32xf32>
+    %x_values = stablehlo.multiply %x_centred, %x_each_scale : tensor<16x2x32xf32>
     %x = stablehlo.reshape %x_values : (tensor<16x2x32xf32>) -> tensor<16x64xf32>
     return %x : !hidden
   }
 
   // Logits over the vocabulary.
   func.func private @head(%x: !last_hidden, %embed: !embed, %embed_scales: !embed_scales) -> !logits {
-    %logits_groups = stablehlo.reshape %embed : (!embed) -> tensor<331x2x32xi8>
-    %logits_integers = stablehlo.convert %logits_groups
-        : (tensor<331x2x32xi8>) -> tensor<331x2x32xf32>
-    %logits_scales = stablehlo.convert %embed_scales
-        : (!embed_scales) -> tensor<331x2xf32>
-    %logits_each_scale = stablehlo.broadcast_in_dim %logits_scales, dims = [0, 1]
+    %logits_signed = stablehlo.convert %embed : (tensor<331x64xi8>) -> tensor<331x64xi32>
+    %logits_byte = stablehlo.constant dense<255> : tensor<331x64xi32>
+    %logits_integers = stablehlo.and %logits_signed, %logits_byte : tensor<331x64xi32>
+    %logits_numbers = stablehlo.convert %logits_integers : (tensor<331x64xi32>) -> tensor<331x64xf32>
+    %logits_groups = stablehlo.reshape %logits_numbers : (tensor<331x64xf32>) -> tensor<331x2x32xf32>
+    %logits_w_zero = stablehlo.constant dense<128.0> : tensor<331x2x32xf32>
+    %logits_centred = stablehlo.subtract %logits_groups, %logits_w_zero : tensor<331x2x32xf32>
+    %logits_scales_f32 = stablehlo.convert %embed_scales : (tensor<331x2xf16>) -> tensor<331x2xf32>
+    %logits_each_scale = stablehlo.broadcast_in_dim %logits_scales_f32, dims = [0, 1]
         : (tensor<331x2xf32>) -> tensor<331x2x32xf32>
-    %logits_values = stablehlo.multiply %logits_integers, %logits_each_scale : tensor<331x2x32xf32>
-    %logits_whole = stablehlo.reshape %logits_values : (tensor<331x2x32xf32>) -> tensor<331x64xf32>
-    %logits = stablehlo.dot_general %x, %logits_whole, contracting_dims = [1] x [1]
+    %logits_values = stablehlo.multiply %logits_centred, %logits_each_scale : tensor<331x2x32xf32>
+    %logits_w = stablehlo.reshape %logits_values : (tensor<331x2x32xf32>) -> tensor<331x64xf32>
+    %logits = stablehlo.dot_general %x, %logits_w, contracting_dims = [1] x [1]
         : (!last_hidden, tensor<331x64xf32>) -> !logits
     return %logits : !logits
   }

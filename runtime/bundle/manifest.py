@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -344,6 +345,14 @@ class Manifest:
             if (graph.kind, graph.batch) == (kind, batch):
                 return graph.step
         raise UserError(f"the bundle has no {kind} graph of {batch} rows: compile with --batch")
+
+
+def bytes_of_step(weights: Sequence[WeightSpec], embedding: str, head: str) -> int:
+    """What a step of one row reads: of an embedding that is not the head, only a row."""
+    return sum(
+        weight.nbytes // weight.shape[0] if weight.name == embedding != head else weight.nbytes
+        for weight in weights
+    )
 
 
 def is_bundle(folder: Path) -> bool:

@@ -26,36 +26,68 @@ _RAW = {2: np.uint16, 4: np.uint32}
 _BLOCK_ROWS = 4096
 
 
-def packed_blocks(checkpoint: Checkpoint, weight: WeightSpec, argument: str) -> Iterator[Bytes]:
-    """The bytes of one of a weight's arguments, of a checkpoint, in blocks that follow each other.
+class Packing:
+    """How a checkpoint's tensors become a weight's arguments, one after the other."""
 
-    Parts that lie as they are taken are views of the mapped file. Raises `UserError` for a value
-    that cannot be quantized.
-    """
-    parts = [_part_bytes(checkpoint, part) for part in weight.parts]
-    if weight.tiling is None and weight.quant is None:
-        yield from parts
-        return
-    raw = _RAW[ITEM_SIZES[weight.dtype]]
-    rows = [part.view(raw).reshape(-1, weight.shape[1]) for part in parts]
-    if weight.alternates and weight.tiling is not None:
-        matrix = alternated(rows, weight.tiling.rows)
-    else:
-        matrix = rows[0] if len(rows) == 1 else np.concatenate(rows)
-    for begin in range(0, len(matrix), _BLOCK_ROWS):
-        block = matrix[begin : begin + _BLOCK_ROWS]
+    def __init__(self, checkpoint: Checkpoint, weight: WeightSpec) -> None:
+        self._checkpoint, self._weight = checkpoint, weight
+        # of the blocks of data that were packed: what is quantized is so once
+        self._scales: list[npt.NDArray[np.float16]] = []
+
+    def blocks(self, argument: str) -> Iterator[Bytes]:
+        """The bytes of one of the arguments, in blocks that follow each other.
+
+        Parts that lie as they are taken are views of the mapped file. Raises `UserError` for a
+        value that cannot be quantized.
+        """
+        weight = self._weight
         if weight.quant is not None:
-            try:
-                data, scales = quantize(_values(block, weight.dtype), weight.quant)
-            except ValueError as error:
-                raise UserError(f"{checkpoint.folder}: {weight.name} {error}") from None
-            block = data if argument == weight.name else scales
-        if weight.tiling is not None:
-            # a tile's rows have a scale each: columns of scales lie as those of data
-            is_data = argument == weight.name
-            tiling = weight.tiling if is_data else Tiling(weight.tiling.rows, 1)
-            block = pack_rows(block, tiling)
-        yield np.ascontiguousarray(block).reshape(-1).view(np.uint8)
+            yield from self._quantized(argument == weight.name)
+        elif weight.tiling is not None:
+            for block in self._rows():
+                yield _as_bytes(pack_rows(block, weight.tiling))
+        else:
+            yield from self._parts()
+
+    def _quantized(self, is_data: bool) -> Iterator[Bytes]:
+        """Data or scales, of which columns lie in tiles as those of data do."""
+        weight, taken = self._weight, self._scales
+        assert weight.quant is not None
+        if is_data or not taken:
+            taken = self._scales = []
+            for block in self._rows():
+                try:
+                    data, scales = quantize(_values(block, weight.dtype), weight.quant)
+                except ValueError as error:
+                    folder = self._checkpoint.folder
+                    raise UserError(f"{folder}: {weight.name} {error}") from None
+                taken.append(scales)
+                if is_data:
+                    yield _as_bytes(pack_rows(data, weight.tiling) if weight.tiling else data)
+        if not is_data:
+            self._scales = []
+            tiling = Tiling(weight.tiling.rows, 1) if weight.tiling else None
+            for scales in taken:
+                yield _as_bytes(pack_rows(scales, tiling) if tiling else scales)
+
+    def _parts(self) -> list[Bytes]:
+        return [_part_bytes(self._checkpoint, part) for part in self._weight.parts]
+
+    def _rows(self) -> Iterator[npt.NDArray[Any]]:
+        """Blocks of the matrix's rows, as raw elements."""
+        weight = self._weight
+        raw = _RAW[ITEM_SIZES[weight.dtype]]
+        rows = [part.view(raw).reshape(-1, weight.shape[1]) for part in self._parts()]
+        if weight.alternates and weight.tiling is not None:
+            matrix = alternated(rows, weight.tiling.rows)
+        else:
+            matrix = rows[0] if len(rows) == 1 else np.concatenate(rows)
+        for begin in range(0, len(matrix), _BLOCK_ROWS):
+            yield matrix[begin : begin + _BLOCK_ROWS]
+
+
+def _as_bytes(values: npt.NDArray[Any]) -> Bytes:
+    return np.ascontiguousarray(values).reshape(-1).view(np.uint8)
 
 
 def _values(bits: npt.NDArray[Any], dtype: str) -> npt.NDArray[Any]:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from ..errors import UserError
 from .checkpoint import Checkpoint, check_weights
 from .manifest import Manifest, WeightSpec
-from .packing import packed_blocks
+from .packing import Packing
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -45,9 +45,10 @@ def find_weights(bundle: Path, manifest: Manifest, folder: Path | None = None) -
 
 
 def _held(checkpoint: Checkpoint, weight: WeightSpec) -> Iterator[Bytes]:
+    packing = Packing(checkpoint, weight)
     for argument in weight.arguments:
         if checkpoint.is_bound:
             yield checkpoint.bytes_of(argument.name)
         else:
-            blocks = list(packed_blocks(checkpoint, weight, argument.name))
+            blocks = list(packing.blocks(argument.name))
             yield blocks[0] if len(blocks) == 1 else np.concatenate(blocks)

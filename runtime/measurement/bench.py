@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..bundle.manifest import Manifest
+from ..bundle.manifest import Manifest, bytes_of_step
 from ..bundle.session import Session, Step
 from ..generation.sampling import Sampler, SamplingParams
 
@@ -117,9 +117,8 @@ def _suffix(kind: str, batch: int, depth: int) -> str:
 
 
 def _weights_read(manifest: Manifest) -> int:
-    """Bytes of weights that a step reads: of an embedding that is not the head, only some rows."""
-    head, embedding = manifest.model.head, manifest.model.embedding
-    return sum(w.nbytes for w in manifest.weights if w.name == head or w.name != embedding)
+    model = manifest.model
+    return bytes_of_step(manifest.weights, model.embedding, model.head)
 
 
 _AtPosition = Callable[[int], Step]

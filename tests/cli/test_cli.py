@@ -247,6 +247,13 @@ def test_inspect(workshop: Workshop, cache: Path) -> None:
         "total": sum(row["bytes"] for row in weights) + 2 * cache_bytes + 4 * (331 + 1) * 4,
     }
     assert ragged[2]["bytes"] == cache_bytes
+    embedding = held["model.embed_tokens.weight"].nbytes
+    assert shown["weights"] == {
+        "count": sum(tensor.size for tensor in held.values()),
+        "bytes": memory["weights"],
+        # of the embedding a row
+        "bytes_of_step": memory["weights"] - embedding + embedding // 331,
+    }
     bundle = workshop.bundle(model, replace(TINY, kinds=KINDS, layout="rowmajor"))
     assert json.loads(succeed("inspect", bundle, "--json")) == shown
 
@@ -259,6 +266,9 @@ def test_inspect_as_a_table(workshop: Workshop) -> None:
     assert shown[1].split() == [
         *("0", "all", "embed", "model.embed_tokens.weight", "331×64", "f32", "84,736")
     ]
+    assert shown[-2] == (
+        "weights: 0.1 million, 32.00 bits each, 0.4 MB; a step of one row reads 0.3 MB"
+    )
     assert shown[-1].startswith("memory: weights 0.4 MB + cache 0.1 MB (4 slots of 48 positions, ")
     # a config is enough
     assert "2,048 positions" not in succeed("inspect", GOLDEN / "llama-3.2-1b").splitlines()[-1]

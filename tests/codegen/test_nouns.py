@@ -23,7 +23,7 @@ from intaglio.codegen.weights import weight_list
 from intaglio.runtime.bundle import packing
 from intaglio.runtime.bundle.checkpoint import Checkpoint
 from intaglio.runtime.bundle.manifest import Manifest, Part, Tiling, WeightSpec
-from intaglio.runtime.bundle.packing import packed_blocks
+from intaglio.runtime.bundle.packing import Packing
 from intaglio.runtime.bundle.session import Session
 
 SLOTS = TINY.slots
@@ -37,16 +37,16 @@ def test_rows_of_a_tensor_are_views_of_the_file(tmp_path: Path) -> None:
     checkpoint = Checkpoint.open(tmp_path)
     held = checkpoint.bytes_of("qkv")
     part = Part("qkv", (10, 6), "f32", rows=(4, 7))
-    (found,) = packed_blocks(checkpoint, WeightSpec("k", (part,), (3, 6), "f32"), "k")
+    (found,) = Packing(checkpoint, WeightSpec("k", (part,), (3, 6), "f32")).blocks("k")
     assert np.shares_memory(found, held)
     assert (found.view(np.float32).reshape(3, 6) == fused[4:7]).all()
     # joined in another order than they lie in
     parts = (part, replace(part, rows=(0, 2)))
     weight = WeightSpec("kq", parts, (5, 6), "f32")
-    found = np.concatenate(list(packed_blocks(checkpoint, weight, "kq")))
+    found = np.concatenate(list(Packing(checkpoint, weight).blocks("kq")))
     assert (found.view(np.float32).reshape(5, 6) == fused[[4, 5, 6, 0, 1]]).all()
     assert not weight.is_as_in_checkpoint
-    (tiles,) = packed_blocks(checkpoint, replace(weight, tiling=Tiling(2, 4)), "kq")
+    (tiles,) = Packing(checkpoint, replace(weight, tiling=Tiling(2, 4))).blocks("kq")
     assert tiles.view(np.float32).reshape(3, 2, 2, 4)[2, 1, 0].tolist() == [*fused[1, 4:], 0, 0]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,9 @@ from workshop import EVERY_POSITION, Mutation, Workshop, only, open_session
 
 from intaglio.codegen.bundle import BuildOptions
 from intaglio.codegen.targets import CODINGS
+from intaglio.runtime.bundle.checkpoint import Checkpoint
 from intaglio.runtime.bundle.manifest import Manifest, Quant
+from intaglio.runtime.bundle.packing import Packing
 from intaglio.runtime.bundle.quantizing import quantize
 from intaglio.runtime.errors import UserError
 
@@ -205,6 +209,32 @@ def _errors(matrix: npt.NDArray[Any], found: npt.NDArray[Any]) -> npt.NDArray[An
     return squares.reshape(len(matrix), -1, 32).sum(-1)
 
 
+def test_a_weight_is_quantized_once(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its data and its scales; whichever is asked for first, or alone."""
+    checkpoint = Checkpoint.open(workshop.model("llama_tied"))
+    bundle = workshop.bundle(workshop.model("llama_tied"), built("packed", "decode"))
+    weight = next(each for each in Manifest.load(bundle).weights if each.name == "layer0_gate_up")
+    asked: list[int] = []
+
+    def counted(matrix: npt.NDArray[Any], quant: Quant) -> Any:
+        asked.append(len(matrix))
+        return quantize(matrix, quant)
+
+    monkeypatch.setattr("intaglio.runtime.bundle.packing.quantize", counted)
+    packing = Packing(checkpoint, weight)
+    held = {
+        name: list(packing.blocks(name)) for name in ("layer0_gate_up", "layer0_gate_up_scales")
+    }
+    assert len(asked) == 1
+    (alone,) = Packing(checkpoint, weight).blocks("layer0_gate_up_scales")
+    assert alone.tobytes() == held["layer0_gate_up_scales"][0].tobytes()
+    bound = Checkpoint.open(bundle)
+    assert all(
+        bound.bytes_of(name).tobytes() == b"".join(block.tobytes() for block in blocks)
+        for name, blocks in held.items()
+    )
+
+
 @pytest.mark.parametrize("wrong", [np.nan, np.inf, 1e9])
 def test_what_8_bits_cannot_hold(wrong: float, workshop: Workshop, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not finite, or too large"):
@@ -217,9 +247,32 @@ def test_what_8_bits_cannot_hold(wrong: float, workshop: Workshop, tmp_path: Pat
         workshop.bundle(folder, built("packed", "decode"))
 
 
-def test_on_the_command_line(workshop: Workshop, tmp_path: Path) -> None:
-    bundle = workshop.bundle(workshop.model("q8_tied"), built("packed", "decode"))
-    shown = succeed("inspect", bundle)
-    assert "layer0_qkv_scales" in shown and "i8" in shown
-    said = refused("inspect", workshop.bundle(workshop.model("q8_tied")), "--quantize", "q8")
-    assert said == ("--quantize q8: this bundle was compiled without: compile another")
+@pytest.mark.parametrize("quantize", ["q8", "q4"])
+def test_inspect_shows_bits(workshop: Workshop, quantize: str) -> None:
+    model = workshop.model("q8_untied")
+    bundle = workshop.bundle(model, built("packed", "decode", quantize=quantize))
+    weights = Manifest.load(bundle).weights
+    held = {spec.name: spec.nbytes for weight in weights for spec in weight.arguments}
+    count = sum(math.prod(weight.shape) for weight in weights)
+    row = (held["embed"] + held["embed_scales"]) // 331
+    shown = json.loads(succeed("inspect", bundle, "--json"))
+    assert shown["weights"] == {
+        "count": count,
+        "bytes": sum(held.values()),
+        "bytes_of_step": sum(held.values()) - held["embed"] - held["embed_scales"] + row,
+    }
+    text = succeed("inspect", bundle)
+    assert "layer0_qkv_scales" in text and "i8" in text
+    assert f"{8 * sum(held.values()) / count:.2f} bits each" in text.splitlines()[-2]
+
+
+@pytest.mark.parametrize("verb", ["generate", "bench", "eval"])
+def test_on_the_command_line(workshop: Workshop, tmp_path: Path, verb: str) -> None:
+    """A bundle is what it was compiled as."""
+    (tmp_path / "text").write_text("a")
+    q4 = workshop.bundle(workshop.model("q8_tied"), built("packed", "decode", quantize="q4"))
+    given = {"eval": [tmp_path / "text"], "bench": [], "generate": ["--tokens", "1"]}[verb]
+    said = refused(verb, q4, *given, "--quantize", "q8")
+    assert said == "--quantize q8: this bundle was compiled with q4: compile another"
+    said = refused(verb, workshop.bundle(workshop.model("q8_tied")), *given, "--quantize", "q4")
+    assert said == "--quantize q4: this bundle was compiled without: compile another"

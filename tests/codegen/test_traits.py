@@ -49,7 +49,9 @@ tiny-llama-packed   llama       f32   331    2      64     96    4/2x16  0.25   
 tiny-llama-portable llama       f32   331    2      64     96    4/2x16  0.25                -         1e-5 10000.0   -       tied   yes    128     2
 tiny-llama-untied   llama       f32   331    2      64     96    4/2x16  0.25                -         1e-5 10000.0   -       untied yes    128     2
 tiny-qwen2-untied   qwen2       f32   331    2      64     96    4/2x16  0.25                qkv       1e-6 10000.0   -       untied yes    128     2
+tiny-llama-q4-fast   llama       f32   331    2      64     100   4/1x16  0.25                qkv+o     1e-5 10000.0   -       tied   yes    128     2
 tiny-llama-q8       llama       f32   331    2      64     100   4/1x16  0.25                qkv+o     1e-5 10000.0   -       tied   yes    128     2
+tiny-llama-q8-fast   llama       f32   331    2      64     100   4/1x16  0.25                qkv+o     1e-5 10000.0   -       tied   yes    128     2
 tiny-llama-q8-packed llama       f32   331    2      64     100   4/1x16  0.25                qkv+o     1e-5 10000.0   -       tied   yes    128     2
 tiny-qwen3          qwen3       f32   331    2      64     100   4/2x24  0.2041241452319315  -         1e-3 10000.0   -       untied yes    128     2
 tiny-gemma3-packed  gemma3_text f32   331    3      64     100   4/2x24  0.22360679774997896 -         1e-4 100.0     7,7,-   untied yes    128     1

@@ -79,8 +79,14 @@ _TARGETS = (
     *(f"--arch {arch} --layout rowmajor" for arch in ("znver4", "neoverse-v2")),
     "--target cuda --arch sm_80 --layout rowmajor",
 )
+# with each kind of dot products, which `fast` takes, and none
 _CODED = tuple(
-    f"--arch znver4 --layout {layout} --quantize q8" for layout in ("packed", "rowmajor")
+    f"--arch {arch} --layout {layout} --quantize {coding}"
+    for arch, layout in (
+        *(("znver4", "packed"), ("znver3", "packed"), ("neoverse-v2", "packed")),
+        *(("x86-64-v2", "packed"), ("znver4", "rowmajor")),
+    )
+    for coding in ("q8", "q4")
 )
 
 
@@ -110,7 +116,7 @@ def write_models(folder: Path) -> None:
 
 
 def every_combination() -> list[Combination]:
-    """All that a replay emits, about 2600 calls."""
+    """All that a replay emits, about 2900 calls."""
     coded = [f"tiny_{name}" for name, case in CASES.items() if case.fits_q8]
     models = [
         *((f"tiny_{name}", _TINY_SIZES) for name in CASES),
