@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from kernel_values import Array, Draw, padded, wide
-from kernels import NUMPY
+from kernel_values import Array, Draw, padded, stood_for, wide
+from kernels import NUMPY, Kernels
 
 from intaglio.codegen.graphs import CachePlan, CacheSpec, GraphSpec
 from intaglio.codegen.kernels import KernelSet, RowBlocks
@@ -18,6 +18,8 @@ from intaglio.codegen.views.types import Types
 from intaglio.runtime.bundle.manifest import StepSpec
 
 EPS = 1e-3
+# of what is appended, by what it is rounded to
+_ROUNDING = {"f32": 1e-5, "f16": 1e-3, "bf16": 8e-3}
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,35 @@ class ChunkCase:
                 weights = np.exp(scores - scores.max())
                 y[row, head] = weights @ values / weights.sum()
         return y.reshape(rows, -1)
+
+    def check(self, kernels: Kernels, given: dict[str, Array], start: int, length: int) -> None:
+        """What of the chunk is appended, and nothing else, and its rows."""
+        places = {"layer": 1, "slot": 1, "start": start, "length": length}
+        before = self.cache(given["k"], given["v"])
+        laid = self.laid(given, "k")
+        after = kernels.run(f"append_{self.name}", {**laid, **before}, **places)
+        held = self.cache(*self.appended(given, length))
+        for name in ("k", "v"):
+            found, expected = wide(after[name]), wide(held[name])
+            assert (np.isnan(found) == np.isnan(expected)).all(), "written where it must not be"
+            bound = _ROUNDING[self.dtype] * max(1, np.nanmax(np.abs(expected)))
+            assert np.nanmax(np.abs(found - expected)) <= bound
+        y = kernels.run(self.name, {**self.laid(given, "q"), **after}, **places)["y"]
+        y = stood_for(y[:length], self.blocks) if self.blocks else y[:length]
+        # of what lies in the cache then
+        expected = self.answers(given, *self._positions(after, start + length), start)
+        columns = expected.shape[1]
+        largest = np.abs(given["qkv"]).max()
+        bound = 3e-6 * max(1, largest) ** 2 + (0.5 / 127 if self.blocks else 0)
+        assert np.abs(y[:, :columns] - expected).max() <= bound * max(1, np.abs(expected).max())
+        assert (y[:, columns:] == 0).all()
+
+    def _positions(self, cache: dict[str, Array], count: int) -> tuple[Array, Array]:
+        """`[kv_heads, n, head_dim]` of slot 1, as numbers."""
+        k, v = wide(cache["k"][1, 1]), wide(cache["v"][1, 1])
+        keys = k.transpose(0, 1, 3, 2).reshape(k.shape[0], -1, self.head_dim)
+        values = v.reshape(v.shape[0], -1, self.head_dim)
+        return keys[:, :count], values[:, :count]
 
     def _heads(self, given: dict[str, Array], first: int, count: int) -> Array:
         heads = given["qkv"].reshape(self.rows, -1, self.head_dim)

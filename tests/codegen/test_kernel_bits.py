@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 from attentions import Attentions
 from kernel_attention import AttentionCase
-from kernel_rows import NormCase, QuantizedCase, RowsCase, argmax_of
+from kernel_integers import Q4, IntegersCase, QuantizedCase
+from kernel_rows import NormCase, RowsCase, argmax_of
 from kernel_values import Array, Draw
 from kernels import ARCHS, RUN_HERE, SETS, Kernels
 from workshop import Workshop
 
+from intaglio.codegen.kernels import RowBlocks
 from intaglio.codegen.views.types import Types
 
 DTYPES = ("f32", "bf16", "f16")
@@ -26,11 +28,26 @@ FORMS = [
     RowsCase(MOST, 100, 71, "f32", "activation", norm=True, bias=True, activation="silu"),
     RowsCase(MOST, 331, 71, "f32", "logits", norm=True),
     QuantizedCase(MOST, 100, 71, "f32", "residual"),
+    IntegersCase(MOST, 100, 71, "f32", "residual", planes=2),
+    IntegersCase(MOST, 100, 71, "f32", "activation", norm=True, activation="silu", quant=Q4),
     NormCase(MOST, 100, "f32", is_first=False),
+    NormCase(MOST, 100, "f32", is_first=False, block=RowBlocks(32, planes=2)),
 ]
 ATTENTION = AttentionCase(MOST, 3, 1, 20, "f32", norm_dtype="f32")
 # what is a row's own
-OF_ROWS = {"x", "squares", "residual", "positions", "cos", "sin", "qkv", "k", "v"}
+OF_ROWS = {
+    "x",
+    "x_integers",
+    "x_scales",
+    "squares",
+    "residual",
+    "positions",
+    "cos",
+    "sin",
+    "qkv",
+    "k",
+    "v",
+}
 
 
 @pytest.fixture(scope="module", params=list(product(RUN_HERE, DTYPES)), ids="-".join)

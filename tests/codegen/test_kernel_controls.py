@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from attentions import Attentions
 from kernel_attention import AttentionCase
-from kernel_rows import NormCase, QuantizedCase, RowsCase, argmax_of, tokens_of
-from kernel_values import Draw, Wrong, check
+from kernel_chunks import ChunkCase
+from kernel_integers import Q4, IntegersCase, QuantizedCase
+from kernel_rows import NormCase, RowsCase, argmax_of, tokens_of
+from kernel_values import Draw, Wrong, check, stood_for
 from kernels import ARCHS, RUN_HERE, SETS, Kernels
 from workshop import Mutation, Workshop
 
@@ -21,17 +23,25 @@ pytestmark = pytest.mark.skipif(not RUN_HERE, reason="this CPU runs no kernels")
 CLEARLY = 100
 
 QUANTIZED = QuantizedCase(3, 100, 71, "bf16")
+INTEGERS = IntegersCase(13, 272, 96, "bf16", planes=2)
+FOURS = IntegersCase(3, 100, 96, "bf16", quant=Q4)
+MADE = IntegersCase(3, 100, 71, "bf16", "residual", planes=2)
 PRODUCT = RowsCase(13, 272, 64, "bf16", norm=True)
 CUT = RowsCase(3, 100, 71, "f32", "residual", bias=True)
 HEAD = RowsCase(3, 331, 71, "bf16", "logits")
 POST = NormCase(3, 72, "f32", is_first=False, offset=1.0)
 PLAIN = AttentionCase(3, 6, 2, 20, "bf16", context=200)
+CHUNKED = ChunkCase(20, 6, 2, 20, "f32")
+NARROW = ChunkCase(20, 6, 2, 20, "f32", window=10)
 WINDOW = AttentionCase(3, 6, 2, 20, "f32", context=200, window=70)
 NORMED = AttentionCase(3, 6, 2, 20, "f32", context=200, norm_dtype="f32")
 
 SUMS, ROWS = "kernels/sums.mlir.j2", "kernels/rows.mlir.j2"
 KERNEL, NORM = "kernels/kernel.mlir.j2", "kernels/norm.mlir.j2"
+DOTS, MADE_ROWS = "kernels/dots.mlir.j2", "kernels/quantized.mlir.j2"
 ATTENTION, MERGE = "kernels/attention.mlir.j2", "kernels/merge.mlir.j2"
+HEADS, CHUNK = "kernels/heads.mlir.j2", "kernels/chunk_attention.mlir.j2"
+APPEND = "kernels/append.mlir.j2"
 REACH, ARGMAX = "kernels/reach.mlir.j2", "kernels/argmax.mlir.j2"
 
 
@@ -40,7 +50,17 @@ def row_case(kernels: str, workshop: Workshop, mutations: Any, case: Any) -> Non
     views = [case.view(types, SETS[kernels])]
     made = Kernels(workshop, ARCHS[kernels], types, views, mutations)
     values = case.given(Draw(1))
-    check(made.run(case.name, case.laid(values)), case.expected, values)
+    found = made.run(case.name, case.laid(values))
+    for name in getattr(case, "made", []):
+        found[name] = stood_for(found[name], case.row_block)
+    check(found, case.expected, values)
+
+
+def chunk(kernels: str, workshop: Workshop, mutations: Any, case: ChunkCase) -> None:
+    types = Types()
+    views = case.views(types, SETS[kernels])
+    made = Kernels(workshop, ARCHS[kernels], types, views, mutations)
+    case.check(made, case.given(Draw(4), 50), 50, 15)
 
 
 def attention(
@@ -82,11 +102,87 @@ CONTROLS: dict[str, tuple[Callable[..., None], Mutation]] = {
     ),
     "another group's scale": (
         partial(row_case, case=QUANTIZED),
-        (SUMS, "%w_scales[%n{{ n }}, %g, %c0]", "%w_scales[%n{{ n }}, %c0, %c0]"),
+        (SUMS, "{{ memory }}[%n{{ n }}, %g, %c0]", "{{ memory }}[%n{{ n }}, %c0, %c0]"),
+    ),
+    "another group's scale of integers": (
+        partial(row_case, case=INTEGERS),
+        (
+            DOTS,
+            "[%n{{ n }}, {{ g }}, %part{{ p }}] : {{ type }}",
+            "[%n{{ n }}, %c0, %part{{ p }}] : {{ type }}",
+        ),
+    ),
+    "another block's scale of a row": (
+        partial(row_case, case=INTEGERS),
+        (DOTS, "%x[%m{{ m }}, %block, %scale_of_block]", "%x[%m{{ m }}, %c0, %scale_of_block]"),
+    ),
+    "integers without their zero": (
+        partial(row_case, case=FOURS),
+        (DOTS, "arith.muli %less_each{{ m }}, %zero", "arith.muli %less_each{{ m }}, %no_dots"),
+    ),
+    "the lower half twice": (
+        partial(row_case, case=FOURS),
+        (DOTS, '["%low" ~ at, "%high" ~ at]', '["%low" ~ at, "%low" ~ at]'),
+    ),
+    "a neighbour's row of integers": (
+        partial(row_case, case=INTEGERS),
+        (
+            DOTS,
+            "memref.load %x[%m{{ m }}, %block, %quad",
+            "memref.load %x[%m{{ m - m % 2 }}, %block, %quad",
+        ),
+    ),
+    "one byte of two": (
+        partial(row_case, case=INTEGERS),
+        (DOTS, '"%second_plane" if plane else "%c0"', '"%c0"'),
+    ),
+    "rows whose lower byte is not made": (
+        partial(row_case, case=MADE),
+        (MADE_ROWS, "math.roundeven %rest_within{{ i }}", "arith.subf %most_each, %most_each"),
+    ),
+    "blocks of a neighbour's columns": (
+        partial(row_case, case=MADE),
+        (ROWS, "arith.addi %first_block, %b", "arith.addi %first_block, %c0"),
+    ),
+    "a chunk's later places seen": (
+        partial(chunk, case=CHUNKED),
+        (CHUNK, "%row_end = arith.minui %after, %end", "%row_end = arith.maxui %after, %end"),
+    ),
+    "sums not scaled down by a larger maximum": (
+        partial(chunk, case=CHUNKED),
+        (CHUNK, "%share = math.exp %below_before", "%share = math.exp %none"),
+    ),
+    "values not scaled down by a larger maximum": (
+        partial(chunk, case=CHUNKED),
+        (CHUNK, "arith.mulf %held, %shares", "arith.maximumf %held, %held"),
+    ),
+    "a chunk's window one too long": (
+        partial(chunk, case=NARROW),
+        (
+            CHUNK,
+            "%row_before = arith.minui %position, %reaches",
+            "%row_before = arith.minui %position, %block",
+        ),
+    ),
+    "a key appended elsewhere": (
+        partial(chunk, case=CHUNKED),
+        (APPEND, "arith.remui %position, %block", "arith.remui %row, %block"),
+    ),
+    "rows past the length appended": (
+        partial(chunk, case=CHUNKED),
+        (
+            APPEND,
+            "%end_row = arith.minui %past_row, %length",
+            "%end_row = arith.minui %past_row, %past_row",
+        ),
     ),
     "tiles past the last": (
         partial(row_case, case=PRODUCT),
-        (ROWS, "arith.constant {{ kernel.tiles - unit }}", "arith.constant {{ kernel.tiles }}"),
+        (
+            ROWS,
+            "arith.constant {{ kernel.tiles_filled - unit }}",
+            "arith.constant {{ kernel.tiles }}",
+        ),
     ),
     "a tail that is not zero": (
         partial(row_case, case=CUT),
@@ -131,7 +227,7 @@ CONTROLS: dict[str, tuple[Callable[..., None], Mutation]] = {
     "a norm without its scale": (
         partial(attention, case=NORMED),
         (
-            ATTENTION,
+            HEADS,
             "arith.mulf %{{ part }}_raw, %{{ letter }}_scaling",
             "arith.mulf %a_raw, %a_raw",
         ),

@@ -39,20 +39,29 @@ def test_moving_slots(workshop: Workshop, build: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "kernels", "precision", "batches"),
+    ("name", "kernels", "precision", "batches", "quantize"),
     [
-        ("llama_untied", "auto", "exact", [1, 2, 4]),
-        ("llama_bf16", "auto", "exact", [1, 2, 4]),
-        ("llama_bf16", "auto", "fast", [1, 2, 4]),
+        ("llama_untied", "auto", "exact", [1, 2, 4], None),
+        ("llama_bf16", "auto", "exact", [1, 2, 4], None),
+        ("llama_bf16", "auto", "fast", [1, 2, 4], None),
+        ("llama_bf16", "auto", "fast", [1, 2, 4], "q8"),
+        ("llama_bf16", "auto", "fast", [1, 2, 4], "q4"),
+        ("llama_bf16", "auto", "exact", [1, 2, 4], "q8"),
         # of IREE's own products decode sums in another order
-        ("llama_untied", "none", "exact", [2, 4]),
-        ("llama_bf16", "none", "exact", [2, 4]),
+        ("llama_untied", "none", "exact", [2, 4], None),
+        ("llama_bf16", "none", "exact", [2, 4], None),
     ],
 )
 def test_every_batch_size_gives_the_same_bits(
-    workshop: Workshop, name: str, kernels: Kernels, precision: Precision, batches: list[int]
+    workshop: Workshop,
+    name: str,
+    kernels: Kernels,
+    precision: Precision,
+    batches: list[int],
+    quantize: str | None,
 ) -> None:
-    session = workshop.session(name, replace(SIZES, kernels=kernels, precision=precision))
+    options = replace(SIZES, kernels=kernels, precision=precision, quantize=quantize)
+    session = workshop.session(name, options)
     machine = SessionMachine(session)
     assert machine.batches == batches
     tokens = tokens_from("bits", CONTEXT)
