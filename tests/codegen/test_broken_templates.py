@@ -29,6 +29,7 @@ def emit_with(
     layout: Layout = "packed",
     quantize: str | None = None,
     kernels: Kernels = "none",
+    kind: str = "ragged",
     **changes: Any,
 ) -> str:
     loader = environment().loader
@@ -40,7 +41,7 @@ def emit_with(
     model = read_model(write_config(tmp_path, raw) / "config.json")
     # any CPU for which there are kernels
     options = BuildOptions(
-        kinds=("ragged",),
+        kinds=(kind,),
         context=40,
         arch="x86-64-v3",
         layout=layout,
@@ -100,6 +101,13 @@ KERNELS = [
     ("kernels/sums.mlir.j2", "memref.load %x[%m", "memref.loa %x[%m", "memref.loa"),
     ("kernels/reach.mlir.j2", "arith.divui %position", "arith.divide %position", "divide"),
     ("kernels/attention.mlir.j2", "math.exp %below", "math.expo %below", "expo"),
+    ("kernels/attend_step.mlir.j2", '"%k, %v, %par', '"%k; %v, %par', "expected"),
+    (
+        "kernels/heads.mlir.j2",
+        "vector.load %qkv[%row, %{{ part",
+        "vector.loa %qkv[%row, %{{ part",
+        "loa",
+    ),
     ("kernels/merge.mlir.j2", "arith.maximumf %highest", "arith.maximum %highest", "maximum"),
     ("kernels/norm.mlir.j2", "stream.dispatch.workgroup.id", "stream.workgroup.id", "workgroup"),
     ("kernels/argmax.mlir.j2", "arith.cmpf oeq, %logit", "arith.cmpf same, %logit", "expected"),
@@ -119,43 +127,53 @@ ROWMAJOR = [
 ]
 
 
-Q8 = [
-    ("packed", "linear/q8_tiles.mlir.j2", "multiply {{ y }}_int", "multipl {{ y }}_int", "multipl"),
-    ("packed", "linear/q8_tiles.mlir.j2", "dims = [0, 1, 3]", "dims = [0, 1, 9]", "dim"),
+# what weights of 4 bits write, as StableHLO and by kernels
+QUANTIZED = [
     (
         "packed",
-        "linear/q8_rowmajor.mlir.j2",
-        "convert {{ y }}_row_sc",
-        "conv {{ y }}_row_sc",
-        "conv",
+        "linear/quantized.mlir.j2",
+        "multiply {{ y ~ from",
+        "multipl {{ y ~ from",
+        "multipl",
     ),
+    ("packed", "linear/quantized_tiles.mlir.j2", "offset_dims = [", "offsets = [", "expected"),
+    ("rowmajor", "linear/quantized.mlir.j2", "dense<255>", "dense<many>", "expected"),
     (
-        "rowmajor",
-        "linear/q8_rowmajor.mlir.j2",
-        "stablehlo.dot_general",
-        "stablehlo.dot",
-        "expected",
+        *("rowmajor", "linear/quantized_rowmajor.mlir.j2"),
+        *("stablehlo.dot_general", "stablehlo.dot", "expected"),
     ),
+    ("packed", "kernels/dots.mlir.j2", "arith.sitofp %of_plane", "arith.sitof %of_plane", "sitof"),
+    ("packed", "kernels/quantized.mlir.j2", "math.roundeven", "math.round_even", "round_even"),
+    ("packed", "kernels/quantize.mlir.j2", "stream.dispatch.wo", "stream.wo", "stream.wo"),
+]
+# what a chunk by kernels writes
+CHUNKS = [
+    ("kernels/append.mlir.j2", "arith.divui %position", "arith.divide %position", "divide"),
+    ("kernels/attend_chunk.mlir.j2", '"%k, %v"', '"%k; %v"', "expected"),
+    ("kernels/chunk_attention.mlir.j2", "math.exp %below ", "math.expo %below ", "expo"),
 ]
 
 
 @pytest.mark.parametrize(
     ("layout", "template", "old", "new", "said"),
     [
-        *(("packed", *broken) for broken in (*BROKEN, *KERNELS)),
+        *(("packed", *broken) for broken in (*BROKEN, *KERNELS, *CHUNKS)),
         *(("rowmajor", *broken) for broken in ROWMAJOR),
-        *Q8,
+        *QUANTIZED,
     ],
 )
 def test_a_broken_template_is_shown(
     layout: Layout, template: str, old: str, new: str, said: str, tmp_path: Path
 ) -> None:
+    quantize = "q4" if template in {broken[1] for broken in QUANTIZED} else None
+    kernels: Kernels = "auto" if template.startswith("kernels/") else "none"
+    kind = "prefill" if template in {broken[0] for broken in CHUNKS} else "ragged"
+    # heads of 4 · 12 columns do not fill whole blocks of integers
+    changes = {"attention_bias": True, "head_dim": 12}
     with pytest.raises(TemplateError) as caught:
-        quantize = "q8" if "q8" in template else None
-        kernels: Kernels = "auto" if template.startswith("kernels/") else "none"
-        emit_with(tmp_path, template, old, new, layout, quantize, kernels, attention_bias=True)
+        emit_with(tmp_path, template, old, new, layout, quantize, kernels, kind, **changes)
     first, *lines = str(caught.value).splitlines()
-    place = r"^(\S+):(\d+) \(in steps/ragged\.mlir\.j2\): line (\d+) of the rendered text: "
+    place = rf"^(\S+):(\d+) \(in steps/{kind}\.mlir\.j2\): line (\d+) of the rendered text: "
     ((file, written, line_number),) = re.findall(place, first)
     number = int(line_number)
     assert file == template
@@ -206,8 +224,8 @@ def test_every_template_of_the_two_layouts_is_among_the_broken() -> None:
     files = {str(path.relative_to(ROOT / "templates")) for path in ROOT.glob("templates/*/*.j2")}
     left_out = (
         files
-        - {broken[0] for broken in (*BROKEN, *KERNELS, *ROWMAJOR)}
-        - {broken[1] for broken in Q8}
+        - {broken[0] for broken in (*BROKEN, *KERNELS, *CHUNKS, *ROWMAJOR)}
+        - {broken[1] for broken in QUANTIZED}
     )
     assert left_out == {
         *(f"steps/{kind}.mlir.j2" for kind in ALL_KINDS if kind != "ragged"),
