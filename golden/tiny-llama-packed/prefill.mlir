@@ -557,7 +557,8 @@ module @prefill {
             %ends = vector.broadcast %row_end_i32 : i32 to vector<16xi32>
             scf.for %g = %c0 to %group step %c1 {
               %query = arith.addi %first_query, %g : index
-              %maxima_each = scf.for %place = %c0 to %block step %width iter_args(%highest = %lowests) -> (vector<16xf32>) {
+              %maxima_each = scf.for %place = %c0 to %block step %width
+                  iter_args(%highest = %lowests) -> (vector<16xf32>) {
                 %score = vector.load %scores[%query, %place] : memref<32x64xf32>, vector<16xf32>
                 %at = arith.addi %block_begin, %place : index
                 %at_i32 = arith.index_cast %at : index to i32
@@ -576,7 +577,8 @@ module @prefill {
               %is_none = arith.cmpf oeq, %max, %lowest : f32
               %base = arith.select %is_none, %none, %max : f32
               %bases = vector.broadcast %base : f32 to vector<16xf32>
-              %sums_each = scf.for %place = %c0 to %block step %width iter_args(%sum = %nothing) -> (vector<16xf32>) {
+              %sums_each = scf.for %place = %c0 to %block step %width
+                  iter_args(%sum = %nothing) -> (vector<16xf32>) {
                 %score = vector.load %scores[%query, %place] : memref<32x64xf32>, vector<16xf32>
                 %below = arith.subf %score, %bases : vector<16xf32>
                 %weight = math.exp %below : vector<16xf32>

@@ -420,14 +420,22 @@ module @batched {
                 %high0_0 = arith.andi %moved0_0, %nibble : vector<16xi32>
                 %w0_0_0 = vector.bitcast %low0_0 : vector<16xi32> to vector<64xi8>
                 %w0_0_1 = vector.bitcast %high0_0 : vector<16xi32> to vector<64xi8>
-                %dot0_0_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_0_0_first, %w0_0_1, %x0_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_1_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_1_0_first, %w0_0_1, %x1_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_2_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_2_0_first, %w0_0_1, %x2_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_3_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_3_0_first, %w0_0_1, %x3_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_0_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_0_0_first, %w0_0_1, %x0_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_1_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_1_0_first, %w0_0_1, %x1_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_2_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_2_0_first, %w0_0_1, %x2_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_3_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_3_0_first, %w0_0_1, %x3_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot0_0_0, %dot0_1_0, %dot0_2_0, %dot0_3_0
                     : vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>
               }
@@ -1043,14 +1051,22 @@ module @batched {
                 %high0_0 = arith.andi %moved0_0, %nibble : vector<16xi32>
                 %w0_0_0 = vector.bitcast %low0_0 : vector<16xi32> to vector<64xi8>
                 %w0_0_1 = vector.bitcast %high0_0 : vector<16xi32> to vector<64xi8>
-                %dot0_0_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_0_0_first, %w0_0_1, %x0_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_1_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_1_0_first, %w0_0_1, %x1_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_2_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_2_0_first, %w0_0_1, %x2_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_3_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_3_0_first, %w0_0_1, %x3_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_0_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_0_0_first, %w0_0_1, %x0_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_1_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_1_0_first, %w0_0_1, %x1_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_2_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_2_0_first, %w0_0_1, %x2_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_3_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_3_0_first, %w0_0_1, %x3_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot0_0_0, %dot0_1_0, %dot0_2_0, %dot0_3_0
                     : vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>
               }
@@ -1155,14 +1171,22 @@ module @batched {
                 %high1_0 = arith.andi %moved1_0, %nibble : vector<16xi32>
                 %w1_0_0 = vector.bitcast %low1_0 : vector<16xi32> to vector<64xi8>
                 %w1_0_1 = vector.bitcast %high1_0 : vector<16xi32> to vector<64xi8>
-                %dot1_0_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_0_0_first, %w1_0_1, %x0_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_1_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_1_0, %w1_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_1_0_first, %w1_0_1, %x1_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_2_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_2_0, %w1_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_2_0_first, %w1_0_1, %x2_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_3_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_3_0, %w1_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_3_0_first, %w1_0_1, %x3_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_0_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_0_0_first, %w1_0_1, %x0_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_1_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_1_0, %w1_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_1_0_first, %w1_0_1, %x1_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_2_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_2_0, %w1_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_2_0_first, %w1_0_1, %x2_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_3_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_3_0, %w1_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_3_0_first, %w1_0_1, %x3_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot1_0_0, %dot1_1_0, %dot1_2_0, %dot1_3_0
                     : vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>
               }
@@ -1432,14 +1456,22 @@ module @batched {
                 %high0_0 = arith.andi %moved0_0, %nibble : vector<16xi32>
                 %w0_0_0 = vector.bitcast %low0_0 : vector<16xi32> to vector<64xi8>
                 %w0_0_1 = vector.bitcast %high0_0 : vector<16xi32> to vector<64xi8>
-                %dot0_0_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_0_0_first, %w0_0_1, %x0_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_1_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_1_0_first, %w0_0_1, %x1_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_2_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_2_0_first, %w0_0_1, %x2_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_3_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_3_0_first, %w0_0_1, %x3_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_0_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_0_0_first, %w0_0_1, %x0_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_1_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_1_0_first, %w0_0_1, %x1_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_2_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_2_0_first, %w0_0_1, %x2_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_3_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_3_0_first, %w0_0_1, %x3_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot0_0_0, %dot0_1_0, %dot0_2_0, %dot0_3_0
                     : vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>
               }
@@ -1544,14 +1576,22 @@ module @batched {
                 %high1_0 = arith.andi %moved1_0, %nibble : vector<16xi32>
                 %w1_0_0 = vector.bitcast %low1_0 : vector<16xi32> to vector<64xi8>
                 %w1_0_1 = vector.bitcast %high1_0 : vector<16xi32> to vector<64xi8>
-                %dot1_0_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_0_0_first, %w1_0_1, %x0_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_1_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_1_0, %w1_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_1_0_first, %w1_0_1, %x1_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_2_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_2_0, %w1_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_2_0_first, %w1_0_1, %x2_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_3_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_3_0, %w1_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_3_0_first, %w1_0_1, %x3_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_0_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_0_0_first, %w1_0_1, %x0_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_1_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_1_0, %w1_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_1_0_first, %w1_0_1, %x1_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_2_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_2_0, %w1_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_2_0_first, %w1_0_1, %x2_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_3_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_3_0, %w1_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_3_0_first, %w1_0_1, %x3_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot1_0_0, %dot1_1_0, %dot1_2_0, %dot1_3_0
                     : vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>
               }
@@ -1656,14 +1696,22 @@ module @batched {
                 %high2_0 = arith.andi %moved2_0, %nibble : vector<16xi32>
                 %w2_0_0 = vector.bitcast %low2_0 : vector<16xi32> to vector<64xi8>
                 %w2_0_1 = vector.bitcast %high2_0 : vector<16xi32> to vector<64xi8>
-                %dot2_0_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_0_0, %w2_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot2_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot2_0_0_first, %w2_0_1, %x0_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot2_1_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_1_0, %w2_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot2_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot2_1_0_first, %w2_0_1, %x1_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot2_2_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_2_0, %w2_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot2_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot2_2_0_first, %w2_0_1, %x2_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot2_3_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_3_0, %w2_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot2_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot2_3_0_first, %w2_0_1, %x3_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot2_0_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_0_0, %w2_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot2_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot2_0_0_first, %w2_0_1, %x0_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot2_1_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_1_0, %w2_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot2_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot2_1_0_first, %w2_0_1, %x1_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot2_2_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_2_0, %w2_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot2_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot2_2_0_first, %w2_0_1, %x2_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot2_3_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_3_0, %w2_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot2_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot2_3_0_first, %w2_0_1, %x3_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot2_0_0, %dot2_1_0, %dot2_2_0, %dot2_3_0
                     : vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>
               }
@@ -1768,14 +1816,22 @@ module @batched {
                 %high3_0 = arith.andi %moved3_0, %nibble : vector<16xi32>
                 %w3_0_0 = vector.bitcast %low3_0 : vector<16xi32> to vector<64xi8>
                 %w3_0_1 = vector.bitcast %high3_0 : vector<16xi32> to vector<64xi8>
-                %dot3_0_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_0_0, %w3_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot3_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot3_0_0_first, %w3_0_1, %x0_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot3_1_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_1_0, %w3_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot3_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot3_1_0_first, %w3_0_1, %x1_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot3_2_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_2_0, %w3_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot3_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot3_2_0_first, %w3_0_1, %x2_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot3_3_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_3_0, %w3_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot3_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot3_3_0_first, %w3_0_1, %x3_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot3_0_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_0_0, %w3_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot3_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot3_0_0_first, %w3_0_1, %x0_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot3_1_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_1_0, %w3_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot3_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot3_1_0_first, %w3_0_1, %x1_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot3_2_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_2_0, %w3_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot3_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot3_2_0_first, %w3_0_1, %x2_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot3_3_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_3_0, %w3_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot3_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot3_3_0_first, %w3_0_1, %x3_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot3_0_0, %dot3_1_0, %dot3_2_0, %dot3_3_0
                     : vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>
               }
@@ -2032,14 +2088,22 @@ module @batched {
                 %high0_0 = arith.andi %moved0_0, %nibble : vector<16xi32>
                 %w0_0_0 = vector.bitcast %low0_0 : vector<16xi32> to vector<64xi8>
                 %w0_0_1 = vector.bitcast %high0_0 : vector<16xi32> to vector<64xi8>
-                %dot0_0_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_0_0_first, %w0_0_1, %x0_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_1_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_1_0_first, %w0_0_1, %x1_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_2_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_2_0_first, %w0_0_1, %x2_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_3_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_3_0_first, %w0_0_1, %x3_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_0_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_0_0_first, %w0_0_1, %x0_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_1_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_1_0_first, %w0_0_1, %x1_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_2_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_2_0_first, %w0_0_1, %x2_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_3_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_3_0_first, %w0_0_1, %x3_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot0_0_0, %dot0_1_0, %dot0_2_0, %dot0_3_0
                     : vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>
               }
@@ -2144,14 +2208,22 @@ module @batched {
                 %high1_0 = arith.andi %moved1_0, %nibble : vector<16xi32>
                 %w1_0_0 = vector.bitcast %low1_0 : vector<16xi32> to vector<64xi8>
                 %w1_0_1 = vector.bitcast %high1_0 : vector<16xi32> to vector<64xi8>
-                %dot1_0_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_0_0_first, %w1_0_1, %x0_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_1_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_1_0, %w1_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_1_0_first, %w1_0_1, %x1_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_2_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_2_0, %w1_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_2_0_first, %w1_0_1, %x2_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_3_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_3_0, %w1_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_3_0_first, %w1_0_1, %x3_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_0_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_0_0_first, %w1_0_1, %x0_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_1_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_1_0, %w1_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_1_0_first, %w1_0_1, %x1_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_2_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_2_0, %w1_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_2_0_first, %w1_0_1, %x2_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_3_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_3_0, %w1_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_3_0_first, %w1_0_1, %x3_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot1_0_0, %dot1_1_0, %dot1_2_0, %dot1_3_0
                     : vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>
               }
@@ -2380,10 +2452,14 @@ module @batched {
                 memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<21x16x16xi32>
                 %stored0_0 = vector.load %w[%n0, %k, %part0] : memref<21x16x16xi32>, vector<16xi32>
                 %w0_0_0 = vector.bitcast %stored0_0 : vector<16xi32> to vector<64xi8>
-                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot0_0_0, %dot0_1_0, %dot0_2_0, %dot0_3_0
                     : vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>
               }

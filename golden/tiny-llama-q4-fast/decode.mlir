@@ -385,8 +385,10 @@ module @decode {
                 %high0_0 = arith.andi %moved0_0, %nibble : vector<16xi32>
                 %w0_0_0 = vector.bitcast %low0_0 : vector<16xi32> to vector<64xi8>
                 %w0_0_1 = vector.bitcast %high0_0 : vector<16xi32> to vector<64xi8>
-                %dot0_0_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_0_0_first, %w0_0_1, %x0_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_0_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_0_0_first, %w0_0_1, %x0_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot0_0_0
                     : vector<16xi32>
               }
@@ -948,8 +950,10 @@ module @decode {
                 %high0_0 = arith.andi %moved0_0, %nibble : vector<16xi32>
                 %w0_0_0 = vector.bitcast %low0_0 : vector<16xi32> to vector<64xi8>
                 %w0_0_1 = vector.bitcast %high0_0 : vector<16xi32> to vector<64xi8>
-                %dot0_0_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_0_0_first, %w0_0_1, %x0_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_0_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_0_0_first, %w0_0_1, %x0_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot0_0_0
                     : vector<16xi32>
               }
@@ -1003,8 +1007,10 @@ module @decode {
                 %high1_0 = arith.andi %moved1_0, %nibble : vector<16xi32>
                 %w1_0_0 = vector.bitcast %low1_0 : vector<16xi32> to vector<64xi8>
                 %w1_0_1 = vector.bitcast %high1_0 : vector<16xi32> to vector<64xi8>
-                %dot1_0_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_0_0_first, %w1_0_1, %x0_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_0_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_0_0_first, %w1_0_1, %x0_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot1_0_0
                     : vector<16xi32>
               }
@@ -1220,8 +1226,10 @@ module @decode {
                 %high0_0 = arith.andi %moved0_0, %nibble : vector<16xi32>
                 %w0_0_0 = vector.bitcast %low0_0 : vector<16xi32> to vector<64xi8>
                 %w0_0_1 = vector.bitcast %high0_0 : vector<16xi32> to vector<64xi8>
-                %dot0_0_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_0_0_first, %w0_0_1, %x0_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_0_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_0_0_first, %w0_0_1, %x0_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot0_0_0
                     : vector<16xi32>
               }
@@ -1275,8 +1283,10 @@ module @decode {
                 %high1_0 = arith.andi %moved1_0, %nibble : vector<16xi32>
                 %w1_0_0 = vector.bitcast %low1_0 : vector<16xi32> to vector<64xi8>
                 %w1_0_1 = vector.bitcast %high1_0 : vector<16xi32> to vector<64xi8>
-                %dot1_0_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_0_0_first, %w1_0_1, %x0_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_0_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_0_0_first, %w1_0_1, %x0_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot1_0_0
                     : vector<16xi32>
               }
@@ -1330,8 +1340,10 @@ module @decode {
                 %high2_0 = arith.andi %moved2_0, %nibble : vector<16xi32>
                 %w2_0_0 = vector.bitcast %low2_0 : vector<16xi32> to vector<64xi8>
                 %w2_0_1 = vector.bitcast %high2_0 : vector<16xi32> to vector<64xi8>
-                %dot2_0_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_0_0, %w2_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot2_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot2_0_0_first, %w2_0_1, %x0_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot2_0_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_0_0, %w2_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot2_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot2_0_0_first, %w2_0_1, %x0_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot2_0_0
                     : vector<16xi32>
               }
@@ -1385,8 +1397,10 @@ module @decode {
                 %high3_0 = arith.andi %moved3_0, %nibble : vector<16xi32>
                 %w3_0_0 = vector.bitcast %low3_0 : vector<16xi32> to vector<64xi8>
                 %w3_0_1 = vector.bitcast %high3_0 : vector<16xi32> to vector<64xi8>
-                %dot3_0_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_0_0, %w3_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot3_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot3_0_0_first, %w3_0_1, %x0_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot3_0_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_0_0, %w3_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot3_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot3_0_0_first, %w3_0_1, %x0_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot3_0_0
                     : vector<16xi32>
               }
@@ -1589,8 +1603,10 @@ module @decode {
                 %high0_0 = arith.andi %moved0_0, %nibble : vector<16xi32>
                 %w0_0_0 = vector.bitcast %low0_0 : vector<16xi32> to vector<64xi8>
                 %w0_0_1 = vector.bitcast %high0_0 : vector<16xi32> to vector<64xi8>
-                %dot0_0_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_0_0_first, %w0_0_1, %x0_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_0_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_0_0_first, %w0_0_1, %x0_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot0_0_0
                     : vector<16xi32>
               }
@@ -1644,8 +1660,10 @@ module @decode {
                 %high1_0 = arith.andi %moved1_0, %nibble : vector<16xi32>
                 %w1_0_0 = vector.bitcast %low1_0 : vector<16xi32> to vector<64xi8>
                 %w1_0_1 = vector.bitcast %high1_0 : vector<16xi32> to vector<64xi8>
-                %dot1_0_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_0_0_first, %w1_0_1, %x0_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_0_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_0_0_first, %w1_0_1, %x0_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot1_0_0
                     : vector<16xi32>
               }
@@ -1829,7 +1847,8 @@ module @decode {
                 memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<21x16x16xi32>
                 %stored0_0 = vector.load %w[%n0, %k, %part0] : memref<21x16x16xi32>, vector<16xi32>
                 %w0_0_0 = vector.bitcast %stored0_0 : vector<16xi32> to vector<64xi8>
-                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot0_0_0
                     : vector<16xi32>
               }

@@ -503,22 +503,38 @@ module @prefill {
                 %high0_0 = arith.andi %moved0_0, %nibble : vector<16xi32>
                 %w0_0_0 = vector.bitcast %low0_0 : vector<16xi32> to vector<64xi8>
                 %w0_0_1 = vector.bitcast %high0_0 : vector<16xi32> to vector<64xi8>
-                %dot0_0_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_0_0_first, %w0_0_1, %x0_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_1_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_1_0_first, %w0_0_1, %x1_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_2_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_2_0_first, %w0_0_1, %x2_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_3_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_3_0_first, %w0_0_1, %x3_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_4_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_4_0, %w0_0_0, %x4_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_4_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_4_0_first, %w0_0_1, %x4_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_5_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_5_0, %w0_0_0, %x5_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_5_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_5_0_first, %w0_0_1, %x5_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_6_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_6_0, %w0_0_0, %x6_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_6_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_6_0_first, %w0_0_1, %x6_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_7_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_7_0, %w0_0_0, %x7_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_7_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_7_0_first, %w0_0_1, %x7_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_0_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_0_0_first, %w0_0_1, %x0_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_1_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_1_0_first, %w0_0_1, %x1_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_2_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_2_0_first, %w0_0_1, %x2_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_3_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_3_0_first, %w0_0_1, %x3_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_4_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_4_0, %w0_0_0, %x4_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_4_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_4_0_first, %w0_0_1, %x4_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_5_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_5_0, %w0_0_0, %x5_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_5_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_5_0_first, %w0_0_1, %x5_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_6_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_6_0, %w0_0_0, %x6_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_6_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_6_0_first, %w0_0_1, %x6_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_7_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_7_0, %w0_0_0, %x7_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_7_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_7_0_first, %w0_0_1, %x7_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 %fetched1 = arith.addi %fetched0, %c1 : index
                 memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<6x8x16xi32>
                 %stored1_0 = vector.load %w[%n1, %k, %part0] : memref<6x8x16xi32>, vector<16xi32>
@@ -527,22 +543,38 @@ module @prefill {
                 %high1_0 = arith.andi %moved1_0, %nibble : vector<16xi32>
                 %w1_0_0 = vector.bitcast %low1_0 : vector<16xi32> to vector<64xi8>
                 %w1_0_1 = vector.bitcast %high1_0 : vector<16xi32> to vector<64xi8>
-                %dot1_0_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_0_0_first, %w1_0_1, %x0_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_1_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_1_0, %w1_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_1_0_first, %w1_0_1, %x1_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_2_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_2_0, %w1_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_2_0_first, %w1_0_1, %x2_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_3_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_3_0, %w1_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_3_0_first, %w1_0_1, %x3_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_4_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_4_0, %w1_0_0, %x4_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_4_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_4_0_first, %w1_0_1, %x4_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_5_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_5_0, %w1_0_0, %x5_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_5_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_5_0_first, %w1_0_1, %x5_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_6_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_6_0, %w1_0_0, %x6_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_6_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_6_0_first, %w1_0_1, %x6_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_7_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_7_0, %w1_0_0, %x7_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_7_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_7_0_first, %w1_0_1, %x7_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_0_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_0_0_first, %w1_0_1, %x0_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_1_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_1_0, %w1_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_1_0_first, %w1_0_1, %x1_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_2_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_2_0, %w1_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_2_0_first, %w1_0_1, %x2_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_3_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_3_0, %w1_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_3_0_first, %w1_0_1, %x3_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_4_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_4_0, %w1_0_0, %x4_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_4_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_4_0_first, %w1_0_1, %x4_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_5_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_5_0, %w1_0_0, %x5_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_5_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_5_0_first, %w1_0_1, %x5_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_6_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_6_0, %w1_0_0, %x6_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_6_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_6_0_first, %w1_0_1, %x6_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_7_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_7_0, %w1_0_0, %x7_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_7_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_7_0_first, %w1_0_1, %x7_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot0_0_0, %dot0_1_0, %dot0_2_0, %dot0_3_0, %dot0_4_0, %dot0_5_0, %dot0_6_0, %dot0_7_0,
                           %dot1_0_0, %dot1_1_0, %dot1_2_0, %dot1_3_0, %dot1_4_0, %dot1_5_0, %dot1_6_0, %dot1_7_0
                     : vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>,
@@ -898,7 +930,8 @@ module @prefill {
             %ends = vector.broadcast %row_end_i32 : i32 to vector<16xi32>
             scf.for %g = %c0 to %group step %c1 {
               %query = arith.addi %first_query, %g : index
-              %maxima_each = scf.for %place = %c0 to %block step %width iter_args(%highest = %lowests) -> (vector<16xf32>) {
+              %maxima_each = scf.for %place = %c0 to %block step %width
+                  iter_args(%highest = %lowests) -> (vector<16xf32>) {
                 %score = vector.load %scores[%query, %place] : memref<64x64xf32>, vector<16xf32>
                 %at = arith.addi %block_begin, %place : index
                 %at_i32 = arith.index_cast %at : index to i32
@@ -917,7 +950,8 @@ module @prefill {
               %is_none = arith.cmpf oeq, %max, %lowest : f32
               %base = arith.select %is_none, %none, %max : f32
               %bases = vector.broadcast %base : f32 to vector<16xf32>
-              %sums_each = scf.for %place = %c0 to %block step %width iter_args(%sum = %nothing) -> (vector<16xf32>) {
+              %sums_each = scf.for %place = %c0 to %block step %width
+                  iter_args(%sum = %nothing) -> (vector<16xf32>) {
                 %score = vector.load %scores[%query, %place] : memref<64x64xf32>, vector<16xf32>
                 %below = arith.subf %score, %bases : vector<16xf32>
                 %weight = math.exp %below : vector<16xf32>
@@ -1271,22 +1305,38 @@ module @prefill {
                 %high0_0 = arith.andi %moved0_0, %nibble : vector<16xi32>
                 %w0_0_0 = vector.bitcast %low0_0 : vector<16xi32> to vector<64xi8>
                 %w0_0_1 = vector.bitcast %high0_0 : vector<16xi32> to vector<64xi8>
-                %dot0_0_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_0_0_first, %w0_0_1, %x0_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_1_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_1_0_first, %w0_0_1, %x1_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_2_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_2_0_first, %w0_0_1, %x2_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_3_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_3_0_first, %w0_0_1, %x3_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_4_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_4_0, %w0_0_0, %x4_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_4_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_4_0_first, %w0_0_1, %x4_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_5_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_5_0, %w0_0_0, %x5_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_5_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_5_0_first, %w0_0_1, %x5_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_6_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_6_0, %w0_0_0, %x6_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_6_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_6_0_first, %w0_0_1, %x6_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_7_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_7_0, %w0_0_0, %x7_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_7_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_7_0_first, %w0_0_1, %x7_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_0_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_0_0_first, %w0_0_1, %x0_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_1_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_1_0_first, %w0_0_1, %x1_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_2_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_2_0_first, %w0_0_1, %x2_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_3_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_3_0_first, %w0_0_1, %x3_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_4_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_4_0, %w0_0_0, %x4_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_4_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_4_0_first, %w0_0_1, %x4_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_5_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_5_0, %w0_0_0, %x5_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_5_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_5_0_first, %w0_0_1, %x5_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_6_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_6_0, %w0_0_0, %x6_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_6_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_6_0_first, %w0_0_1, %x6_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_7_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_7_0, %w0_0_0, %x7_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_7_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_7_0_first, %w0_0_1, %x7_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 %fetched1 = arith.addi %fetched0, %c1 : index
                 memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<4x8x16xi32>
                 %stored1_0 = vector.load %w[%n1, %k, %part0] : memref<4x8x16xi32>, vector<16xi32>
@@ -1295,22 +1345,38 @@ module @prefill {
                 %high1_0 = arith.andi %moved1_0, %nibble : vector<16xi32>
                 %w1_0_0 = vector.bitcast %low1_0 : vector<16xi32> to vector<64xi8>
                 %w1_0_1 = vector.bitcast %high1_0 : vector<16xi32> to vector<64xi8>
-                %dot1_0_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_0_0_first, %w1_0_1, %x0_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_1_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_1_0, %w1_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_1_0_first, %w1_0_1, %x1_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_2_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_2_0, %w1_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_2_0_first, %w1_0_1, %x2_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_3_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_3_0, %w1_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_3_0_first, %w1_0_1, %x3_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_4_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_4_0, %w1_0_0, %x4_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_4_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_4_0_first, %w1_0_1, %x4_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_5_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_5_0, %w1_0_0, %x5_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_5_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_5_0_first, %w1_0_1, %x5_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_6_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_6_0, %w1_0_0, %x6_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_6_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_6_0_first, %w1_0_1, %x6_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_7_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_7_0, %w1_0_0, %x7_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_7_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_7_0_first, %w1_0_1, %x7_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_0_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_0_0_first, %w1_0_1, %x0_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_1_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_1_0, %w1_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_1_0_first, %w1_0_1, %x1_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_2_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_2_0, %w1_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_2_0_first, %w1_0_1, %x2_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_3_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_3_0, %w1_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_3_0_first, %w1_0_1, %x3_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_4_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_4_0, %w1_0_0, %x4_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_4_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_4_0_first, %w1_0_1, %x4_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_5_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_5_0, %w1_0_0, %x5_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_5_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_5_0_first, %w1_0_1, %x5_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_6_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_6_0, %w1_0_0, %x6_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_6_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_6_0_first, %w1_0_1, %x6_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_7_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_7_0, %w1_0_0, %x7_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_7_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_7_0_first, %w1_0_1, %x7_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot0_0_0, %dot0_1_0, %dot0_2_0, %dot0_3_0, %dot0_4_0, %dot0_5_0, %dot0_6_0, %dot0_7_0,
                           %dot1_0_0, %dot1_1_0, %dot1_2_0, %dot1_3_0, %dot1_4_0, %dot1_5_0, %dot1_6_0, %dot1_7_0
                     : vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>,
@@ -1716,22 +1782,38 @@ module @prefill {
                 %high0_0 = arith.andi %moved0_0, %nibble : vector<16xi32>
                 %w0_0_0 = vector.bitcast %low0_0 : vector<16xi32> to vector<64xi8>
                 %w0_0_1 = vector.bitcast %high0_0 : vector<16xi32> to vector<64xi8>
-                %dot0_0_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_0_0_first, %w0_0_1, %x0_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_1_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_1_0_first, %w0_0_1, %x1_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_2_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_2_0_first, %w0_0_1, %x2_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_3_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_3_0_first, %w0_0_1, %x3_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_4_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_4_0, %w0_0_0, %x4_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_4_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_4_0_first, %w0_0_1, %x4_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_5_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_5_0, %w0_0_0, %x5_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_5_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_5_0_first, %w0_0_1, %x5_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_6_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_6_0, %w0_0_0, %x6_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_6_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_6_0_first, %w0_0_1, %x6_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_7_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_7_0, %w0_0_0, %x7_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_7_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_7_0_first, %w0_0_1, %x7_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_0_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_0_0_first, %w0_0_1, %x0_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_1_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_1_0_first, %w0_0_1, %x1_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_2_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_2_0_first, %w0_0_1, %x2_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_3_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_3_0_first, %w0_0_1, %x3_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_4_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_4_0, %w0_0_0, %x4_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_4_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_4_0_first, %w0_0_1, %x4_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_5_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_5_0, %w0_0_0, %x5_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_5_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_5_0_first, %w0_0_1, %x5_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_6_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_6_0, %w0_0_0, %x6_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_6_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_6_0_first, %w0_0_1, %x6_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_7_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_7_0, %w0_0_0, %x7_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_7_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_7_0_first, %w0_0_1, %x7_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 %fetched1 = arith.addi %fetched0, %c1 : index
                 memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<14x8x16xi32>
                 %stored1_0 = vector.load %w[%n1, %k, %part0] : memref<14x8x16xi32>, vector<16xi32>
@@ -1740,22 +1822,38 @@ module @prefill {
                 %high1_0 = arith.andi %moved1_0, %nibble : vector<16xi32>
                 %w1_0_0 = vector.bitcast %low1_0 : vector<16xi32> to vector<64xi8>
                 %w1_0_1 = vector.bitcast %high1_0 : vector<16xi32> to vector<64xi8>
-                %dot1_0_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_0_0_first, %w1_0_1, %x0_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_1_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_1_0, %w1_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_1_0_first, %w1_0_1, %x1_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_2_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_2_0, %w1_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_2_0_first, %w1_0_1, %x2_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_3_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_3_0, %w1_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_3_0_first, %w1_0_1, %x3_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_4_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_4_0, %w1_0_0, %x4_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_4_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_4_0_first, %w1_0_1, %x4_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_5_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_5_0, %w1_0_0, %x5_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_5_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_5_0_first, %w1_0_1, %x5_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_6_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_6_0, %w1_0_0, %x6_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_6_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_6_0_first, %w1_0_1, %x6_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_7_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_7_0, %w1_0_0, %x7_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_7_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_7_0_first, %w1_0_1, %x7_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_0_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_0_0_first, %w1_0_1, %x0_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_1_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_1_0, %w1_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_1_0_first, %w1_0_1, %x1_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_2_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_2_0, %w1_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_2_0_first, %w1_0_1, %x2_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_3_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_3_0, %w1_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_3_0_first, %w1_0_1, %x3_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_4_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_4_0, %w1_0_0, %x4_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_4_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_4_0_first, %w1_0_1, %x4_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_5_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_5_0, %w1_0_0, %x5_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_5_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_5_0_first, %w1_0_1, %x5_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_6_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_6_0, %w1_0_0, %x6_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_6_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_6_0_first, %w1_0_1, %x6_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_7_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_7_0, %w1_0_0, %x7_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_7_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_7_0_first, %w1_0_1, %x7_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot0_0_0, %dot0_1_0, %dot0_2_0, %dot0_3_0, %dot0_4_0, %dot0_5_0, %dot0_6_0, %dot0_7_0,
                           %dot1_0_0, %dot1_1_0, %dot1_2_0, %dot1_3_0, %dot1_4_0, %dot1_5_0, %dot1_6_0, %dot1_7_0
                     : vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>,
@@ -1992,22 +2090,38 @@ module @prefill {
                 %high2_0 = arith.andi %moved2_0, %nibble : vector<16xi32>
                 %w2_0_0 = vector.bitcast %low2_0 : vector<16xi32> to vector<64xi8>
                 %w2_0_1 = vector.bitcast %high2_0 : vector<16xi32> to vector<64xi8>
-                %dot2_0_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_0_0, %w2_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot2_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot2_0_0_first, %w2_0_1, %x0_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot2_1_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_1_0, %w2_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot2_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot2_1_0_first, %w2_0_1, %x1_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot2_2_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_2_0, %w2_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot2_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot2_2_0_first, %w2_0_1, %x2_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot2_3_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_3_0, %w2_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot2_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot2_3_0_first, %w2_0_1, %x3_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot2_4_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_4_0, %w2_0_0, %x4_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot2_4_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot2_4_0_first, %w2_0_1, %x4_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot2_5_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_5_0, %w2_0_0, %x5_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot2_5_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot2_5_0_first, %w2_0_1, %x5_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot2_6_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_6_0, %w2_0_0, %x6_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot2_6_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot2_6_0_first, %w2_0_1, %x6_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot2_7_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_7_0, %w2_0_0, %x7_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot2_7_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot2_7_0_first, %w2_0_1, %x7_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot2_0_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_0_0, %w2_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot2_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot2_0_0_first, %w2_0_1, %x0_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot2_1_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_1_0, %w2_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot2_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot2_1_0_first, %w2_0_1, %x1_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot2_2_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_2_0, %w2_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot2_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot2_2_0_first, %w2_0_1, %x2_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot2_3_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_3_0, %w2_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot2_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot2_3_0_first, %w2_0_1, %x3_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot2_4_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_4_0, %w2_0_0, %x4_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot2_4_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot2_4_0_first, %w2_0_1, %x4_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot2_5_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_5_0, %w2_0_0, %x5_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot2_5_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot2_5_0_first, %w2_0_1, %x5_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot2_6_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_6_0, %w2_0_0, %x6_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot2_6_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot2_6_0_first, %w2_0_1, %x6_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot2_7_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_7_0, %w2_0_0, %x7_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot2_7_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot2_7_0_first, %w2_0_1, %x7_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 %fetched3 = arith.addi %fetched2, %c1 : index
                 memref.prefetch %w[%fetched3, %ahead_k, %c0], read, locality<3>, data : memref<14x8x16xi32>
                 %stored3_0 = vector.load %w[%n3, %k, %part0] : memref<14x8x16xi32>, vector<16xi32>
@@ -2016,22 +2130,38 @@ module @prefill {
                 %high3_0 = arith.andi %moved3_0, %nibble : vector<16xi32>
                 %w3_0_0 = vector.bitcast %low3_0 : vector<16xi32> to vector<64xi8>
                 %w3_0_1 = vector.bitcast %high3_0 : vector<16xi32> to vector<64xi8>
-                %dot3_0_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_0_0, %w3_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot3_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot3_0_0_first, %w3_0_1, %x0_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot3_1_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_1_0, %w3_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot3_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot3_1_0_first, %w3_0_1, %x1_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot3_2_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_2_0, %w3_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot3_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot3_2_0_first, %w3_0_1, %x2_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot3_3_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_3_0, %w3_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot3_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot3_3_0_first, %w3_0_1, %x3_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot3_4_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_4_0, %w3_0_0, %x4_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot3_4_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot3_4_0_first, %w3_0_1, %x4_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot3_5_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_5_0, %w3_0_0, %x5_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot3_5_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot3_5_0_first, %w3_0_1, %x5_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot3_6_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_6_0, %w3_0_0, %x6_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot3_6_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot3_6_0_first, %w3_0_1, %x6_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot3_7_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_7_0, %w3_0_0, %x7_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot3_7_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot3_7_0_first, %w3_0_1, %x7_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot3_0_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_0_0, %w3_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot3_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot3_0_0_first, %w3_0_1, %x0_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot3_1_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_1_0, %w3_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot3_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot3_1_0_first, %w3_0_1, %x1_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot3_2_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_2_0, %w3_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot3_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot3_2_0_first, %w3_0_1, %x2_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot3_3_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_3_0, %w3_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot3_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot3_3_0_first, %w3_0_1, %x3_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot3_4_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_4_0, %w3_0_0, %x4_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot3_4_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot3_4_0_first, %w3_0_1, %x4_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot3_5_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_5_0, %w3_0_0, %x5_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot3_5_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot3_5_0_first, %w3_0_1, %x5_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot3_6_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_6_0, %w3_0_0, %x6_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot3_6_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot3_6_0_first, %w3_0_1, %x6_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot3_7_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_7_0, %w3_0_0, %x7_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot3_7_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot3_7_0_first, %w3_0_1, %x7_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot2_0_0, %dot2_1_0, %dot2_2_0, %dot2_3_0, %dot2_4_0, %dot2_5_0, %dot2_6_0, %dot2_7_0,
                           %dot3_0_0, %dot3_1_0, %dot3_2_0, %dot3_3_0, %dot3_4_0, %dot3_5_0, %dot3_6_0, %dot3_7_0
                     : vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>,
@@ -2424,22 +2554,38 @@ module @prefill {
                 %high0_0 = arith.andi %moved0_0, %nibble : vector<16xi32>
                 %w0_0_0 = vector.bitcast %low0_0 : vector<16xi32> to vector<64xi8>
                 %w0_0_1 = vector.bitcast %high0_0 : vector<16xi32> to vector<64xi8>
-                %dot0_0_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_0_0_first, %w0_0_1, %x0_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_1_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_1_0_first, %w0_0_1, %x1_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_2_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_2_0_first, %w0_0_1, %x2_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_3_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_3_0_first, %w0_0_1, %x3_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_4_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_4_0, %w0_0_0, %x4_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_4_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_4_0_first, %w0_0_1, %x4_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_5_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_5_0, %w0_0_0, %x5_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_5_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_5_0_first, %w0_0_1, %x5_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_6_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_6_0, %w0_0_0, %x6_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_6_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_6_0_first, %w0_0_1, %x6_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_7_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_7_0, %w0_0_0, %x7_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_7_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_7_0_first, %w0_0_1, %x7_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_0_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_0_0_first, %w0_0_1, %x0_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_1_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_1_0_first, %w0_0_1, %x1_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_2_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_2_0_first, %w0_0_1, %x2_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_3_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_3_0_first, %w0_0_1, %x3_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_4_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_4_0, %w0_0_0, %x4_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_4_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_4_0_first, %w0_0_1, %x4_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_5_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_5_0, %w0_0_0, %x5_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_5_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_5_0_first, %w0_0_1, %x5_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_6_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_6_0, %w0_0_0, %x6_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_6_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_6_0_first, %w0_0_1, %x6_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_7_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_7_0, %w0_0_0, %x7_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_7_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot0_7_0_first, %w0_0_1, %x7_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 %fetched1 = arith.addi %fetched0, %c1 : index
                 memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<4x16x16xi32>
                 %stored1_0 = vector.load %w[%n1, %k, %part0] : memref<4x16x16xi32>, vector<16xi32>
@@ -2448,22 +2594,38 @@ module @prefill {
                 %high1_0 = arith.andi %moved1_0, %nibble : vector<16xi32>
                 %w1_0_0 = vector.bitcast %low1_0 : vector<16xi32> to vector<64xi8>
                 %w1_0_1 = vector.bitcast %high1_0 : vector<16xi32> to vector<64xi8>
-                %dot1_0_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_0_0_first, %w1_0_1, %x0_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_1_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_1_0, %w1_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_1_0_first, %w1_0_1, %x1_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_2_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_2_0, %w1_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_2_0_first, %w1_0_1, %x2_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_3_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_3_0, %w1_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_3_0_first, %w1_0_1, %x3_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_4_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_4_0, %w1_0_0, %x4_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_4_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_4_0_first, %w1_0_1, %x4_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_5_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_5_0, %w1_0_0, %x5_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_5_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_5_0_first, %w1_0_1, %x5_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_6_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_6_0, %w1_0_0, %x6_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_6_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_6_0_first, %w1_0_1, %x6_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_7_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_7_0, %w1_0_0, %x7_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_7_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_7_0_first, %w1_0_1, %x7_1) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_0_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_0_0_first, %w1_0_1, %x0_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_1_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_1_0, %w1_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_1_0_first, %w1_0_1, %x1_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_2_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_2_0, %w1_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_2_0_first, %w1_0_1, %x2_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_3_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_3_0, %w1_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_3_0_first, %w1_0_1, %x3_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_4_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_4_0, %w1_0_0, %x4_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_4_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_4_0_first, %w1_0_1, %x4_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_5_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_5_0, %w1_0_0, %x5_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_5_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_5_0_first, %w1_0_1, %x5_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_6_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_6_0, %w1_0_0, %x6_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_6_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_6_0_first, %w1_0_1, %x6_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_7_0_first = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_7_0, %w1_0_0, %x7_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_7_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%dot1_7_0_first, %w1_0_1, %x7_1)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot0_0_0, %dot0_1_0, %dot0_2_0, %dot0_3_0, %dot0_4_0, %dot0_5_0, %dot0_6_0, %dot0_7_0,
                           %dot1_0_0, %dot1_1_0, %dot1_2_0, %dot1_3_0, %dot1_4_0, %dot1_5_0, %dot1_6_0, %dot1_7_0
                     : vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>,
@@ -2731,7 +2893,8 @@ module @prefill {
                 memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<21x16x16xi32>
                 %stored0_0 = vector.load %w[%n0, %k, %part0] : memref<21x16x16xi32>, vector<16xi32>
                 %w0_0_0 = vector.bitcast %stored0_0 : vector<16xi32> to vector<64xi8>
-                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot0_0_0
                     : vector<16xi32>
               }

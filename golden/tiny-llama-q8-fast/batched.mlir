@@ -429,10 +429,14 @@ module @batched {
                 memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<6x16x16xi32>
                 %stored0_0 = vector.load %w[%n0, %k, %part0] : memref<6x16x16xi32>, vector<16xi32>
                 %w0_0_0 = vector.bitcast %stored0_0 : vector<16xi32> to vector<64xi8>
-                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot0_0_0, %dot0_1_0, %dot0_2_0, %dot0_3_0
                     : vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>
               }
@@ -464,10 +468,14 @@ module @batched {
                 %x3_0 = vector.bitcast %fours3_0 : vector<16xi32> to vector<64xi8>
                 %stored0_0 = vector.load %w[%n0, %k, %part0] : memref<6x16x16xi32>, vector<16xi32>
                 %w0_0_0 = vector.bitcast %stored0_0 : vector<16xi32> to vector<64xi8>
-                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot0_0_0, %dot0_1_0, %dot0_2_0, %dot0_3_0
                     : vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>
               }
@@ -1097,10 +1105,14 @@ module @batched {
                 memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<4x16x16xi32>
                 %stored0_0 = vector.load %w[%n0, %k, %part0] : memref<4x16x16xi32>, vector<16xi32>
                 %w0_0_0 = vector.bitcast %stored0_0 : vector<16xi32> to vector<64xi8>
-                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot0_0_0, %dot0_1_0, %dot0_2_0, %dot0_3_0
                     : vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>
               }
@@ -1132,10 +1144,14 @@ module @batched {
                 %x3_0 = vector.bitcast %fours3_0 : vector<16xi32> to vector<64xi8>
                 %stored0_0 = vector.load %w[%n0, %k, %part0] : memref<4x16x16xi32>, vector<16xi32>
                 %w0_0_0 = vector.bitcast %stored0_0 : vector<16xi32> to vector<64xi8>
-                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot0_0_0, %dot0_1_0, %dot0_2_0, %dot0_3_0
                     : vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>
               }
@@ -1222,10 +1238,14 @@ module @batched {
                 memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<4x16x16xi32>
                 %stored1_0 = vector.load %w[%n1, %k, %part0] : memref<4x16x16xi32>, vector<16xi32>
                 %w1_0_0 = vector.bitcast %stored1_0 : vector<16xi32> to vector<64xi8>
-                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_1_0, %w1_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_2_0, %w1_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_3_0, %w1_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_1_0, %w1_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_2_0, %w1_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_3_0, %w1_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot1_0_0, %dot1_1_0, %dot1_2_0, %dot1_3_0
                     : vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>
               }
@@ -1257,10 +1277,14 @@ module @batched {
                 %x3_0 = vector.bitcast %fours3_0 : vector<16xi32> to vector<64xi8>
                 %stored1_0 = vector.load %w[%n1, %k, %part0] : memref<4x16x16xi32>, vector<16xi32>
                 %w1_0_0 = vector.bitcast %stored1_0 : vector<16xi32> to vector<64xi8>
-                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_1_0, %w1_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_2_0, %w1_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_3_0, %w1_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_1_0, %w1_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_2_0, %w1_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_3_0, %w1_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot1_0_0, %dot1_1_0, %dot1_2_0, %dot1_3_0
                     : vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>
               }
@@ -1539,10 +1563,14 @@ module @batched {
                 memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<14x16x16xi32>
                 %stored0_0 = vector.load %w[%n0, %k, %part0] : memref<14x16x16xi32>, vector<16xi32>
                 %w0_0_0 = vector.bitcast %stored0_0 : vector<16xi32> to vector<64xi8>
-                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot0_0_0, %dot0_1_0, %dot0_2_0, %dot0_3_0
                     : vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>
               }
@@ -1574,10 +1602,14 @@ module @batched {
                 %x3_0 = vector.bitcast %fours3_0 : vector<16xi32> to vector<64xi8>
                 %stored0_0 = vector.load %w[%n0, %k, %part0] : memref<14x16x16xi32>, vector<16xi32>
                 %w0_0_0 = vector.bitcast %stored0_0 : vector<16xi32> to vector<64xi8>
-                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot0_0_0, %dot0_1_0, %dot0_2_0, %dot0_3_0
                     : vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>
               }
@@ -1664,10 +1696,14 @@ module @batched {
                 memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<14x16x16xi32>
                 %stored1_0 = vector.load %w[%n1, %k, %part0] : memref<14x16x16xi32>, vector<16xi32>
                 %w1_0_0 = vector.bitcast %stored1_0 : vector<16xi32> to vector<64xi8>
-                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_1_0, %w1_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_2_0, %w1_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_3_0, %w1_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_1_0, %w1_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_2_0, %w1_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_3_0, %w1_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot1_0_0, %dot1_1_0, %dot1_2_0, %dot1_3_0
                     : vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>
               }
@@ -1699,10 +1735,14 @@ module @batched {
                 %x3_0 = vector.bitcast %fours3_0 : vector<16xi32> to vector<64xi8>
                 %stored1_0 = vector.load %w[%n1, %k, %part0] : memref<14x16x16xi32>, vector<16xi32>
                 %w1_0_0 = vector.bitcast %stored1_0 : vector<16xi32> to vector<64xi8>
-                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_1_0, %w1_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_2_0, %w1_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_3_0, %w1_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_1_0, %w1_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_2_0, %w1_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_3_0, %w1_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot1_0_0, %dot1_1_0, %dot1_2_0, %dot1_3_0
                     : vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>
               }
@@ -1789,10 +1829,14 @@ module @batched {
                 memref.prefetch %w[%fetched2, %ahead_k, %c0], read, locality<3>, data : memref<14x16x16xi32>
                 %stored2_0 = vector.load %w[%n2, %k, %part0] : memref<14x16x16xi32>, vector<16xi32>
                 %w2_0_0 = vector.bitcast %stored2_0 : vector<16xi32> to vector<64xi8>
-                %dot2_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_0_0, %w2_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot2_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_1_0, %w2_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot2_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_2_0, %w2_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot2_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_3_0, %w2_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot2_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_0_0, %w2_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot2_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_1_0, %w2_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot2_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_2_0, %w2_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot2_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_3_0, %w2_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot2_0_0, %dot2_1_0, %dot2_2_0, %dot2_3_0
                     : vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>
               }
@@ -1824,10 +1868,14 @@ module @batched {
                 %x3_0 = vector.bitcast %fours3_0 : vector<16xi32> to vector<64xi8>
                 %stored2_0 = vector.load %w[%n2, %k, %part0] : memref<14x16x16xi32>, vector<16xi32>
                 %w2_0_0 = vector.bitcast %stored2_0 : vector<16xi32> to vector<64xi8>
-                %dot2_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_0_0, %w2_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot2_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_1_0, %w2_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot2_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_2_0, %w2_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot2_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_3_0, %w2_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot2_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_0_0, %w2_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot2_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_1_0, %w2_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot2_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_2_0, %w2_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot2_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_3_0, %w2_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot2_0_0, %dot2_1_0, %dot2_2_0, %dot2_3_0
                     : vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>
               }
@@ -1914,10 +1962,14 @@ module @batched {
                 memref.prefetch %w[%fetched3, %ahead_k, %c0], read, locality<3>, data : memref<14x16x16xi32>
                 %stored3_0 = vector.load %w[%n3, %k, %part0] : memref<14x16x16xi32>, vector<16xi32>
                 %w3_0_0 = vector.bitcast %stored3_0 : vector<16xi32> to vector<64xi8>
-                %dot3_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_0_0, %w3_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot3_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_1_0, %w3_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot3_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_2_0, %w3_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot3_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_3_0, %w3_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot3_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_0_0, %w3_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot3_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_1_0, %w3_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot3_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_2_0, %w3_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot3_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_3_0, %w3_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot3_0_0, %dot3_1_0, %dot3_2_0, %dot3_3_0
                     : vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>
               }
@@ -1949,10 +2001,14 @@ module @batched {
                 %x3_0 = vector.bitcast %fours3_0 : vector<16xi32> to vector<64xi8>
                 %stored3_0 = vector.load %w[%n3, %k, %part0] : memref<14x16x16xi32>, vector<16xi32>
                 %w3_0_0 = vector.bitcast %stored3_0 : vector<16xi32> to vector<64xi8>
-                %dot3_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_0_0, %w3_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot3_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_1_0, %w3_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot3_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_2_0, %w3_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot3_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_3_0, %w3_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot3_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_0_0, %w3_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot3_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_1_0, %w3_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot3_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_2_0, %w3_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot3_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_3_0, %w3_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot3_0_0, %dot3_1_0, %dot3_2_0, %dot3_3_0
                     : vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>
               }
@@ -2218,10 +2274,14 @@ module @batched {
                 memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<4x32x16xi32>
                 %stored0_0 = vector.load %w[%n0, %k, %part0] : memref<4x32x16xi32>, vector<16xi32>
                 %w0_0_0 = vector.bitcast %stored0_0 : vector<16xi32> to vector<64xi8>
-                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot0_0_0, %dot0_1_0, %dot0_2_0, %dot0_3_0
                     : vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>
               }
@@ -2253,10 +2313,14 @@ module @batched {
                 %x3_0 = vector.bitcast %fours3_0 : vector<16xi32> to vector<64xi8>
                 %stored0_0 = vector.load %w[%n0, %k, %part0] : memref<4x32x16xi32>, vector<16xi32>
                 %w0_0_0 = vector.bitcast %stored0_0 : vector<16xi32> to vector<64xi8>
-                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot0_0_0, %dot0_1_0, %dot0_2_0, %dot0_3_0
                     : vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>
               }
@@ -2343,10 +2407,14 @@ module @batched {
                 memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<4x32x16xi32>
                 %stored1_0 = vector.load %w[%n1, %k, %part0] : memref<4x32x16xi32>, vector<16xi32>
                 %w1_0_0 = vector.bitcast %stored1_0 : vector<16xi32> to vector<64xi8>
-                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_1_0, %w1_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_2_0, %w1_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_3_0, %w1_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_1_0, %w1_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_2_0, %w1_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_3_0, %w1_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot1_0_0, %dot1_1_0, %dot1_2_0, %dot1_3_0
                     : vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>
               }
@@ -2378,10 +2446,14 @@ module @batched {
                 %x3_0 = vector.bitcast %fours3_0 : vector<16xi32> to vector<64xi8>
                 %stored1_0 = vector.load %w[%n1, %k, %part0] : memref<4x32x16xi32>, vector<16xi32>
                 %w1_0_0 = vector.bitcast %stored1_0 : vector<16xi32> to vector<64xi8>
-                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_1_0, %w1_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_2_0, %w1_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_3_0, %w1_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_1_0, %w1_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_2_0, %w1_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_3_0, %w1_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot1_0_0, %dot1_1_0, %dot1_2_0, %dot1_3_0
                     : vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>
               }
@@ -2635,10 +2707,14 @@ module @batched {
                 memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<21x16x16xi32>
                 %stored0_0 = vector.load %w[%n0, %k, %part0] : memref<21x16x16xi32>, vector<16xi32>
                 %w0_0_0 = vector.bitcast %stored0_0 : vector<16xi32> to vector<64xi8>
-                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot0_0_0, %dot0_1_0, %dot0_2_0, %dot0_3_0
                     : vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>
               }
@@ -2670,10 +2746,14 @@ module @batched {
                 %x3_0 = vector.bitcast %fours3_0 : vector<16xi32> to vector<64xi8>
                 %stored0_0 = vector.load %w[%n0, %k, %part0] : memref<21x16x16xi32>, vector<16xi32>
                 %w0_0_0 = vector.bitcast %stored0_0 : vector<16xi32> to vector<64xi8>
-                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot0_0_0, %dot0_1_0, %dot0_2_0, %dot0_3_0
                     : vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>
               }

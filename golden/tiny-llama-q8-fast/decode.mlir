@@ -403,7 +403,8 @@ module @decode {
                 memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<6x16x16xi32>
                 %stored0_0 = vector.load %w[%n0, %k, %part0] : memref<6x16x16xi32>, vector<16xi32>
                 %w0_0_0 = vector.bitcast %stored0_0 : vector<16xi32> to vector<64xi8>
-                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot0_0_0
                     : vector<16xi32>
               }
@@ -419,7 +420,8 @@ module @decode {
                 %x0_0 = vector.bitcast %fours0_0 : vector<16xi32> to vector<64xi8>
                 %stored0_0 = vector.load %w[%n0, %k, %part0] : memref<6x16x16xi32>, vector<16xi32>
                 %w0_0_0 = vector.bitcast %stored0_0 : vector<16xi32> to vector<64xi8>
-                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot0_0_0
                     : vector<16xi32>
               }
@@ -1004,7 +1006,8 @@ module @decode {
                 memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<4x16x16xi32>
                 %stored0_0 = vector.load %w[%n0, %k, %part0] : memref<4x16x16xi32>, vector<16xi32>
                 %w0_0_0 = vector.bitcast %stored0_0 : vector<16xi32> to vector<64xi8>
-                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot0_0_0
                     : vector<16xi32>
               }
@@ -1020,7 +1023,8 @@ module @decode {
                 %x0_0 = vector.bitcast %fours0_0 : vector<16xi32> to vector<64xi8>
                 %stored0_0 = vector.load %w[%n0, %k, %part0] : memref<4x16x16xi32>, vector<16xi32>
                 %w0_0_0 = vector.bitcast %stored0_0 : vector<16xi32> to vector<64xi8>
-                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot0_0_0
                     : vector<16xi32>
               }
@@ -1065,7 +1069,8 @@ module @decode {
                 memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<4x16x16xi32>
                 %stored1_0 = vector.load %w[%n1, %k, %part0] : memref<4x16x16xi32>, vector<16xi32>
                 %w1_0_0 = vector.bitcast %stored1_0 : vector<16xi32> to vector<64xi8>
-                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot1_0_0
                     : vector<16xi32>
               }
@@ -1081,7 +1086,8 @@ module @decode {
                 %x0_0 = vector.bitcast %fours0_0 : vector<16xi32> to vector<64xi8>
                 %stored1_0 = vector.load %w[%n1, %k, %part0] : memref<4x16x16xi32>, vector<16xi32>
                 %w1_0_0 = vector.bitcast %stored1_0 : vector<16xi32> to vector<64xi8>
-                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot1_0_0
                     : vector<16xi32>
               }
@@ -1315,7 +1321,8 @@ module @decode {
                 memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<14x16x16xi32>
                 %stored0_0 = vector.load %w[%n0, %k, %part0] : memref<14x16x16xi32>, vector<16xi32>
                 %w0_0_0 = vector.bitcast %stored0_0 : vector<16xi32> to vector<64xi8>
-                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot0_0_0
                     : vector<16xi32>
               }
@@ -1331,7 +1338,8 @@ module @decode {
                 %x0_0 = vector.bitcast %fours0_0 : vector<16xi32> to vector<64xi8>
                 %stored0_0 = vector.load %w[%n0, %k, %part0] : memref<14x16x16xi32>, vector<16xi32>
                 %w0_0_0 = vector.bitcast %stored0_0 : vector<16xi32> to vector<64xi8>
-                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot0_0_0
                     : vector<16xi32>
               }
@@ -1376,7 +1384,8 @@ module @decode {
                 memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<14x16x16xi32>
                 %stored1_0 = vector.load %w[%n1, %k, %part0] : memref<14x16x16xi32>, vector<16xi32>
                 %w1_0_0 = vector.bitcast %stored1_0 : vector<16xi32> to vector<64xi8>
-                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot1_0_0
                     : vector<16xi32>
               }
@@ -1392,7 +1401,8 @@ module @decode {
                 %x0_0 = vector.bitcast %fours0_0 : vector<16xi32> to vector<64xi8>
                 %stored1_0 = vector.load %w[%n1, %k, %part0] : memref<14x16x16xi32>, vector<16xi32>
                 %w1_0_0 = vector.bitcast %stored1_0 : vector<16xi32> to vector<64xi8>
-                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot1_0_0
                     : vector<16xi32>
               }
@@ -1437,7 +1447,8 @@ module @decode {
                 memref.prefetch %w[%fetched2, %ahead_k, %c0], read, locality<3>, data : memref<14x16x16xi32>
                 %stored2_0 = vector.load %w[%n2, %k, %part0] : memref<14x16x16xi32>, vector<16xi32>
                 %w2_0_0 = vector.bitcast %stored2_0 : vector<16xi32> to vector<64xi8>
-                %dot2_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_0_0, %w2_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot2_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_0_0, %w2_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot2_0_0
                     : vector<16xi32>
               }
@@ -1453,7 +1464,8 @@ module @decode {
                 %x0_0 = vector.bitcast %fours0_0 : vector<16xi32> to vector<64xi8>
                 %stored2_0 = vector.load %w[%n2, %k, %part0] : memref<14x16x16xi32>, vector<16xi32>
                 %w2_0_0 = vector.bitcast %stored2_0 : vector<16xi32> to vector<64xi8>
-                %dot2_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_0_0, %w2_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot2_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_0_0, %w2_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot2_0_0
                     : vector<16xi32>
               }
@@ -1498,7 +1510,8 @@ module @decode {
                 memref.prefetch %w[%fetched3, %ahead_k, %c0], read, locality<3>, data : memref<14x16x16xi32>
                 %stored3_0 = vector.load %w[%n3, %k, %part0] : memref<14x16x16xi32>, vector<16xi32>
                 %w3_0_0 = vector.bitcast %stored3_0 : vector<16xi32> to vector<64xi8>
-                %dot3_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_0_0, %w3_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot3_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_0_0, %w3_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot3_0_0
                     : vector<16xi32>
               }
@@ -1514,7 +1527,8 @@ module @decode {
                 %x0_0 = vector.bitcast %fours0_0 : vector<16xi32> to vector<64xi8>
                 %stored3_0 = vector.load %w[%n3, %k, %part0] : memref<14x16x16xi32>, vector<16xi32>
                 %w3_0_0 = vector.bitcast %stored3_0 : vector<16xi32> to vector<64xi8>
-                %dot3_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_0_0, %w3_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot3_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_0_0, %w3_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot3_0_0
                     : vector<16xi32>
               }
@@ -1735,7 +1749,8 @@ module @decode {
                 memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<4x32x16xi32>
                 %stored0_0 = vector.load %w[%n0, %k, %part0] : memref<4x32x16xi32>, vector<16xi32>
                 %w0_0_0 = vector.bitcast %stored0_0 : vector<16xi32> to vector<64xi8>
-                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot0_0_0
                     : vector<16xi32>
               }
@@ -1751,7 +1766,8 @@ module @decode {
                 %x0_0 = vector.bitcast %fours0_0 : vector<16xi32> to vector<64xi8>
                 %stored0_0 = vector.load %w[%n0, %k, %part0] : memref<4x32x16xi32>, vector<16xi32>
                 %w0_0_0 = vector.bitcast %stored0_0 : vector<16xi32> to vector<64xi8>
-                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot0_0_0
                     : vector<16xi32>
               }
@@ -1796,7 +1812,8 @@ module @decode {
                 memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<4x32x16xi32>
                 %stored1_0 = vector.load %w[%n1, %k, %part0] : memref<4x32x16xi32>, vector<16xi32>
                 %w1_0_0 = vector.bitcast %stored1_0 : vector<16xi32> to vector<64xi8>
-                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot1_0_0
                     : vector<16xi32>
               }
@@ -1812,7 +1829,8 @@ module @decode {
                 %x0_0 = vector.bitcast %fours0_0 : vector<16xi32> to vector<64xi8>
                 %stored1_0 = vector.load %w[%n1, %k, %part0] : memref<4x32x16xi32>, vector<16xi32>
                 %w1_0_0 = vector.bitcast %stored1_0 : vector<16xi32> to vector<64xi8>
-                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot1_0_0
                     : vector<16xi32>
               }
@@ -2021,7 +2039,8 @@ module @decode {
                 memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<21x16x16xi32>
                 %stored0_0 = vector.load %w[%n0, %k, %part0] : memref<21x16x16xi32>, vector<16xi32>
                 %w0_0_0 = vector.bitcast %stored0_0 : vector<16xi32> to vector<64xi8>
-                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot0_0_0
                     : vector<16xi32>
               }
@@ -2037,7 +2056,8 @@ module @decode {
                 %x0_0 = vector.bitcast %fours0_0 : vector<16xi32> to vector<64xi8>
                 %stored0_0 = vector.load %w[%n0, %k, %part0] : memref<21x16x16xi32>, vector<16xi32>
                 %w0_0_0 = vector.bitcast %stored0_0 : vector<16xi32> to vector<64xi8>
-                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot0_0_0
                     : vector<16xi32>
               }

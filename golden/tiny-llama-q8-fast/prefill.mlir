@@ -500,26 +500,42 @@ module @prefill {
                 memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<6x16x16xi32>
                 %stored0_0 = vector.load %w[%n0, %k, %part0] : memref<6x16x16xi32>, vector<16xi32>
                 %w0_0_0 = vector.bitcast %stored0_0 : vector<16xi32> to vector<64xi8>
-                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_4_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_4_0, %w0_0_0, %x4_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_5_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_5_0, %w0_0_0, %x5_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_6_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_6_0, %w0_0_0, %x6_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_7_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_7_0, %w0_0_0, %x7_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_4_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_4_0, %w0_0_0, %x4_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_5_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_5_0, %w0_0_0, %x5_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_6_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_6_0, %w0_0_0, %x6_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_7_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_7_0, %w0_0_0, %x7_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 %fetched1 = arith.addi %fetched0, %c1 : index
                 memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<6x16x16xi32>
                 %stored1_0 = vector.load %w[%n1, %k, %part0] : memref<6x16x16xi32>, vector<16xi32>
                 %w1_0_0 = vector.bitcast %stored1_0 : vector<16xi32> to vector<64xi8>
-                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_1_0, %w1_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_2_0, %w1_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_3_0, %w1_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_4_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_4_0, %w1_0_0, %x4_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_5_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_5_0, %w1_0_0, %x5_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_6_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_6_0, %w1_0_0, %x6_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_7_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_7_0, %w1_0_0, %x7_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_1_0, %w1_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_2_0, %w1_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_3_0, %w1_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_4_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_4_0, %w1_0_0, %x4_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_5_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_5_0, %w1_0_0, %x5_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_6_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_6_0, %w1_0_0, %x6_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_7_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_7_0, %w1_0_0, %x7_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot0_0_0, %dot0_1_0, %dot0_2_0, %dot0_3_0, %dot0_4_0, %dot0_5_0, %dot0_6_0, %dot0_7_0,
                           %dot1_0_0, %dot1_1_0, %dot1_2_0, %dot1_3_0, %dot1_4_0, %dot1_5_0, %dot1_6_0, %dot1_7_0
                     : vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>,
@@ -598,24 +614,40 @@ module @prefill {
                 %x7_0 = vector.bitcast %fours7_0 : vector<16xi32> to vector<64xi8>
                 %stored0_0 = vector.load %w[%n0, %k, %part0] : memref<6x16x16xi32>, vector<16xi32>
                 %w0_0_0 = vector.bitcast %stored0_0 : vector<16xi32> to vector<64xi8>
-                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_4_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_4_0, %w0_0_0, %x4_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_5_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_5_0, %w0_0_0, %x5_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_6_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_6_0, %w0_0_0, %x6_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_7_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_7_0, %w0_0_0, %x7_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_4_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_4_0, %w0_0_0, %x4_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_5_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_5_0, %w0_0_0, %x5_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_6_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_6_0, %w0_0_0, %x6_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_7_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_7_0, %w0_0_0, %x7_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 %stored1_0 = vector.load %w[%n1, %k, %part0] : memref<6x16x16xi32>, vector<16xi32>
                 %w1_0_0 = vector.bitcast %stored1_0 : vector<16xi32> to vector<64xi8>
-                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_1_0, %w1_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_2_0, %w1_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_3_0, %w1_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_4_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_4_0, %w1_0_0, %x4_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_5_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_5_0, %w1_0_0, %x5_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_6_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_6_0, %w1_0_0, %x6_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_7_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_7_0, %w1_0_0, %x7_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_1_0, %w1_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_2_0, %w1_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_3_0, %w1_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_4_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_4_0, %w1_0_0, %x4_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_5_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_5_0, %w1_0_0, %x5_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_6_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_6_0, %w1_0_0, %x6_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_7_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_7_0, %w1_0_0, %x7_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot0_0_0, %dot0_1_0, %dot0_2_0, %dot0_3_0, %dot0_4_0, %dot0_5_0, %dot0_6_0, %dot0_7_0,
                           %dot1_0_0, %dot1_1_0, %dot1_2_0, %dot1_3_0, %dot1_4_0, %dot1_5_0, %dot1_6_0, %dot1_7_0
                     : vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>,
@@ -971,7 +1003,8 @@ module @prefill {
             %ends = vector.broadcast %row_end_i32 : i32 to vector<16xi32>
             scf.for %g = %c0 to %group step %c1 {
               %query = arith.addi %first_query, %g : index
-              %maxima_each = scf.for %place = %c0 to %block step %width iter_args(%highest = %lowests) -> (vector<16xf32>) {
+              %maxima_each = scf.for %place = %c0 to %block step %width
+                  iter_args(%highest = %lowests) -> (vector<16xf32>) {
                 %score = vector.load %scores[%query, %place] : memref<64x64xf32>, vector<16xf32>
                 %at = arith.addi %block_begin, %place : index
                 %at_i32 = arith.index_cast %at : index to i32
@@ -990,7 +1023,8 @@ module @prefill {
               %is_none = arith.cmpf oeq, %max, %lowest : f32
               %base = arith.select %is_none, %none, %max : f32
               %bases = vector.broadcast %base : f32 to vector<16xf32>
-              %sums_each = scf.for %place = %c0 to %block step %width iter_args(%sum = %nothing) -> (vector<16xf32>) {
+              %sums_each = scf.for %place = %c0 to %block step %width
+                  iter_args(%sum = %nothing) -> (vector<16xf32>) {
                 %score = vector.load %scores[%query, %place] : memref<64x64xf32>, vector<16xf32>
                 %below = arith.subf %score, %bases : vector<16xf32>
                 %weight = math.exp %below : vector<16xf32>
@@ -1346,26 +1380,42 @@ module @prefill {
                 memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<4x16x16xi32>
                 %stored0_0 = vector.load %w[%n0, %k, %part0] : memref<4x16x16xi32>, vector<16xi32>
                 %w0_0_0 = vector.bitcast %stored0_0 : vector<16xi32> to vector<64xi8>
-                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_4_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_4_0, %w0_0_0, %x4_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_5_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_5_0, %w0_0_0, %x5_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_6_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_6_0, %w0_0_0, %x6_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_7_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_7_0, %w0_0_0, %x7_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_4_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_4_0, %w0_0_0, %x4_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_5_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_5_0, %w0_0_0, %x5_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_6_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_6_0, %w0_0_0, %x6_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_7_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_7_0, %w0_0_0, %x7_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 %fetched1 = arith.addi %fetched0, %c1 : index
                 memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<4x16x16xi32>
                 %stored1_0 = vector.load %w[%n1, %k, %part0] : memref<4x16x16xi32>, vector<16xi32>
                 %w1_0_0 = vector.bitcast %stored1_0 : vector<16xi32> to vector<64xi8>
-                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_1_0, %w1_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_2_0, %w1_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_3_0, %w1_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_4_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_4_0, %w1_0_0, %x4_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_5_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_5_0, %w1_0_0, %x5_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_6_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_6_0, %w1_0_0, %x6_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_7_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_7_0, %w1_0_0, %x7_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_1_0, %w1_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_2_0, %w1_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_3_0, %w1_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_4_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_4_0, %w1_0_0, %x4_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_5_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_5_0, %w1_0_0, %x5_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_6_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_6_0, %w1_0_0, %x6_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_7_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_7_0, %w1_0_0, %x7_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot0_0_0, %dot0_1_0, %dot0_2_0, %dot0_3_0, %dot0_4_0, %dot0_5_0, %dot0_6_0, %dot0_7_0,
                           %dot1_0_0, %dot1_1_0, %dot1_2_0, %dot1_3_0, %dot1_4_0, %dot1_5_0, %dot1_6_0, %dot1_7_0
                     : vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>,
@@ -1444,24 +1494,40 @@ module @prefill {
                 %x7_0 = vector.bitcast %fours7_0 : vector<16xi32> to vector<64xi8>
                 %stored0_0 = vector.load %w[%n0, %k, %part0] : memref<4x16x16xi32>, vector<16xi32>
                 %w0_0_0 = vector.bitcast %stored0_0 : vector<16xi32> to vector<64xi8>
-                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_4_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_4_0, %w0_0_0, %x4_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_5_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_5_0, %w0_0_0, %x5_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_6_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_6_0, %w0_0_0, %x6_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_7_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_7_0, %w0_0_0, %x7_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_4_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_4_0, %w0_0_0, %x4_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_5_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_5_0, %w0_0_0, %x5_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_6_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_6_0, %w0_0_0, %x6_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_7_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_7_0, %w0_0_0, %x7_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 %stored1_0 = vector.load %w[%n1, %k, %part0] : memref<4x16x16xi32>, vector<16xi32>
                 %w1_0_0 = vector.bitcast %stored1_0 : vector<16xi32> to vector<64xi8>
-                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_1_0, %w1_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_2_0, %w1_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_3_0, %w1_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_4_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_4_0, %w1_0_0, %x4_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_5_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_5_0, %w1_0_0, %x5_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_6_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_6_0, %w1_0_0, %x6_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_7_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_7_0, %w1_0_0, %x7_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_1_0, %w1_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_2_0, %w1_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_3_0, %w1_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_4_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_4_0, %w1_0_0, %x4_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_5_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_5_0, %w1_0_0, %x5_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_6_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_6_0, %w1_0_0, %x6_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_7_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_7_0, %w1_0_0, %x7_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot0_0_0, %dot0_1_0, %dot0_2_0, %dot0_3_0, %dot0_4_0, %dot0_5_0, %dot0_6_0, %dot0_7_0,
                           %dot1_0_0, %dot1_1_0, %dot1_2_0, %dot1_3_0, %dot1_4_0, %dot1_5_0, %dot1_6_0, %dot1_7_0
                     : vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>,
@@ -1864,26 +1930,42 @@ module @prefill {
                 memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<14x16x16xi32>
                 %stored0_0 = vector.load %w[%n0, %k, %part0] : memref<14x16x16xi32>, vector<16xi32>
                 %w0_0_0 = vector.bitcast %stored0_0 : vector<16xi32> to vector<64xi8>
-                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_4_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_4_0, %w0_0_0, %x4_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_5_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_5_0, %w0_0_0, %x5_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_6_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_6_0, %w0_0_0, %x6_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_7_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_7_0, %w0_0_0, %x7_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_4_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_4_0, %w0_0_0, %x4_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_5_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_5_0, %w0_0_0, %x5_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_6_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_6_0, %w0_0_0, %x6_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_7_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_7_0, %w0_0_0, %x7_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 %fetched1 = arith.addi %fetched0, %c1 : index
                 memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<14x16x16xi32>
                 %stored1_0 = vector.load %w[%n1, %k, %part0] : memref<14x16x16xi32>, vector<16xi32>
                 %w1_0_0 = vector.bitcast %stored1_0 : vector<16xi32> to vector<64xi8>
-                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_1_0, %w1_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_2_0, %w1_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_3_0, %w1_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_4_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_4_0, %w1_0_0, %x4_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_5_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_5_0, %w1_0_0, %x5_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_6_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_6_0, %w1_0_0, %x6_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_7_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_7_0, %w1_0_0, %x7_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_1_0, %w1_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_2_0, %w1_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_3_0, %w1_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_4_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_4_0, %w1_0_0, %x4_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_5_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_5_0, %w1_0_0, %x5_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_6_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_6_0, %w1_0_0, %x6_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_7_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_7_0, %w1_0_0, %x7_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot0_0_0, %dot0_1_0, %dot0_2_0, %dot0_3_0, %dot0_4_0, %dot0_5_0, %dot0_6_0, %dot0_7_0,
                           %dot1_0_0, %dot1_1_0, %dot1_2_0, %dot1_3_0, %dot1_4_0, %dot1_5_0, %dot1_6_0, %dot1_7_0
                     : vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>,
@@ -1962,24 +2044,40 @@ module @prefill {
                 %x7_0 = vector.bitcast %fours7_0 : vector<16xi32> to vector<64xi8>
                 %stored0_0 = vector.load %w[%n0, %k, %part0] : memref<14x16x16xi32>, vector<16xi32>
                 %w0_0_0 = vector.bitcast %stored0_0 : vector<16xi32> to vector<64xi8>
-                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_4_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_4_0, %w0_0_0, %x4_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_5_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_5_0, %w0_0_0, %x5_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_6_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_6_0, %w0_0_0, %x6_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_7_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_7_0, %w0_0_0, %x7_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_4_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_4_0, %w0_0_0, %x4_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_5_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_5_0, %w0_0_0, %x5_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_6_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_6_0, %w0_0_0, %x6_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_7_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_7_0, %w0_0_0, %x7_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 %stored1_0 = vector.load %w[%n1, %k, %part0] : memref<14x16x16xi32>, vector<16xi32>
                 %w1_0_0 = vector.bitcast %stored1_0 : vector<16xi32> to vector<64xi8>
-                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_1_0, %w1_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_2_0, %w1_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_3_0, %w1_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_4_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_4_0, %w1_0_0, %x4_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_5_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_5_0, %w1_0_0, %x5_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_6_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_6_0, %w1_0_0, %x6_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_7_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_7_0, %w1_0_0, %x7_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_1_0, %w1_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_2_0, %w1_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_3_0, %w1_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_4_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_4_0, %w1_0_0, %x4_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_5_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_5_0, %w1_0_0, %x5_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_6_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_6_0, %w1_0_0, %x6_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_7_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_7_0, %w1_0_0, %x7_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot0_0_0, %dot0_1_0, %dot0_2_0, %dot0_3_0, %dot0_4_0, %dot0_5_0, %dot0_6_0, %dot0_7_0,
                           %dot1_0_0, %dot1_1_0, %dot1_2_0, %dot1_3_0, %dot1_4_0, %dot1_5_0, %dot1_6_0, %dot1_7_0
                     : vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>,
@@ -2186,26 +2284,42 @@ module @prefill {
                 memref.prefetch %w[%fetched2, %ahead_k, %c0], read, locality<3>, data : memref<14x16x16xi32>
                 %stored2_0 = vector.load %w[%n2, %k, %part0] : memref<14x16x16xi32>, vector<16xi32>
                 %w2_0_0 = vector.bitcast %stored2_0 : vector<16xi32> to vector<64xi8>
-                %dot2_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_0_0, %w2_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot2_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_1_0, %w2_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot2_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_2_0, %w2_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot2_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_3_0, %w2_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot2_4_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_4_0, %w2_0_0, %x4_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot2_5_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_5_0, %w2_0_0, %x5_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot2_6_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_6_0, %w2_0_0, %x6_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot2_7_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_7_0, %w2_0_0, %x7_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot2_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_0_0, %w2_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot2_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_1_0, %w2_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot2_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_2_0, %w2_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot2_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_3_0, %w2_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot2_4_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_4_0, %w2_0_0, %x4_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot2_5_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_5_0, %w2_0_0, %x5_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot2_6_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_6_0, %w2_0_0, %x6_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot2_7_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_7_0, %w2_0_0, %x7_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 %fetched3 = arith.addi %fetched2, %c1 : index
                 memref.prefetch %w[%fetched3, %ahead_k, %c0], read, locality<3>, data : memref<14x16x16xi32>
                 %stored3_0 = vector.load %w[%n3, %k, %part0] : memref<14x16x16xi32>, vector<16xi32>
                 %w3_0_0 = vector.bitcast %stored3_0 : vector<16xi32> to vector<64xi8>
-                %dot3_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_0_0, %w3_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot3_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_1_0, %w3_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot3_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_2_0, %w3_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot3_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_3_0, %w3_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot3_4_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_4_0, %w3_0_0, %x4_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot3_5_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_5_0, %w3_0_0, %x5_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot3_6_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_6_0, %w3_0_0, %x6_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot3_7_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_7_0, %w3_0_0, %x7_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot3_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_0_0, %w3_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot3_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_1_0, %w3_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot3_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_2_0, %w3_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot3_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_3_0, %w3_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot3_4_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_4_0, %w3_0_0, %x4_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot3_5_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_5_0, %w3_0_0, %x5_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot3_6_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_6_0, %w3_0_0, %x6_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot3_7_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_7_0, %w3_0_0, %x7_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot2_0_0, %dot2_1_0, %dot2_2_0, %dot2_3_0, %dot2_4_0, %dot2_5_0, %dot2_6_0, %dot2_7_0,
                           %dot3_0_0, %dot3_1_0, %dot3_2_0, %dot3_3_0, %dot3_4_0, %dot3_5_0, %dot3_6_0, %dot3_7_0
                     : vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>,
@@ -2284,24 +2398,40 @@ module @prefill {
                 %x7_0 = vector.bitcast %fours7_0 : vector<16xi32> to vector<64xi8>
                 %stored2_0 = vector.load %w[%n2, %k, %part0] : memref<14x16x16xi32>, vector<16xi32>
                 %w2_0_0 = vector.bitcast %stored2_0 : vector<16xi32> to vector<64xi8>
-                %dot2_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_0_0, %w2_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot2_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_1_0, %w2_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot2_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_2_0, %w2_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot2_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_3_0, %w2_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot2_4_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_4_0, %w2_0_0, %x4_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot2_5_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_5_0, %w2_0_0, %x5_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot2_6_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_6_0, %w2_0_0, %x6_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot2_7_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_7_0, %w2_0_0, %x7_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot2_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_0_0, %w2_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot2_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_1_0, %w2_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot2_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_2_0, %w2_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot2_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_3_0, %w2_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot2_4_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_4_0, %w2_0_0, %x4_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot2_5_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_5_0, %w2_0_0, %x5_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot2_6_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_6_0, %w2_0_0, %x6_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot2_7_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_7_0, %w2_0_0, %x7_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 %stored3_0 = vector.load %w[%n3, %k, %part0] : memref<14x16x16xi32>, vector<16xi32>
                 %w3_0_0 = vector.bitcast %stored3_0 : vector<16xi32> to vector<64xi8>
-                %dot3_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_0_0, %w3_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot3_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_1_0, %w3_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot3_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_2_0, %w3_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot3_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_3_0, %w3_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot3_4_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_4_0, %w3_0_0, %x4_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot3_5_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_5_0, %w3_0_0, %x5_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot3_6_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_6_0, %w3_0_0, %x6_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot3_7_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_7_0, %w3_0_0, %x7_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot3_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_0_0, %w3_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot3_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_1_0, %w3_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot3_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_2_0, %w3_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot3_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_3_0, %w3_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot3_4_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_4_0, %w3_0_0, %x4_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot3_5_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_5_0, %w3_0_0, %x5_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot3_6_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_6_0, %w3_0_0, %x6_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot3_7_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_7_0, %w3_0_0, %x7_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot2_0_0, %dot2_1_0, %dot2_2_0, %dot2_3_0, %dot2_4_0, %dot2_5_0, %dot2_6_0, %dot2_7_0,
                           %dot3_0_0, %dot3_1_0, %dot3_2_0, %dot3_3_0, %dot3_4_0, %dot3_5_0, %dot3_6_0, %dot3_7_0
                     : vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>,
@@ -2691,26 +2821,42 @@ module @prefill {
                 memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<4x32x16xi32>
                 %stored0_0 = vector.load %w[%n0, %k, %part0] : memref<4x32x16xi32>, vector<16xi32>
                 %w0_0_0 = vector.bitcast %stored0_0 : vector<16xi32> to vector<64xi8>
-                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_4_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_4_0, %w0_0_0, %x4_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_5_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_5_0, %w0_0_0, %x5_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_6_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_6_0, %w0_0_0, %x6_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_7_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_7_0, %w0_0_0, %x7_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_4_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_4_0, %w0_0_0, %x4_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_5_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_5_0, %w0_0_0, %x5_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_6_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_6_0, %w0_0_0, %x6_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_7_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_7_0, %w0_0_0, %x7_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 %fetched1 = arith.addi %fetched0, %c1 : index
                 memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<4x32x16xi32>
                 %stored1_0 = vector.load %w[%n1, %k, %part0] : memref<4x32x16xi32>, vector<16xi32>
                 %w1_0_0 = vector.bitcast %stored1_0 : vector<16xi32> to vector<64xi8>
-                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_1_0, %w1_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_2_0, %w1_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_3_0, %w1_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_4_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_4_0, %w1_0_0, %x4_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_5_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_5_0, %w1_0_0, %x5_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_6_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_6_0, %w1_0_0, %x6_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_7_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_7_0, %w1_0_0, %x7_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_1_0, %w1_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_2_0, %w1_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_3_0, %w1_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_4_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_4_0, %w1_0_0, %x4_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_5_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_5_0, %w1_0_0, %x5_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_6_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_6_0, %w1_0_0, %x6_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_7_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_7_0, %w1_0_0, %x7_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot0_0_0, %dot0_1_0, %dot0_2_0, %dot0_3_0, %dot0_4_0, %dot0_5_0, %dot0_6_0, %dot0_7_0,
                           %dot1_0_0, %dot1_1_0, %dot1_2_0, %dot1_3_0, %dot1_4_0, %dot1_5_0, %dot1_6_0, %dot1_7_0
                     : vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>,
@@ -2789,24 +2935,40 @@ module @prefill {
                 %x7_0 = vector.bitcast %fours7_0 : vector<16xi32> to vector<64xi8>
                 %stored0_0 = vector.load %w[%n0, %k, %part0] : memref<4x32x16xi32>, vector<16xi32>
                 %w0_0_0 = vector.bitcast %stored0_0 : vector<16xi32> to vector<64xi8>
-                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_4_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_4_0, %w0_0_0, %x4_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_5_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_5_0, %w0_0_0, %x5_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_6_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_6_0, %w0_0_0, %x6_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_7_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_7_0, %w0_0_0, %x7_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_4_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_4_0, %w0_0_0, %x4_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_5_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_5_0, %w0_0_0, %x5_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_6_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_6_0, %w0_0_0, %x6_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_7_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_7_0, %w0_0_0, %x7_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 %stored1_0 = vector.load %w[%n1, %k, %part0] : memref<4x32x16xi32>, vector<16xi32>
                 %w1_0_0 = vector.bitcast %stored1_0 : vector<16xi32> to vector<64xi8>
-                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_1_0, %w1_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_2_0, %w1_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_3_0, %w1_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_4_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_4_0, %w1_0_0, %x4_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_5_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_5_0, %w1_0_0, %x5_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_6_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_6_0, %w1_0_0, %x6_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_7_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_7_0, %w1_0_0, %x7_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_1_0, %w1_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_2_0, %w1_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_3_0, %w1_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_4_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_4_0, %w1_0_0, %x4_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_5_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_5_0, %w1_0_0, %x5_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_6_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_6_0, %w1_0_0, %x6_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_7_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_7_0, %w1_0_0, %x7_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot0_0_0, %dot0_1_0, %dot0_2_0, %dot0_3_0, %dot0_4_0, %dot0_5_0, %dot0_6_0, %dot0_7_0,
                           %dot1_0_0, %dot1_1_0, %dot1_2_0, %dot1_3_0, %dot1_4_0, %dot1_5_0, %dot1_6_0, %dot1_7_0
                     : vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>,
@@ -3099,7 +3261,8 @@ module @prefill {
                 memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<21x16x16xi32>
                 %stored0_0 = vector.load %w[%n0, %k, %part0] : memref<21x16x16xi32>, vector<16xi32>
                 %w0_0_0 = vector.bitcast %stored0_0 : vector<16xi32> to vector<64xi8>
-                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot0_0_0
                     : vector<16xi32>
               }
@@ -3115,7 +3278,8 @@ module @prefill {
                 %x0_0 = vector.bitcast %fours0_0 : vector<16xi32> to vector<64xi8>
                 %stored0_0 = vector.load %w[%n0, %k, %part0] : memref<21x16x16xi32>, vector<16xi32>
                 %w0_0_0 = vector.bitcast %stored0_0 : vector<16xi32> to vector<64xi8>
-                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot0_0_0
                     : vector<16xi32>
               }

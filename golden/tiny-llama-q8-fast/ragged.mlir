@@ -438,10 +438,14 @@ module @ragged {
                 memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<6x16x16xi32>
                 %stored0_0 = vector.load %w[%n0, %k, %part0] : memref<6x16x16xi32>, vector<16xi32>
                 %w0_0_0 = vector.bitcast %stored0_0 : vector<16xi32> to vector<64xi8>
-                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot0_0_0, %dot0_1_0, %dot0_2_0, %dot0_3_0
                     : vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>
               }
@@ -473,10 +477,14 @@ module @ragged {
                 %x3_0 = vector.bitcast %fours3_0 : vector<16xi32> to vector<64xi8>
                 %stored0_0 = vector.load %w[%n0, %k, %part0] : memref<6x16x16xi32>, vector<16xi32>
                 %w0_0_0 = vector.bitcast %stored0_0 : vector<16xi32> to vector<64xi8>
-                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot0_0_0, %dot0_1_0, %dot0_2_0, %dot0_3_0
                     : vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>
               }
@@ -1106,10 +1114,14 @@ module @ragged {
                 memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<4x16x16xi32>
                 %stored0_0 = vector.load %w[%n0, %k, %part0] : memref<4x16x16xi32>, vector<16xi32>
                 %w0_0_0 = vector.bitcast %stored0_0 : vector<16xi32> to vector<64xi8>
-                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot0_0_0, %dot0_1_0, %dot0_2_0, %dot0_3_0
                     : vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>
               }
@@ -1141,10 +1153,14 @@ module @ragged {
                 %x3_0 = vector.bitcast %fours3_0 : vector<16xi32> to vector<64xi8>
                 %stored0_0 = vector.load %w[%n0, %k, %part0] : memref<4x16x16xi32>, vector<16xi32>
                 %w0_0_0 = vector.bitcast %stored0_0 : vector<16xi32> to vector<64xi8>
-                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot0_0_0, %dot0_1_0, %dot0_2_0, %dot0_3_0
                     : vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>
               }
@@ -1231,10 +1247,14 @@ module @ragged {
                 memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<4x16x16xi32>
                 %stored1_0 = vector.load %w[%n1, %k, %part0] : memref<4x16x16xi32>, vector<16xi32>
                 %w1_0_0 = vector.bitcast %stored1_0 : vector<16xi32> to vector<64xi8>
-                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_1_0, %w1_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_2_0, %w1_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_3_0, %w1_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_1_0, %w1_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_2_0, %w1_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_3_0, %w1_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot1_0_0, %dot1_1_0, %dot1_2_0, %dot1_3_0
                     : vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>
               }
@@ -1266,10 +1286,14 @@ module @ragged {
                 %x3_0 = vector.bitcast %fours3_0 : vector<16xi32> to vector<64xi8>
                 %stored1_0 = vector.load %w[%n1, %k, %part0] : memref<4x16x16xi32>, vector<16xi32>
                 %w1_0_0 = vector.bitcast %stored1_0 : vector<16xi32> to vector<64xi8>
-                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_1_0, %w1_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_2_0, %w1_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_3_0, %w1_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_1_0, %w1_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_2_0, %w1_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_3_0, %w1_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot1_0_0, %dot1_1_0, %dot1_2_0, %dot1_3_0
                     : vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>
               }
@@ -1548,10 +1572,14 @@ module @ragged {
                 memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<14x16x16xi32>
                 %stored0_0 = vector.load %w[%n0, %k, %part0] : memref<14x16x16xi32>, vector<16xi32>
                 %w0_0_0 = vector.bitcast %stored0_0 : vector<16xi32> to vector<64xi8>
-                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot0_0_0, %dot0_1_0, %dot0_2_0, %dot0_3_0
                     : vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>
               }
@@ -1583,10 +1611,14 @@ module @ragged {
                 %x3_0 = vector.bitcast %fours3_0 : vector<16xi32> to vector<64xi8>
                 %stored0_0 = vector.load %w[%n0, %k, %part0] : memref<14x16x16xi32>, vector<16xi32>
                 %w0_0_0 = vector.bitcast %stored0_0 : vector<16xi32> to vector<64xi8>
-                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot0_0_0, %dot0_1_0, %dot0_2_0, %dot0_3_0
                     : vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>
               }
@@ -1673,10 +1705,14 @@ module @ragged {
                 memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<14x16x16xi32>
                 %stored1_0 = vector.load %w[%n1, %k, %part0] : memref<14x16x16xi32>, vector<16xi32>
                 %w1_0_0 = vector.bitcast %stored1_0 : vector<16xi32> to vector<64xi8>
-                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_1_0, %w1_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_2_0, %w1_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_3_0, %w1_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_1_0, %w1_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_2_0, %w1_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_3_0, %w1_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot1_0_0, %dot1_1_0, %dot1_2_0, %dot1_3_0
                     : vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>
               }
@@ -1708,10 +1744,14 @@ module @ragged {
                 %x3_0 = vector.bitcast %fours3_0 : vector<16xi32> to vector<64xi8>
                 %stored1_0 = vector.load %w[%n1, %k, %part0] : memref<14x16x16xi32>, vector<16xi32>
                 %w1_0_0 = vector.bitcast %stored1_0 : vector<16xi32> to vector<64xi8>
-                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_1_0, %w1_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_2_0, %w1_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_3_0, %w1_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_1_0, %w1_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_2_0, %w1_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_3_0, %w1_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot1_0_0, %dot1_1_0, %dot1_2_0, %dot1_3_0
                     : vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>
               }
@@ -1798,10 +1838,14 @@ module @ragged {
                 memref.prefetch %w[%fetched2, %ahead_k, %c0], read, locality<3>, data : memref<14x16x16xi32>
                 %stored2_0 = vector.load %w[%n2, %k, %part0] : memref<14x16x16xi32>, vector<16xi32>
                 %w2_0_0 = vector.bitcast %stored2_0 : vector<16xi32> to vector<64xi8>
-                %dot2_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_0_0, %w2_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot2_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_1_0, %w2_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot2_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_2_0, %w2_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot2_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_3_0, %w2_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot2_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_0_0, %w2_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot2_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_1_0, %w2_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot2_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_2_0, %w2_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot2_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_3_0, %w2_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot2_0_0, %dot2_1_0, %dot2_2_0, %dot2_3_0
                     : vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>
               }
@@ -1833,10 +1877,14 @@ module @ragged {
                 %x3_0 = vector.bitcast %fours3_0 : vector<16xi32> to vector<64xi8>
                 %stored2_0 = vector.load %w[%n2, %k, %part0] : memref<14x16x16xi32>, vector<16xi32>
                 %w2_0_0 = vector.bitcast %stored2_0 : vector<16xi32> to vector<64xi8>
-                %dot2_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_0_0, %w2_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot2_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_1_0, %w2_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot2_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_2_0, %w2_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot2_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_3_0, %w2_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot2_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_0_0, %w2_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot2_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_1_0, %w2_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot2_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_2_0, %w2_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot2_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int2_3_0, %w2_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot2_0_0, %dot2_1_0, %dot2_2_0, %dot2_3_0
                     : vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>
               }
@@ -1923,10 +1971,14 @@ module @ragged {
                 memref.prefetch %w[%fetched3, %ahead_k, %c0], read, locality<3>, data : memref<14x16x16xi32>
                 %stored3_0 = vector.load %w[%n3, %k, %part0] : memref<14x16x16xi32>, vector<16xi32>
                 %w3_0_0 = vector.bitcast %stored3_0 : vector<16xi32> to vector<64xi8>
-                %dot3_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_0_0, %w3_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot3_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_1_0, %w3_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot3_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_2_0, %w3_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot3_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_3_0, %w3_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot3_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_0_0, %w3_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot3_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_1_0, %w3_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot3_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_2_0, %w3_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot3_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_3_0, %w3_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot3_0_0, %dot3_1_0, %dot3_2_0, %dot3_3_0
                     : vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>
               }
@@ -1958,10 +2010,14 @@ module @ragged {
                 %x3_0 = vector.bitcast %fours3_0 : vector<16xi32> to vector<64xi8>
                 %stored3_0 = vector.load %w[%n3, %k, %part0] : memref<14x16x16xi32>, vector<16xi32>
                 %w3_0_0 = vector.bitcast %stored3_0 : vector<16xi32> to vector<64xi8>
-                %dot3_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_0_0, %w3_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot3_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_1_0, %w3_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot3_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_2_0, %w3_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot3_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_3_0, %w3_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot3_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_0_0, %w3_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot3_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_1_0, %w3_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot3_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_2_0, %w3_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot3_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int3_3_0, %w3_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot3_0_0, %dot3_1_0, %dot3_2_0, %dot3_3_0
                     : vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>
               }
@@ -2227,10 +2283,14 @@ module @ragged {
                 memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<4x32x16xi32>
                 %stored0_0 = vector.load %w[%n0, %k, %part0] : memref<4x32x16xi32>, vector<16xi32>
                 %w0_0_0 = vector.bitcast %stored0_0 : vector<16xi32> to vector<64xi8>
-                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot0_0_0, %dot0_1_0, %dot0_2_0, %dot0_3_0
                     : vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>
               }
@@ -2262,10 +2322,14 @@ module @ragged {
                 %x3_0 = vector.bitcast %fours3_0 : vector<16xi32> to vector<64xi8>
                 %stored0_0 = vector.load %w[%n0, %k, %part0] : memref<4x32x16xi32>, vector<16xi32>
                 %w0_0_0 = vector.bitcast %stored0_0 : vector<16xi32> to vector<64xi8>
-                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot0_0_0, %dot0_1_0, %dot0_2_0, %dot0_3_0
                     : vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>
               }
@@ -2352,10 +2416,14 @@ module @ragged {
                 memref.prefetch %w[%fetched1, %ahead_k, %c0], read, locality<3>, data : memref<4x32x16xi32>
                 %stored1_0 = vector.load %w[%n1, %k, %part0] : memref<4x32x16xi32>, vector<16xi32>
                 %w1_0_0 = vector.bitcast %stored1_0 : vector<16xi32> to vector<64xi8>
-                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_1_0, %w1_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_2_0, %w1_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_3_0, %w1_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_1_0, %w1_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_2_0, %w1_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_3_0, %w1_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot1_0_0, %dot1_1_0, %dot1_2_0, %dot1_3_0
                     : vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>
               }
@@ -2387,10 +2455,14 @@ module @ragged {
                 %x3_0 = vector.bitcast %fours3_0 : vector<16xi32> to vector<64xi8>
                 %stored1_0 = vector.load %w[%n1, %k, %part0] : memref<4x32x16xi32>, vector<16xi32>
                 %w1_0_0 = vector.bitcast %stored1_0 : vector<16xi32> to vector<64xi8>
-                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_1_0, %w1_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_2_0, %w1_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot1_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_3_0, %w1_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_0_0, %w1_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_1_0, %w1_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_2_0, %w1_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot1_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int1_3_0, %w1_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot1_0_0, %dot1_1_0, %dot1_2_0, %dot1_3_0
                     : vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>
               }
@@ -2644,10 +2716,14 @@ module @ragged {
                 memref.prefetch %w[%fetched0, %ahead_k, %c0], read, locality<3>, data : memref<21x16x16xi32>
                 %stored0_0 = vector.load %w[%n0, %k, %part0] : memref<21x16x16xi32>, vector<16xi32>
                 %w0_0_0 = vector.bitcast %stored0_0 : vector<16xi32> to vector<64xi8>
-                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot0_0_0, %dot0_1_0, %dot0_2_0, %dot0_3_0
                     : vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>
               }
@@ -2679,10 +2755,14 @@ module @ragged {
                 %x3_0 = vector.bitcast %fours3_0 : vector<16xi32> to vector<64xi8>
                 %stored0_0 = vector.load %w[%n0, %k, %part0] : memref<21x16x16xi32>, vector<16xi32>
                 %w0_0_0 = vector.bitcast %stored0_0 : vector<16xi32> to vector<64xi8>
-                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
-                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0) : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_0_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_0_0, %w0_0_0, %x0_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_1_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_1_0, %w0_0_0, %x1_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_2_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_2_0, %w0_0_0, %x2_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+                %dot0_3_0 = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%int0_3_0, %w0_0_0, %x3_0)
+                    : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
                 scf.yield %dot0_0_0, %dot0_1_0, %dot0_2_0, %dot0_3_0
                     : vector<16xi32>, vector<16xi32>, vector<16xi32>, vector<16xi32>
               }
