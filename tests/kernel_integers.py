@@ -104,6 +104,14 @@ class QuantizedCase(RowsCase):
         near = super().expected(given)
         return {name: Near(each.values, 4 * each.tolerance) for name, each in near.items()}
 
+    def _sizes(self, given: Given) -> Array:
+        """What is subtracted from a group's integers may be summed apart from them."""
+        sizes = np.abs(wide(given["w"]))
+        if "w_zeros" in given:
+            less = wide(given["w_zeros"]) * np.abs(wide(given["w_scales"]))
+            sizes = sizes + 2 * np.repeat(less, self.quant.group, axis=1)[:, : self.inputs]
+        return sizes
+
 
 @dataclass(frozen=True)
 class IntegersCase(QuantizedCase):

@@ -131,8 +131,8 @@ class RowsCase:
     def expected(self, given: Given) -> dict[str, Near]:
         """In float64. A sum of K products is off by K · U of the sum of their sizes at most."""
         x, w = wide(given["x"]), wide(given["w"])
-        products = x[:, None, :] * w[None]
-        sums, sizes = products.sum(-1), np.abs(products).sum(-1)
+        sums = (x[:, None, :] * w[None]).sum(-1)
+        sizes = (np.abs(x)[:, None, :] * self._sizes(given)[None]).sum(-1)
         scale = np.ones((self.rows, 1))
         if self.norm:
             scale = _scale(wide(given["squares"]).sum(-1), self.inputs)
@@ -148,6 +148,10 @@ class RowsCase:
             off = np.pad(near.tolerance, ((0, 0), (0, -y.shape[1] % 16)))
             return {"y": near, "largests": Near(by_tile(whole).max(-1), by_tile(off).max(-1))}
         return {"y": _filled(near)}
+
+    def _sizes(self, given: Given) -> Array:
+        """How large what is rounded in a weight's place may be."""
+        return np.abs(wide(given["w"]))
 
     def _activated(self, near: Near) -> Near:
         """Neither activation is steeper than 1.2."""
