@@ -61,7 +61,9 @@ class KernelSet:
     """The kernels of CPUs that have the instructions `needs`; `rows` from few rows to many.
 
     `dots`: how integers are multiplied: by x86's vnni, by avx2's sums of pairs, by ARM's sdot; None
-    where rows of integers do not pay. `dot_rows` are then what `rows` are of f32.
+    where rows of integers do not pay. `bf16_dots`: how a chunk's rows of bf16 are: by amx, or by
+    avx512's dots of pairs; None where f32 is as fast. `dot_rows`, `bf16_rows`: what `rows` are of
+    f32, for each.
 
     What is at once and how far ahead is fetched changes no sum's order, and so no bit.
     """
@@ -72,9 +74,14 @@ class KernelSet:
     attention: AttentionKernel
     dots: str | None = None
     dot_rows: tuple[RowsKernel, ...] = ()
+    bf16_dots: str | None = None
+    bf16_rows: tuple[RowsKernel, ...] = ()
 
-    def for_rows(self, rows: int, *, integers: bool = False) -> RowsKernel:
-        """The first that is for so many rows; the last, if they are more."""
-        kernels = self.dot_rows if integers else self.rows
-        fitting = (kernel for kernel in kernels if rows <= kernel.rows)
-        return next(fitting, kernels[-1])
+    def for_rows(self, rows: int, dtype: str = "f32") -> RowsKernel:
+        """The first that is for so many rows of `dtype`; the last, if they are more."""
+        kernels = {"f32": self.rows, "i8": self.dot_rows, "bf16": self.bf16_rows}[dtype]
+        return next((kernel for kernel in kernels if rows <= kernel.rows), kernels[-1])
+
+    def dots_of(self, dtype: str) -> str | None:
+        """What multiplies rows of `dtype`."""
+        return self.bf16_dots if dtype == "bf16" else self.dots

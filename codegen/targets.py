@@ -113,19 +113,31 @@ _NEON_SET = KernelSet(
     ),
     AttentionKernel(6, blocks_of_run=4, prefetch=32, chunk_queries=6, chunk_vectors=1),
 )
-KERNEL_SETS = (
-    replace(
-        _AVX512_SET,
-        name="avx512_vnni",
-        needs=(*_AVX512_SET.needs, "avx512_vnni"),
-        dots="vnni",
-        dot_rows=(
-            RowsKernel(1, rows_at_once=1, tiles_at_once=1, tiles_of_group=6, prefetch=96),
-            RowsKernel(4, rows_at_once=4, tiles_at_once=1, tiles_of_group=6, prefetch=96),
-            RowsKernel(16, rows_at_once=8, tiles_at_once=2, tiles_of_group=6, prefetch=64),
-            RowsKernel(256, rows_at_once=4, tiles_at_once=4, tiles_of_group=8, prefetch=64),
-        ),
+_VNNI_SET = replace(
+    _AVX512_SET,
+    name="avx512_vnni",
+    needs=(*_AVX512_SET.needs, "avx512_vnni"),
+    dots="vnni",
+    dot_rows=(
+        RowsKernel(1, rows_at_once=1, tiles_at_once=1, tiles_of_group=6, prefetch=96),
+        RowsKernel(4, rows_at_once=4, tiles_at_once=1, tiles_of_group=6, prefetch=96),
+        RowsKernel(16, rows_at_once=8, tiles_at_once=2, tiles_of_group=6, prefetch=64),
+        RowsKernel(256, rows_at_once=4, tiles_at_once=4, tiles_of_group=8, prefetch=64),
     ),
+)
+_BF16_SET = replace(
+    _VNNI_SET,
+    name="avx512_bf16",
+    needs=(*_VNNI_SET.needs, "avx512_bf16"),
+    bf16_dots="avx512",
+    bf16_rows=(
+        RowsKernel(4, rows_at_once=4, tiles_at_once=4, tiles_of_group=4, prefetch=32),
+        RowsKernel(256, 6, tiles_at_once=4, tiles_of_group=8, prefetch=32, rows_of_group=132),
+    ),
+)
+KERNEL_SETS = (
+    _BF16_SET,
+    _VNNI_SET,
     _AVX512_SET,
     KernelSet(
         "avx2",

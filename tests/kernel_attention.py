@@ -15,7 +15,7 @@ from intaglio.codegen.kernels import KernelSet
 from intaglio.codegen.spec import Attention, Norm, Rope
 from intaglio.codegen.views.attentions import MergeView, StepAttentionView
 from intaglio.codegen.views.caches import CacheView
-from intaglio.codegen.views.kernels import whole_tiles
+from intaglio.codegen.views.forms import whole_tiles
 from intaglio.codegen.views.types import Types
 from intaglio.runtime.bundle.manifest import StepSpec
 

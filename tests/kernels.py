@@ -36,6 +36,7 @@ NUMPY: dict[str, Any] = {
 }
 # an arch for each set of kernels
 ARCHS = {
+    "avx512_bf16": "znver4",
     "avx512_vnni": "icelake-server",
     "avx512": "x86-64-v4",
     "avx2": "x86-64-v3",
@@ -43,7 +44,10 @@ ARCHS = {
     "neon": "neoverse-n1",
 }
 SETS = {each.name: each for each in KERNEL_SETS}
-RUN_HERE = [name for name, arch in ARCHS.items() if "neon" not in name and runs_here(arch)]
+_HERE = [name for name, arch in ARCHS.items() if "neon" not in name and runs_here(arch)]
+# those with products of bf16 have no others of their own
+BF16_HERE = [name for name in _HERE if SETS[name].bf16_rows]
+RUN_HERE = [name for name in _HERE if name not in BF16_HERE]
 
 _GUARD = 4096
 _TEMPLATE = "kernels_alone.mlir.j2"

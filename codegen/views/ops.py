@@ -11,6 +11,7 @@ from intaglio.templates import Typed
 from ..kernels import RowBlocks
 from ..targets import MOST_ROWS
 from ..weights import Formats
+from .forms import RowForm
 from .kernels import KernelView, QuantizeView, RowsView
 from .types import Types, ceil
 
@@ -100,12 +101,12 @@ class Op:
     ) -> RowsView | None:
         if formats.kernels is None or formats.operands != "f32":
             return None
-        tiles, is_blocks = weight.arguments[0].shape[0], formats.block is not None
-        sizes = formats.kernels.for_rows(self.rows, integers=is_blocks)
+        tiles, block = weight.arguments[0].shape[0], formats.block
+        form = RowForm.of_blocks(block)
+        sizes, dots = formats.kernels.for_rows(self.rows, form.dtype), formats.kernels.dots
         name = f"rows{self.rows}_{tiles}x{self.inputs}_{self.dtype}"
-        args, block = (types, weight, self.rows, sizes), formats.block
-        dots = formats.kernels.dots
-        kernel = RowsView(*args, x="rows", y="product_rows", block=block, dots=dots)
+        args = (types, weight, self.rows, sizes)
+        kernel = RowsView(*args, x="rows", y="product_rows", form=form, dots=dots)
         kernel.name = name
         if block:
             self.quantize = QuantizeView(types, self.rows, self.inputs, block, x)
