@@ -25,7 +25,8 @@ _V4 = (*_V3, *_AVX512)
 _X86_LEVELS = {"x86-64": (), "x86-64-v2": _V2, "x86-64-v3": _V3, "x86-64-v4": _V4}
 _BITS = ("avx512_bitalg", "avx512_vbmi2", "avx512_vpopcntdq", "avx512ifma", "avx512vbmi", "gfni")
 _ICE_LAKE = (*_V4, *_BITS, "avx512_vnni")
-_SAPPHIRE_RAPIDS = (*_ICE_LAKE, "amx_bf16", "avx512_bf16", "avx512_fp16", "avx_vnni")
+_AMX = ("amx_bf16", "amx_int8", "amx_tile")
+_SAPPHIRE_RAPIDS = (*_ICE_LAKE, *_AMX, "avx512_bf16", "avx512_fp16", "avx_vnni")
 _ZEN4 = (*_ICE_LAKE, "avx512_bf16", "sse4a")
 _X86_CPUS = {
     **dict.fromkeys(("haswell", "broadwell", "skylake"), _V3),
@@ -86,9 +87,9 @@ MICROKERNELS = (
 # row is fastest where each thread reads one stream. Measured on Zen 4 and 5, AVX2's there, too;
 # NEON's are AVX2's, as far as registers go, and are not measured.
 _AVX2_DOT_ROWS = (
-    RowsKernel(1, rows_at_once=1, tiles_at_once=1, tiles_of_group=6, prefetch=96),
-    RowsKernel(16, rows_at_once=4, tiles_at_once=1, tiles_of_group=6, prefetch=96),
-    RowsKernel(256, rows_at_once=4, tiles_at_once=1, tiles_of_group=8, prefetch=64),
+    RowsKernel(1, 1, tiles_at_once=1, tiles_of_group=6, prefetch=96, by="avx2"),
+    RowsKernel(16, 4, tiles_at_once=1, tiles_of_group=6, prefetch=96, by="avx2"),
+    RowsKernel(256, 4, tiles_at_once=1, tiles_of_group=8, prefetch=64, by="avx2"),
 )
 _AVX512_SET = KernelSet(
     "avx512",
@@ -100,7 +101,6 @@ _AVX512_SET = KernelSet(
         RowsKernel(256, rows_at_once=8, tiles_at_once=2, tiles_of_group=8, prefetch=64),
     ),
     AttentionKernel(sums_at_once=16, blocks_of_run=4, prefetch=32),
-    dots="avx2",
     dot_rows=_AVX2_DOT_ROWS,
 )
 _NEON_SET = KernelSet(
@@ -117,25 +117,35 @@ _VNNI_SET = replace(
     _AVX512_SET,
     name="avx512_vnni",
     needs=(*_AVX512_SET.needs, "avx512_vnni"),
-    dots="vnni",
     dot_rows=(
-        RowsKernel(1, rows_at_once=1, tiles_at_once=1, tiles_of_group=6, prefetch=96),
-        RowsKernel(4, rows_at_once=4, tiles_at_once=1, tiles_of_group=6, prefetch=96),
-        RowsKernel(16, rows_at_once=8, tiles_at_once=2, tiles_of_group=6, prefetch=64),
-        RowsKernel(256, rows_at_once=4, tiles_at_once=4, tiles_of_group=8, prefetch=64),
+        RowsKernel(1, 1, tiles_at_once=1, tiles_of_group=6, prefetch=96, by="vnni"),
+        RowsKernel(4, 4, tiles_at_once=1, tiles_of_group=6, prefetch=96, by="vnni"),
+        RowsKernel(16, 8, tiles_at_once=2, tiles_of_group=6, prefetch=64, by="vnni"),
+        RowsKernel(256, 4, tiles_at_once=4, tiles_of_group=8, prefetch=64, by="vnni"),
     ),
 )
 _BF16_SET = replace(
     _VNNI_SET,
     name="avx512_bf16",
     needs=(*_VNNI_SET.needs, "avx512_bf16"),
-    bf16_dots="avx512",
     bf16_rows=(
-        RowsKernel(4, rows_at_once=4, tiles_at_once=4, tiles_of_group=4, prefetch=32),
-        RowsKernel(256, 6, tiles_at_once=4, tiles_of_group=8, prefetch=32, rows_of_group=132),
+        RowsKernel(4, 4, tiles_at_once=4, tiles_of_group=4, prefetch=32, by="avx512"),
+        RowsKernel(256, 6, 4, tiles_of_group=8, prefetch=32, rows_of_group=132, by="avx512"),
     ),
 )
+# Two by two tiles of sums and two of each factor are its eight registers. Integers have VNNI's bits
+# and so may be either's; all rows of bf16 are AMX's, a head's one, too. Not measured: no machine had
+# it.
+_AMX_ROWS = RowsKernel(256, 32, tiles_at_once=2, tiles_of_group=8, prefetch=0, by="amx")
+_AMX_SET = replace(
+    _BF16_SET,
+    name="amx",
+    needs=(*_BF16_SET.needs, *_AMX),
+    dot_rows=(*_VNNI_SET.dot_rows[:-1], replace(_AMX_ROWS, rows_of_group=64)),
+    bf16_rows=(replace(_AMX_ROWS, rows_of_group=128),),
+)
 KERNEL_SETS = (
+    _AMX_SET,
     _BF16_SET,
     _VNNI_SET,
     _AVX512_SET,
@@ -149,17 +159,15 @@ KERNEL_SETS = (
             RowsKernel(256, rows_at_once=6, tiles_at_once=1, tiles_of_group=2, prefetch=64),
         ),
         AttentionKernel(4, blocks_of_run=4, prefetch=32, chunk_queries=4, chunk_vectors=1),
-        dots="avx2",
         dot_rows=_AVX2_DOT_ROWS,
     ),
     replace(
         _NEON_SET,
         name="neon_dot",
         needs=("asimd", "asimddp"),
-        dots="sdot",
         dot_rows=(
-            RowsKernel(1, rows_at_once=1, tiles_at_once=1, tiles_of_group=6, prefetch=96),
-            RowsKernel(256, rows_at_once=4, tiles_at_once=1, tiles_of_group=4, prefetch=64),
+            RowsKernel(1, 1, tiles_at_once=1, tiles_of_group=6, prefetch=96, by="sdot"),
+            RowsKernel(256, 4, tiles_at_once=1, tiles_of_group=4, prefetch=64, by="sdot"),
         ),
     ),
     _NEON_SET,
@@ -307,7 +315,7 @@ def formats_of(
     chosen = held if kernels == "auto" else None
     if coding is not None:
         tiling = Tiling(16, 4) if layout == "packed" else None
-        has_dots = precision == "fast" and held is not None and held.dots is not None
+        has_dots = precision == "fast" and held is not None and bool(held.dot_rows)
         named = CODINGS[coding]
         block = named.block if has_dots else None
         return Formats(layout == "packed", tiling, "f32", named, chosen, block)

@@ -25,8 +25,7 @@ class Bf16Case(RowsCase):
         return f"bf16_{super().name}"
 
     def view(self, types: Types, kernels: KernelSet) -> RowsView:
-        form, dots = RowForm("bf16"), kernels.dots_of("bf16")
-        return self._view(types, kernels, form=form, dots=dots)
+        return self._view(types, kernels, form=RowForm("bf16"))
 
     def given(self, draw: Draw) -> dict[str, Array]:
         given = super().given(draw)

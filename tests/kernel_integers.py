@@ -129,9 +129,7 @@ class IntegersCase(QuantizedCase):
         return RowBlocks(min(32, self.quant.group), self.planes)
 
     def view(self, types: Types, kernels: KernelSet) -> RowsView:
-        assert kernels.dots
-        form = RowForm.of_blocks(self.row_block)
-        return self._view(types, kernels, form=form, dots=kernels.dots)
+        return self._view(types, kernels, form=RowForm.of_blocks(self.row_block))
 
     def given(self, draw: Draw) -> dict[str, Array]:
         """`x` is what integers and scales stand for, too."""

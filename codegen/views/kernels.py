@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from intaglio.runtime.bundle.manifest import TensorSpec, WeightSpec
 
 from ..kernels import RowBlocks, RowsKernel
 from ..spec import Norm
+from .amx import AmxView, whole_or_one
 from .forms import F32_ROWS, LANES, RowForm, whole_tiles
 from .integers import BlocksView, DotsView
 from .types import Types, ceil, f32
+
+# the file that multiplies rows, by what they are and whether AMX does
+_PRODUCTS = {
+    ("f32", False): "sums",
+    ("bf16", False): "bf16_dots",
+    ("bf16", True): "amx",
+    ("i8", False): "dots",
+    ("i8", True): "amx_dots",
+}
 
 
 class KernelView:
@@ -100,9 +111,9 @@ class RowsView(KernelView):
     """`rows` rows × a weight. `epilogue`: plain, residual, activation or logits.
 
     `form`: of the rows, and of those that a residual or activation leaves for the next product.
-    `dots`: what multiplies those that are not f32. `products`: the file that does. `norm`: of
-    the rows before the product, by their sums of squares. `next`: of the rows after it, which are
-    added to what they were (residual). `has_bias`: added to each sum.
+    `products`: the file that multiplies. `norm`: of the rows before the product, by their sums of
+    squares. `next`: of the rows after it, which are added to what they were (residual).
+    `has_bias`: added to each sum.
     """
 
     template = "kernels/rows.mlir.j2"
@@ -122,7 +133,6 @@ class RowsView(KernelView):
         activation: str = "",
         has_bias: bool = False,
         form: RowForm = F32_ROWS,
-        dots: str | None = None,
     ) -> None:
         super().__init__(rows)
         block = form.block
@@ -138,11 +148,9 @@ class RowsView(KernelView):
         self.per_step = 32 // weight.quant.bits if weight.quant else data.shape[3]
         self.depth = ceil(self.inputs, self.per_step)
         self.steps_of_group = self.group // self.per_step
-        self.products = "kernels/sums.mlir.j2"
+        self.products = f"kernels/{_PRODUCTS[form.dtype, sizes.by == 'amx']}.mlir.j2"
         if block:
-            self._of_integers(weight, dots, block)
-        elif form.dtype == "bf16":
-            self.products = "kernels/bf16_dots.mlir.j2"
+            self._of_integers(weight, sizes.by, block)
         self.outputs = outputs // 2 if activation else outputs
         if weight.alternates and not activation:
             self.outputs = self.tiles * LANES
@@ -152,11 +160,12 @@ class RowsView(KernelView):
             self.tiles_of_block = made.size // LANES * (2 if activation else 1)
         self.made_name = "weighteds" if epilogue == "residual" else "y"
         self.is_cut = self.outputs % (made.size if made else LANES) != 0
-        self._cut(sizes)
+        is_amx = sizes.by == "amx"
+        self._cut(sizes if block or not is_amx else whole_or_one(sizes, self.depth))
         role = weight.name.split("_", 1)[1] if weight.name.startswith("layer") else weight.name
         self.columns = whole_tiles(self.inputs)
         shape, seen = form.shape(rows, self.inputs), form.seen(rows, self.inputs)
-        self.row_sizes = list(shape[1:-1])
+        self.row_sizes, row_shape = list(shape[1:-1]), shape
         self.x = self._read("x", types.name(form.alias(x), *shape), seen=memory_type(*seen))
         self.w = self._read("w", types.name(role, *data.shape, data.dtype), seen=self._w(data))
         self.weight_names = [f"%{role}"]
@@ -178,6 +187,7 @@ class RowsView(KernelView):
             self.squares = self._read("squares", types.name("squares", *shape), *shape)
             self.scales = memory_type(rows, "f32")
         self._results(types, y, form)
+        self.amx = self._amx(form, row_shape) if is_amx else None
         self.column = f"vector<{self.rows_at_once}xf32>"
         self.room = memory_type(self.unit, self.rows_at_once, LANES, "f32")
 
@@ -196,15 +206,29 @@ class RowsView(KernelView):
         self.rows_of_group = min(self.rows, sizes.rows_of_group)
         self.row_groups = ceil(self.rows, self.rows_of_group)
 
-    def _of_integers(self, weight: WeightSpec, dots: str | None, block: RowBlocks) -> None:
-        assert weight.quant is not None and dots is not None
-        self.products, self.dots = "kernels/dots.mlir.j2", DotsView(dots, weight.quant)
+    def _amx(self, form: RowForm, rows: tuple[Any, ...]) -> AmxView:
+        """Of `rows`' shape."""
+        at_once = (self.rows_at_once, self.tiles_at_once)
+        if form.block:
+            self.wide = memory_type(self.tiles_at_once, self.quads, LANES, "i32")
+            planes = form.block.planes
+            return AmxView(*at_once, self.quads, 4 * rows[1] * rows[2], planes)
+        return AmxView(*at_once, self.depth, 2 * rows[1])
+
+    def _of_integers(self, weight: WeightSpec, kind: str, block: RowBlocks) -> None:
+        assert weight.quant is not None
+        self.dots = DotsView(kind, weight.quant)
         self.quads, self.blocks = block.size // 4, ceil(self.inputs, block.size)
         self.planes = list(range(block.planes))
         self.depth = weight.arguments[0].shape[1]
         self.steps_of_block = self.quads // self.dots.halves
         self.blocks_of_group = weight.quant.group // block.size
         self.scale_dtype, self.minimum_dtype = weight.quant.scale, weight.quant.minimum
+
+    @property
+    def named_rows(self) -> int:
+        """Rows at once that the sums know by name."""
+        return 1 if self.amx else self.rows_at_once
 
     @property
     def shifts(self) -> list[int]:

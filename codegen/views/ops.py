@@ -103,10 +103,10 @@ class Op:
             return None
         tiles, block = weight.arguments[0].shape[0], formats.block
         form = RowForm.of_blocks(block)
-        sizes, dots = formats.kernels.for_rows(self.rows, form.dtype), formats.kernels.dots
+        sizes = formats.kernels.for_rows(self.rows, form.dtype)
         name = f"rows{self.rows}_{tiles}x{self.inputs}_{self.dtype}"
         args = (types, weight, self.rows, sizes)
-        kernel = RowsView(*args, x="rows", y="product_rows", form=form, dots=dots)
+        kernel = RowsView(*args, x="rows", y="product_rows", form=form)
         kernel.name = name
         if block:
             self.quantize = QuantizeView(types, self.rows, self.inputs, block, x)

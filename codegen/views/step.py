@@ -253,8 +253,8 @@ class KernelsView(GraphView):
     ) -> RowsView:
         rows, form = more.pop("rows", self.rows), self._form
         more |= {"x": x, "y": y, "epilogue": epilogue, "form": form}
-        sizes, dots = self._set.for_rows(rows, form.dtype), self._set.dots_of(form.dtype)
-        return self._add(name, RowsView(self._types, weight, rows, sizes, dots=dots, **more))
+        sizes = self._set.for_rows(rows, form.dtype)
+        return self._add(name, RowsView(self._types, weight, rows, sizes, **more))
 
     def _row_norm(self, name: str, norm: GainView | None) -> RowNormView:
         args = (self._types, self.rows, self.hidden_size)
@@ -344,5 +344,5 @@ def kernels_of(model: ModelSpec, graph: GraphSpec) -> KernelSet | None:
     fit = all(fits_the_stack(each, graph.cache.block) for each in attentions)
     kernels = graph.formats.kernels
     if kernels and graph.step.new > 1 and graph.formats.operands == "bf16":
-        fit = fit and kernels.bf16_dots is not None
+        fit = fit and bool(kernels.bf16_rows)
     return kernels if fit and len(norms) == 1 else None
