@@ -75,6 +75,11 @@ class KernelSet:
     dot_rows: tuple[RowsKernel, ...] = ()
     bf16_rows: tuple[RowsKernel, ...] = ()
 
+    @property
+    def has_amx(self) -> bool:
+        """Whether rows of bf16 are multiplied by it, however few."""
+        return any(kernel.by == "amx" for kernel in self.bf16_rows)
+
     def for_rows(self, rows: int, dtype: str = "f32") -> RowsKernel:
         """The first that is for so many rows of `dtype`; the last, if they are more."""
         kernels = {"f32": self.rows, "i8": self.dot_rows, "bf16": self.bf16_rows}[dtype]

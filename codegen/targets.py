@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from intaglio.runtime.amx import has_tiles
 from intaglio.runtime.bundle.manifest import Quant, Tiling
 from intaglio.runtime.errors import UserError
 from intaglio.runtime.host import cpu_features
@@ -46,8 +47,8 @@ _ARM_CPUS = {
     "neoverse-v1": (*_SVE, "sha3"),
 }
 _FEATURES = {**_X86_LEVELS, **_X86_CPUS, **_ARM_CPUS}
-# What a CPU may have and compiled code never uses: LLVM emits these for intrinsics alone, of which
-# neither our texts nor IREE have any. amx_bf16 is in the table for a choice below.
+# What a CPU may have and compiled code does not use unasked: LLVM emits these for intrinsics alone,
+# and of those our texts have AMX's where kernels do.
 _NEVER_USED = ("aes", "amx", "avx512_vp2intersect", "vaes")
 
 # rowmajor: the checkpoint's tensors as they are; packed: tiles for `linalg.mmt4d`, matrices
@@ -134,8 +135,8 @@ _BF16_SET = replace(
     ),
 )
 # Two by two tiles of sums and two of each factor are its eight registers. Integers have VNNI's bits
-# and so may be either's; all rows of bf16 are AMX's, a head's one, too. Not measured: no machine had
-# it.
+# and so may be either's; all rows of bf16 are AMX's, a head's one, too. Not measured: no machine
+# had it.
 _AMX_ROWS = RowsKernel(256, 32, tiles_at_once=2, tiles_of_group=8, prefetch=0, by="amx")
 _AMX_SET = replace(
     _BF16_SET,
@@ -259,10 +260,12 @@ TARGETS = {
 }
 
 
-def required_features(target: str, arch: str) -> tuple[str, ...]:
-    """CPU flags a machine must have to run what was compiled, sorted; none for another target."""
+def required_features(target: str, arch: str, text: str = "") -> tuple[str, ...]:
+    """CPU flags a machine must have to run `text`, compiled, sorted; none for another target."""
     features = _features(arch) if target == "cpu" else ()
-    return tuple(sorted(flag for flag in features if not flag.startswith(_NEVER_USED)))
+    needed = [flag for flag in features if not flag.startswith(_NEVER_USED)]
+    # what asks for tiles may multiply them as either
+    return tuple(sorted([*needed, *(_AMX if "llvm.x86.tile" in text else ())]))
 
 
 def has_microkernel(arch: str, operands: Operands) -> bool:
@@ -321,7 +324,7 @@ def formats_of(
         return Formats(layout == "packed", tiling, "f32", named, chosen, block)
     if layout == "rowmajor":
         return Formats(operands="f32" if precision == "exact" else model.dtype)
-    is_bf16 = precision == "fast" and model.dtype == "bf16" and _is_faster_in_bf16(arch)
+    is_bf16 = precision == "fast" and model.dtype == "bf16" and _is_faster_in_bf16(arch, chosen)
     # bf16 tiles are two columns wide, and IREE cannot distribute the packing of an odd one
     operands = "bf16" if is_bf16 and not _has_odd_columns(model) else "f32"
     tile = weight_tile("bf16" if chosen and model.dtype != "f32" else operands)
@@ -339,11 +342,22 @@ def _has_odd_columns(model: ModelSpec) -> bool:
     return any(weight.inputs % 2 for weight in weights if isinstance(weight, Linear))
 
 
-def _is_faster_in_bf16(arch: str) -> bool:
-    """CPUs with AMX multiply bf16 in vectors at half the rate of f32 (measured: 245 for 490
-    GFLOP/s); what AMX itself does, IREE does not use."""
-    return has_microkernel(arch, ("bf16", "bf16")) and "amx_bf16" not in _features(arch)
+def _is_faster_in_bf16(arch: str, kernels: KernelSet | None) -> bool:
+    """By AMX; in vectors CPUs with AMX multiply bf16 at half the rate of f32 (measured: 245 for 490
+    GFLOP/s), whether it may be used or not. What IREE has of AMX it does not use."""
+    if kernels is not None and kernels.has_amx:
+        return True
+    shown = cpu_features() if arch == "host" else _FEATURES[arch]
+    return has_microkernel(arch, ("bf16", "bf16")) and "amx_bf16" not in shown
 
 
 def _features(arch: str) -> tuple[str, ...]:
-    return cpu_features() if arch == "host" else _FEATURES[arch]
+    return _host_features() if arch == "host" else _FEATURES[arch]
+
+
+def _host_features() -> tuple[str, ...]:
+    """Those of AMX only where they do what they say."""
+    features = cpu_features()
+    if set(_AMX) <= set(features) and has_tiles():
+        return features
+    return tuple(name for name in features if name not in _AMX)

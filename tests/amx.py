@@ -8,21 +8,37 @@ from __future__ import annotations
 
 import ctypes
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import ml_dtypes
 import numpy as np
 import numpy.typing as npt
+import pytest
+from helpers import runs_here
+from kernels import Array, Kernels
+from workshop import Mutation
 
+from intaglio.codegen.compile import Job
+from intaglio.codegen.views.types import Types
+from intaglio.runtime.amx import has_tiles, request_tiles
+from intaglio.runtime.host import cpu_features
+
+# The rest of what is compiled for AMX is AVX-512's with bf16. Not a Sapphire Rapids' (nobody else
+# has its f16), nor a Zen 4's: for that LLVM renames registers after it has configured them.
+needs_avx512_bf16 = pytest.mark.skipif(
+    not (runs_here("icelake-server") and "avx512_bf16" in cpu_features()),
+    reason="this CPU has no AVX-512 with bf16",
+)
 # of ucontext_t, in 8 bytes each: where general registers begin, and which they are by their numbers
 _REGISTERS = 5
 _PLACES = (13, 14, 12, 11, 15, 10, 9, 8, 0, 1, 2, 3, 4, 5, 6, 7)
 _RIP = 16
 _ROWS, _LINE = 16, 64
-# opcode, prefix: ILLEGAL is what no CPU without AMX runs
-_TDPBF16PS, _DOTS = (0x5C, 2), {0: "uu", 1: "us", 2: "su", 3: "ss"}
+# signs of x and w by an instruction's prefix
+_DOTS = {0: "uu", 1: "us", 2: "su", 3: "ss"}
 
 
 class Sigaction(ctypes.Structure):
@@ -187,9 +203,14 @@ def _of_bytes(signs: str) -> Callable[..., npt.NDArray[np.int32]]:
 
 
 @contextmanager
-def emulated() -> Iterator[Tiles]:
-    """AMX in this process. Raises what an instruction found wrong, or `ValueError`."""
+def amx() -> Iterator[Tiles]:
+    """AMX in this process, the machine's where it has it. Raises `ValueError` for what an
+    instruction finds wrong."""
     tiles, before = Tiles(), Sigaction()
+    if has_tiles():
+        assert request_tiles()
+        yield tiles
+        return
     kind = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
     handler = kind(tiles.trap)
     libc = ctypes.CDLL(None)
@@ -202,3 +223,26 @@ def emulated() -> Iterator[Tiles]:
         libc.sigaction(signal.SIGILL, ctypes.byref(before), None)
     if tiles.error is not None:
         raise tiles.error
+
+
+def for_amx(flags: tuple[str, ...]) -> tuple[str, ...]:
+    """A Sapphire Rapids' flags as those of what CPUs with AVX-512 and bf16 have, and AMX."""
+    features = "+avx512bf16,+amx-tile,+amx-bf16,+amx-int8"
+    return (
+        *(flag.replace("=sapphirerapids", "=icelake-server") for flag in flags),
+        f"--iree-llvmcpu-target-cpu-features={features}",
+    )
+
+
+class AmxKernels(Kernels):
+    """Kernels of AMX, run with it or without."""
+
+    driver = "local-sync"
+
+    def job(self, arch: str, types: Types, mutations: tuple[Mutation, ...]) -> Job:
+        job = super().job(arch, types, mutations)
+        return replace(job, flags=for_amx(job.flags))
+
+    def run(self, name: str, given: Mapping[str, Array], **scalars: int) -> dict[str, Array]:
+        with amx():
+            return super().run(name, given, **scalars)

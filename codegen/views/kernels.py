@@ -165,7 +165,7 @@ class RowsView(KernelView):
         role = weight.name.split("_", 1)[1] if weight.name.startswith("layer") else weight.name
         self.columns = whole_tiles(self.inputs)
         shape, seen = form.shape(rows, self.inputs), form.seen(rows, self.inputs)
-        self.row_sizes, row_shape = list(shape[1:-1]), shape
+        self.row_sizes, self.row_dtype, row_shape = list(shape[1:-1]), form.dtype, shape
         self.x = self._read("x", types.name(form.alias(x), *shape), seen=memory_type(*seen))
         self.w = self._read("w", types.name(role, *data.shape, data.dtype), seen=self._w(data))
         self.weight_names = [f"%{role}"]
