@@ -54,7 +54,7 @@ class LayerKernels:
     """The kernels of a kind of layer.
 
     `post_attn`, `post_mlp`: of the norms of what is added, if there are; `head_norms`: the weights
-    of the norms of q and k.
+    of the norms of q and k; `angles`: what RoPE gives it, if there is one.
     """
 
     qkv: RowsView
@@ -65,6 +65,7 @@ class LayerKernels:
     down: RowsView
     post_mlp: RowNormView | None
     head_norms: list[str]
+    angles: list[str]
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,9 @@ class KernelsView(GraphView):
             *(f"%x{index}", f"%x{index}_weighted", f"%x{index}_squares"),
             *(name for name, _ in self._inner_weights(index)),
             "%final_norm" if is_last else f"%layer{index + 1}_attn_norm",
-            *(f"%layer{index}", rope.cos, rope.sin, *self._places(kind.kernels.attend), *held),
+            f"%layer{index}",
+            *(name for name, _ in (rope.results if rope else [])),
+            *(*self._places(kind.kernels.attend), *held),
         ]
         arguments = [
             (value, type) for value, (_, type) in zip(values, kind.parameters, strict=True)
@@ -177,11 +180,12 @@ class KernelsView(GraphView):
             for name, kind in self._inner_weights(index)
         ]
         rope = self._rope_view(spec.attention, suffix)
+        angles = [(parameter, kind) for parameter, _, kind in (rope.shared if rope else [])]
         norm = self.type("norm", self.hidden_size, self._model.dtype)
         parameters = [
             *(("%x", self._rows), ("%x_weighted", self._weighted), ("%x_squares", self._squares)),
             *weights,
-            *(("%next_norm", norm), ("%layer", "index"), ("%cos", rope.type), ("%sin", rope.type)),
+            *(("%next_norm", norm), ("%layer", "index"), *angles),
             *(*self._place_parameters, *cache.parameters),
         ]
         results = [self._rows, self._weighted, self._squares, cache.k, cache.v]
@@ -219,7 +223,8 @@ class KernelsView(GraphView):
         )
         down, post_mlp = added("down", "inner_rows")
         head_norms = ["%q_norm", "%k_norm"] if spec.attention.qk_norm else []
-        return LayerKernels(qkv, attend, o, post_attn, gate_up, down, post_mlp, head_norms)
+        angles = ["%cos", "%sin"] if spec.attention.rope else []
+        return LayerKernels(qkv, attend, o, post_attn, gate_up, down, post_mlp, head_norms, angles)
 
     # -- what a step's attention and a chunk's have of their own
 
@@ -339,6 +344,7 @@ def kernels_of(model: ModelSpec, graph: GraphSpec) -> KernelSet | None:
     whose scores fit the stack, and of a chunk products that kernels have, too."""
     if graph.cache.block is None:
         return None
+    model = model.within(graph.cache.context)
     norms = {layer.norm for layer in model.layers} | {model.final_norm}
     attentions = {layer.attention for layer in model.layers}
     fit = all(fits_the_stack(each, graph.cache.block) for each in attentions)
@@ -358,4 +364,6 @@ def _has_kernels(layer: LayerSpec) -> bool:
         and (ffn.is_gated and ffn.activation in ("silu", "gelu_tanh"))
         and (attention.softcap is None and attention.qk_norm_of == "head")
         and (attention.qk_norm is None or attention.qk_norm.kind == "rms")
+        and attention.clip_qkv is None
+        and not (attention.rope and attention.rope.query_growth)
     )
