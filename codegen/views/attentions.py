@@ -24,6 +24,7 @@ class HeadsView(KernelView):
         self.num_heads, self.num_kv_heads = spec.num_heads, spec.num_kv_heads
         self.group, self.head_dim, self.half = spec.group, spec.head_dim, spec.head_dim // 2
         self.window, self.scale = spec.sliding_window, f32(spec.scale)
+        self.softcap = f32(spec.softcap) if spec.softcap else ""
         self.block, self.dtype = cache.block, cache.dtype
         self.block_width, self.head_width = divisor(self.block), divisor(self.head_dim)
         self.half_width = divisor(self.half)
