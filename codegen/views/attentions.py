@@ -28,6 +28,7 @@ class HeadsView(KernelView):
         self.half, self.rest = self.rotated // 2, spec.head_dim - self.rotated
         self.is_interleaved = spec.rope is not None and spec.rope.is_interleaved
         self.window, self.scale = spec.sliding_window, f32(spec.scale)
+        self.softcap = f32(spec.softcap) if spec.softcap else ""
         self.block, self.dtype = cache.block, cache.dtype
         self.block_width, self.head_width = divisor(self.block), divisor(self.head_dim)
         self.half_width, self.rest_width = divisor(self.half), divisor(self.rest)

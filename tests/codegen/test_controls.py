@@ -59,7 +59,7 @@ _INTERLEAVED: tuple[Mutation, ...] = (
 
 EVERY_KIND: dict[str, tuple[Mutation, ...]] = {
     "rope turns the other way": (
-        ("ops/rotary_angles.mlir.j2", "dense<[-1.0, 1.0]>", "dense<[1.0, -1.0]>"),
+        ("ops/rotary_angles.mlir.j2", "[-{{ one }}, {{ one }}]", "[{{ one }}, -{{ one }}]"),
     ),
     "rope pairs an element with itself": (
         (
