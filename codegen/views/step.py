@@ -101,7 +101,9 @@ class KernelsView(GraphView):
         values = [
             *self.norms.values(index),
             *self.norms.weights(index),
-            *(f"%layer{index}", rope.cos, rope.sin, *self._places(kind.kernels.attend), *held),
+            f"%layer{index}",
+            *(name for name, _ in (rope.results if rope else [])),
+            *(*self._places(kind.kernels.attend), *held),
         ]
         arguments = [
             (value, type) for value, (_, type) in zip(values, kind.parameters, strict=True)
@@ -114,10 +116,11 @@ class KernelsView(GraphView):
         self, index: int, spec: LayerSpec, cache: CacheView, suffix: str
     ) -> StepLayerView:
         rope = self._rope_view(spec.attention, suffix)
+        angles = [(parameter, kind) for parameter, _, kind in (rope.shared if rope else [])]
         parameters = [
             *((f"%x{name}", type) for name, type in self.norms.carried),
             *self.norms.parameters(index),
-            *(("%layer", "index"), ("%cos", rope.type), ("%sin", rope.type)),
+            *(("%layer", "index"), *angles),
             *(*self._place_parameters, *cache.parameters),
         ]
         results = [*(type for _, type in self.norms.carried), cache.k, cache.v]
@@ -252,4 +255,17 @@ def kernels_of(model: ModelSpec, graph: GraphSpec) -> KernelSet | None:
     kernels = graph.formats.kernels
     if kernels and graph.step.new > 1 and graph.formats.operands == "bf16":
         fit = fit and bool(kernels.bf16_rows)
+    fit = fit and all(map(_has_kernels, model.within(graph.cache.context).layers))
     return kernels if fit else None
+
+
+def _has_kernels(layer: LayerSpec) -> bool:
+    """Not clipped products, queries that grow, or norms after RoPE but an RMSNorm of each head."""
+    attention, norm = layer.attention, layer.attention.qk_norm
+    grows = attention.rope is not None and attention.rope.query_growth != 0
+    is_plain = norm is None or (
+        attention.qk_norm_of == "head" and norm.kind == "rms" and not norm.bias
+    )
+    return (
+        attention.clip_qkv is None and not grows and (is_plain or not attention.qk_norm_after_rope)
+    )
