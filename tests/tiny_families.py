@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from tiny_ropes import ROPE_CASES, ROPE_SEEDS
+
 _BASE = {
     "vocab_size": 331,
     "hidden_size": 64,
@@ -85,5 +87,6 @@ FAMILY_CASES: dict[str, tuple[str, dict[str, Any]]] = {
         ),
     ),
 }
+FAMILY_CASES |= ROPE_CASES
 # of those whose greedy choices would be too close, or repeat
-SEEDS = {"gemma2": 2028}
+SEEDS = {"gemma2": 2028} | ROPE_SEEDS
