@@ -309,8 +309,8 @@ def _by_spec(case: Case) -> dict[str, Array]:
                 tensors[name] = _random(case, name, shape, grown * 1.3 * shape[1] ** -0.5)
     for index, layer in enumerate(model.layers):
         if layer.ffn.activation == "xielu":  # its constants are in checkpoints, too
-            for name, value in (("beta", 0.5), ("eps", -1e-6)):
-                tensors[f"{model.names.of_layer(index, 'alpha_p', '')[:-7]}{name}"] = np.array(value)
+            place = model.names.of_layer(index, "alpha_p", "").removesuffix("alpha_p")
+            tensors |= {f"{place}beta": np.array(0.5), f"{place}eps": np.array(-1e-6)}
     return tensors
 
 
@@ -381,7 +381,8 @@ def write_tensors(
     path: Path, tensors: Mapping[str, Array], metadata: Mapping[str, str] | None = None
 ) -> None:
     """One safetensors file, by the format's own library (which numpy's bf16 is new to)."""
-    kept = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
+    # which makes a scalar a vector
+    kept = {name: np.ascontiguousarray(t).reshape(t.shape) for name, t in tensors.items()}
     specs = {
         name: TensorSpec(
             dtype=tensor.dtype.name,

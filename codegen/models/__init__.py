@@ -8,6 +8,9 @@ from pathlib import Path
 from ..spec import ModelSpec
 from .apertus import Apertus
 from .arcee import Arcee
+from .cohere import Cohere
+from .cohere2 import Cohere2
+from .exaone4 import Exaone4
 from .fields import Fields, Say, read_json_object
 from .gemma import Gemma
 from .gemma2 import Gemma2
@@ -15,15 +18,18 @@ from .gemma3 import Gemma3, Gemma3Text
 from .leftovers import check_leftovers
 from .llama import Llama
 from .mistral import Mistral
+from .nemotron import Nemotron
 from .olmo2 import Olmo2
 from .qwen2 import Qwen2
 from .qwen3 import Qwen3
+from .stablelm import StableLm
 from .starcoder2 import Starcoder2
 
 _FAMILIES = (
     *(Llama(), Mistral(), Qwen2(), Qwen3()),
     *(Gemma(), Gemma2(), Gemma3Text(), Gemma3()),
-    *(Olmo2(), Arcee(), Apertus(), Starcoder2()),
+    *(Olmo2(), Exaone4(), Arcee(), Apertus(), Nemotron()),
+    *(Starcoder2(), StableLm(), Cohere(), Cohere2()),
 )
 FAMILIES: dict[str, Llama] = {family.model_type: family for family in _FAMILIES}
 

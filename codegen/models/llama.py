@@ -111,7 +111,7 @@ class Llama:
             raise fields.refusal("hidden_size", hidden_size, supported)
         return fields.integer("head_dim", 2, 1024, default=hidden_size // num_heads)
 
-    def rope(self, fields: Fields, index: int) -> Rope:
+    def rope(self, fields: Fields, index: int) -> Rope | None:
         return read_rope(fields, self.context(fields))
 
     def ffn(self, fields: Fields) -> Mlp:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..spec import Rope
 from .fields import Fields
 
@@ -24,6 +26,19 @@ def read_rope(fields: Fields, context: int) -> Rope:
         return Rope(read_theta(fields))
     theta = read_theta(parameters if parameters.has("rope_theta") else fields)
     return scaled_rope(parameters, theta, fields, context)
+
+
+def of_part(rope: Rope | None, fields: Fields, head_dim: int, default: float) -> Rope | None:
+    """The same of the part of a head that `partial_rotary_factor` says, here or with the scaling;
+    transformers cuts its product with the size to a whole number."""
+    name = "partial_rotary_factor"
+    objects = (fields.object("rope_parameters"), fields.object("rope_scaling"))
+    said = [each for each in objects if each is not None and each.has(name)]
+    factor = (said[0] if said else fields).number(name, 0, 1, default=default)
+    dims = int(head_dim * factor)
+    if dims % 2 or not dims:
+        raise fields.refusal(name, factor, f"an even part of {head_dim}")
+    return rope and replace(rope, dims=dims if dims < head_dim else None)
 
 
 def scaled_rope(parameters: Fields, theta: float, outer: Fields, context: int) -> Rope:
