@@ -37,8 +37,8 @@ def _all_as(attribute: str, names: str) -> dict[str, str]:
 # language model's; generation's defaults; token ids; lengths that only tokenizers and caches take;
 # and what counts only beside fields that are refused, or where the reader asks for it
 _NO_EFFECT = """
-    architectures auto_class finetuning_task is_llama_config license name_or_path problem_type
-    task_specific_params tokenizer_class transformers.js_config transformers_version
+    architectures auto_class auto_map finetuning_task is_llama_config license name_or_path
+    problem_type task_specific_params tokenizer_class transformers.js_config transformers_version
     unsloth_fixed unsloth_version _commit_hash _name_or_path
 
     attention_softmax_in_fp32 attn_implementation chunk_size_feed_forward dtype

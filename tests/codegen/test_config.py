@@ -13,6 +13,7 @@ from helpers import ABSENT, golden_config, refused, write_config
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from intaglio.codegen import models
 from intaglio.codegen.bundle import BuildOptions
 from intaglio.codegen.models import read_model
 from intaglio.codegen.spec import ModelSpec, Rope
@@ -150,7 +151,7 @@ def test_other_unicode_is_json_too(encoding: str, tmp_path: Path) -> None:
 # what is refused, by name and before anything is emitted
 
 YARN = {"rope_type": "yarn", "factor": 4.0}
-FAMILIES = "gemma3, gemma3_text, llama, mistral, qwen2, qwen3"
+FAMILIES = ", ".join(sorted(models.FAMILIES))
 ROPES = "default, linear, llama3"
 BIG = 10**12
 REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
@@ -169,7 +170,7 @@ REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
     ({"rope_theta": 0}, "rope_theta", "0", "a number above"),
     ({"rope_theta": 5e-324}, "rope_theta", "5e-324", "a number above"),
     ({"rope_theta": 10**400}, "rope_theta", "10000", "a number above"),
-    ({"hidden_act": "gelu"}, "hidden_act", '"gelu"', "silu, swish"),
+    ({"hidden_act": "relu"}, "hidden_act", '"relu"', "silu, swish, gelu"),
     ({"quantization_config": {"bits": 4}}, "quantization_config", '{"bits": 4}', "null"),
     ({"final_logit_softcapping": 30.0}, "final_logit_softcapping", "30.0", "null"),
     ({"partial_rotary_factor": 0.5}, "partial_rotary_factor", "0.5", "1.0"),
