@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from tiny_ropes import ROPE_CASES, ROPE_SEEDS
+
 _BASE = {
     "vocab_size": 331,
     "hidden_size": 64,
@@ -170,8 +172,10 @@ FAMILY_CASES: dict[str, tuple[str, dict[str, Any]]] = {
         ),
     ),
 }
+FAMILY_CASES |= ROPE_CASES
 # of those whose greedy choices would be too close, or repeat
 SEEDS = {
+    **ROPE_SEEDS,
     "gemma2": 2030,
     "starcoder2": 2055,
     "nemotron": 2028,

@@ -10,18 +10,27 @@ from .apertus import Apertus
 from .arcee import Arcee
 from .cohere import Cohere
 from .cohere2 import Cohere2
+from .ernie4_5 import Ernie45
 from .exaone4 import Exaone4
 from .fields import Fields, Say, read_json_object
 from .gemma import Gemma
 from .gemma2 import Gemma2
 from .gemma3 import Gemma3, Gemma3Text
+from .glm4 import Glm, Glm4
+from .granite import Granite
+from .hunyuan import HunyuanV1Dense
+from .internlm3 import InternLM3
 from .leftovers import check_leftovers
 from .llama import Llama
+from .ministral import Ministral, Ministral3, Mistral3
 from .mistral import Mistral
 from .nemotron import Nemotron
 from .olmo2 import Olmo2
+from .phi3 import Phi3
 from .qwen2 import Qwen2
 from .qwen3 import Qwen3
+from .seed_oss import SeedOss
+from .smollm3 import SmolLM3
 from .stablelm import StableLm
 from .starcoder2 import Starcoder2
 
@@ -30,6 +39,8 @@ _FAMILIES = (
     *(Gemma(), Gemma2(), Gemma3Text(), Gemma3()),
     *(Olmo2(), Exaone4(), Arcee(), Apertus(), Nemotron()),
     *(Starcoder2(), StableLm(), Cohere(), Cohere2()),
+    *(SmolLM3(), Phi3(), Granite(), Ernie45(), HunyuanV1Dense(), SeedOss(), InternLM3()),
+    *(Glm(), Glm4(), Ministral(), Ministral3(), Mistral3()),
 )
 FAMILIES: dict[str, Llama] = {family.model_type: family for family in _FAMILIES}
 

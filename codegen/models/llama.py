@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from ..spec import Activation, Attention, LayerSpec, Mlp, ModelSpec, Norm, Rope, TensorNames
 from .fields import Fields
-from .rope import read_rope
+from .rope import read_rope, rope_object
 
 # Of element types: as config.json has them, and as MLIR names them.
 DTYPES = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
@@ -96,7 +96,7 @@ class Llama:
             num_kv_heads=num_kv_heads,
             head_dim=head_dim,
             scale=float(head_dim**-0.5),
-            rope=self.rope(fields, index),
+            rope=self._checked_rope(fields, index, head_dim),
             qkv_bias=self.qkv_bias(fields),
             o_bias=self.o_bias(fields),
             sliding_window=self.sliding_window(fields, index),
@@ -113,6 +113,16 @@ class Llama:
 
     def rope(self, fields: Fields, index: int) -> Rope | None:
         return read_rope(fields, self.context(fields))
+
+    def _checked_rope(self, fields: Fields, index: int, head_dim: int) -> Rope | None:
+        """Raises `UserError` where a head's pairs are not as many as its RoPE's own factors."""
+        rope = self.rope(fields, index)
+        pairs = rope.turned(head_dim) // 2 if rope else 0
+        if rope and rope.short_factors and len(rope.short_factors) != pairs:
+            parameters = rope_object(fields) or fields
+            found = list(rope.short_factors)
+            raise parameters.refusal("short_factor", found, f"{pairs} numbers, one a pair")
+        return rope
 
     def ffn(self, fields: Fields) -> Mlp:
         inner = fields.integer("intermediate_size", 1, 1 << 18)
