@@ -38,7 +38,6 @@ _HUB_FILES = [
     "*.safetensors",
     "model.safetensors.index.json",
 ]
-_IMPORT_VERSION = 1  # raise it when a GGUF converts to something else than before
 
 Progress = Callable[[str], None]
 
@@ -126,14 +125,16 @@ def _sole_maker(folder: Path) -> Iterator[None]:
 
 
 def _convert_once(path: Path, progress: Progress) -> Path:
+    # Not needed, and so not loaded, for a model that is a folder.
+    from .gguf_import import VERSION
+
     status = path.stat()
-    identity = f"{_IMPORT_VERSION}\0{path.resolve()}\0{status.st_size}\0{status.st_mtime_ns}"
+    identity = f"{VERSION}\0{path.resolve()}\0{status.st_size}\0{status.st_mtime_ns}"
     key = hashlib.sha256(identity.encode(errors="surrogateescape")).hexdigest()[:16]
     return _make_once(cache_home() / "gguf" / key, lambda folder: _convert(path, folder, progress))
 
 
 def _convert(path: Path, folder: Path, progress: Progress) -> None:
-    # Not needed, and so not loaded, for a model that is a folder.
     from .gguf_import import import_gguf
 
     progress(f"converting {path.name}")

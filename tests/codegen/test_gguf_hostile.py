@@ -34,7 +34,7 @@ def stored_as_f64(recipe: Recipe) -> None:
 
 
 REFUSED: dict[str, tuple[Callable[[Recipe], object], str]] = {
-    "architecture": (lambda r: setattr(r, "architecture", "gptj"), "'gptj'; supported: llama"),
+    "architecture": (lambda r: setattr(r, "architecture", "gptj"), "'gptj'; supported: "),
     "no heads": (without("llama.attention.head_count"), "'llama.attention.head_count'"),
     "no layers": (without("llama.block_count"), "'llama.block_count'"),
     "no eps": (without("llama.attention.layer_norm_rms_epsilon"), "rms_epsilon"),
@@ -46,7 +46,7 @@ REFUSED: dict[str, tuple[Callable[[Recipe], object], str]] = {
     "a list per layer": (with_value("llama.attention.head_count_kv", [2, 2]), "of type array"),
     "zero": (with_value("llama.attention.head_count", 0), "is 0"),
     "huge": (with_value("llama.context_length", 2**32 - 1), "4294967295"),
-    "huge layer count": (with_value("llama.block_count", 2**31 - 1), "'blk.2.attn_norm.weight'"),
+    "huge layer count": (with_value("llama.block_count", 2**31 - 1), "supported: up to 512"),
     "not a number": (with_value("llama.rope.freq_base", float("nan")), "is nan"),
     "minus": (with_value("llama.rope.freq_base", -1.0), "is -1.0"),
     "odd head": (with_value("llama.attention.key_length", 15), "head size 15"),
@@ -54,7 +54,10 @@ REFUSED: dict[str, tuple[Callable[[Recipe], object], str]] = {
     "partial rotary": (with_value("llama.rope.dimension_count", 8), "supported: the head size"),
     "experts": (with_value("llama.expert_count", 8), "mixture of 8 experts"),
     "window": (with_value("llama.attention.sliding_window", 64), "sliding window"),
-    "yarn": (with_value("llama.rope.scaling.type", "yarn"), "'yarn'; supported: none, linear"),
+    "scaling": (with_value("llama.rope.scaling.type", "ntk"), "'ntk'; supported: none, linear"),
+    "yarn without factor": (with_value("llama.rope.scaling.type", "yarn"), "scaling.factor"),
+    "wide rotary": (with_value("llama.rope.dimension_count", 18), "up to the head size, 16"),
+    "a part": (with_value("split.count", 3), "one of 3 parts of a model"),
     "factor alone": (with_value("llama.rope.scaling.factor", 0.5), "scales RoPE linearly by 0.5"),
     "attention scale": (with_value("llama.attention.scale", 0.3), "attention.scale' is 0.3;"),
     "logit scale": (with_value("llama.logit_scale", 16.0), "'llama.logit_scale' is 16; supp"),

@@ -16,6 +16,8 @@ from tokenizers import Tokenizer
 from intaglio.codegen.sources.folder import load_model
 from intaglio.codegen.sources.gguf_import import import_gguf
 
+STORED = {"F32": np.float32, "F16": np.float16, "BF16": ml_dtypes.bfloat16}
+
 
 def convert(recipe: Recipe, tmp_path: Path) -> Path:
     import_gguf(recipe.write(tmp_path / "tiny.gguf"), tmp_path / "out")
@@ -30,9 +32,8 @@ def read_tensors(folder: Path) -> dict[str, np.ndarray]:
     header.pop("__metadata__")
     out = {}
     for name, entry in header.items():
-        assert entry["dtype"] == "BF16"
         start, end = (8 + size + offset for offset in entry["data_offsets"])
-        raw = np.frombuffer(data[start:end], ml_dtypes.bfloat16)
+        raw = np.frombuffer(data[start:end], STORED[entry["dtype"]])
         out[name] = raw.reshape(entry["shape"]).astype(np.float32)
     return out
 
@@ -75,7 +76,7 @@ def test_rows_left_interleaved_would_be_noticed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", [Q.F16, Q.BF16, Q.Q4_1, Q.Q8_0])
-def test_stored_types_are_dequantized_to_bf16(tmp_path: Path, kind: Q) -> None:
+def test_several_stored_types_are_dequantized_to_bf16(tmp_path: Path, kind: Q) -> None:
     recipe = Recipe()
     names = ["model.layers.0.self_attn.q_proj.weight", "model.layers.1.mlp.down_proj.weight"]
     recipe.stored = {gguf_name(name): kind for name in names}
@@ -85,6 +86,28 @@ def test_stored_types_are_dequantized_to_bf16(tmp_path: Path, kind: Q) -> None:
         value = gguf.quants.dequantize(gguf.quants.quantize(recipe.weights[name], kind), kind)
         wanted = value.astype(ml_dtypes.bfloat16).astype(np.float32)
         np.testing.assert_array_equal(found[name], wanted, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    "kind, dtype", [(Q.F32, "F32"), (Q.F16, "F16"), (Q.BF16, "BF16"), (Q.Q8_0, "BF16")]
+)
+def test_matrices_of_one_type_stay_what_they_are(tmp_path: Path, kind: Q, dtype: str) -> None:
+    recipe = Recipe()
+    recipe.stored = {name: kind for name, value in recipe.tensors.items() if value.ndim == 2}
+    assert stored_types(convert(recipe, tmp_path)) == {dtype}
+
+
+def test_norms_that_f16_cannot_hold_make_it_bf16(tmp_path: Path) -> None:
+    recipe = Recipe()
+    recipe.stored = {name: Q.F16 for name, value in recipe.tensors.items() if value.ndim == 2}
+    recipe.tensors["output_norm.weight"][3] = 70000
+    assert stored_types(convert(recipe, tmp_path)) == {"BF16"}
+
+
+def stored_types(folder: Path) -> set[str]:
+    data = (folder / "model.safetensors").read_bytes()
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    return {entry["dtype"] for name, entry in header.items() if name != "__metadata__"}
 
 
 def test_a_tensor_longer_than_a_chunk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,7 +147,7 @@ def test_config(tmp_path: Path) -> None:
         "rope_theta": 500000.0,
         "rope_scaling": None,
         "tie_word_embeddings": False,
-        "torch_dtype": "bfloat16",
+        "torch_dtype": "float32",
         "attention_bias": False,
         "mlp_bias": False,
         "bos_token_id": 258,
