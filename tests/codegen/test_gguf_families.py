@@ -56,7 +56,7 @@ def test_a_model_comes_back(tmp_path: Path, name: str) -> None:
         back = found.checkpoint.bytes_of(tensor).view(value.dtype).reshape(value.shape)
         if tensor.endswith("norm.weight") and ARCHITECTURES[architecture_of(case)].norm_offset:
             np.testing.assert_allclose(
-                back.astype(np.float32), value.astype(np.float32), rtol=0, atol=1e-7
+                back.astype(np.float32), value.astype(np.float32), rtol=2e-7, atol=1e-7
             )
         else:
             np.testing.assert_array_equal(back, value, err_msg=tensor)
