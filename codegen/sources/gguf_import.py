@@ -48,7 +48,7 @@ def import_gguf(path: Path, folder: Path) -> None:
     architecture = ARCHITECTURES[name]
     dtype = written_dtype(file)
     config = read_config(Metadata(file, name), architecture, dtype)
-    vocabulary = read_vocabulary(file, config["vocab_size"])
+    vocabulary = read_vocabulary(file, name, config["vocab_size"])
     model = FAMILIES[config["model_type"]].read(Fields(file.shown(), config))
     weights = list_weights(file, architecture, model)
     if vocabulary:

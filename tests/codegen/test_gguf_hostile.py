@@ -72,7 +72,7 @@ REFUSED: dict[str, tuple[Callable[[Recipe], object], str]] = {
     "no tokenizer": (without("tokenizer.ggml.model"), "'tokenizer.ggml.model'"),
     "tokenizer model": (with_value("tokenizer.ggml.model", "t5"), "'t5'; supported: gpt2, llama"),
     "no way to split": (without("tokenizer.ggml.pre"), "'tokenizer.ggml.pre'"),
-    "way to split": (with_value("tokenizer.ggml.pre", "tekken"), "'tekken'"),
+    "way to split": (with_value("tokenizer.ggml.pre", "bloom"), "'bloom'"),
     "token count": (with_value("tokenizer.ggml.tokens", TOKENS[:-1]), "259 tokens"),
     "token twice": (with_value("tokenizer.ggml.tokens", [*TOKENS[:-1], "a"]), "same token twice"),
     "merge": (with_value("tokenizer.ggml.merges", ["Ġ a", "qq zz"]), "'qq zz'"),
