@@ -5,10 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Literal
 
-from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, processors
+from tokenizers import (
+    AddedToken,
+    Tokenizer,
+    decoders,
+    models,
+    normalizers,
+    pre_tokenizers,
+    processors,
+)
 
 from .gguf_splits import Splitting
+
+# where a space is put that the text has not: before its first word, or before each part of it
+# between added tokens
+Spaces = Literal["none", "first", "each"]
 
 
 class Kind(IntEnum):
@@ -49,8 +62,8 @@ def byte_level(
     return tokenizer
 
 
-def sentencepiece(pieces: Sequence[Piece], unknown: str | None, adds_space: bool) -> Tokenizer:
-    """SentencePiece BPE with byte fallback; `adds_space`: before a text's first word."""
+def sentencepiece(pieces: Sequence[Piece], unknown: str | None, spaces: Spaces) -> Tokenizer:
+    """SentencePiece BPE with byte fallback."""
     tokenizer = Tokenizer(
         models.BPE(
             vocab=_ids(pieces),
@@ -60,13 +73,16 @@ def sentencepiece(pieces: Sequence[Piece], unknown: str | None, adds_space: bool
             byte_fallback=True,
         )
     )
-    spaces = normalizers.Replace(" ", "▁")
-    decoding = [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()]
-    if adds_space:
-        tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), spaces])
-        decoding.append(decoders.Strip(" ", 1, 0))
+    marked = normalizers.Replace(" ", "▁")
+    if spaces == "first":
+        tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first", split=False)
+    elif spaces == "each":
+        tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), marked])
     else:
-        tokenizer.normalizer = spaces
+        tokenizer.normalizer = marked
+    decoding = [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()]
+    if spaces != "none":
+        decoding.append(decoders.Strip(" ", 1, 0))
     tokenizer.decoder = decoders.Sequence(decoding)
     _add_tokens(tokenizer, pieces)
     return tokenizer

@@ -7,7 +7,7 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from .bpe import Kind, Piece, add_ends, byte_level, sentencepiece
+from .bpe import Kind, Piece, Spaces, add_ends, byte_level, sentencepiece
 from .gguf_file import GgufFile
 from .gguf_splits import SPLITTINGS, Splitting
 
@@ -70,7 +70,8 @@ class Vocabulary:
         try:
             if self.splitting is None:
                 unknown = None if self.unknown is None else self.pieces[self.unknown].text
-                tokenizer = sentencepiece(self.pieces, unknown, self.add_space_prefix)
+                spaces: Spaces = "each" if self.add_space_prefix else "none"
+                tokenizer = sentencepiece(self.pieces, unknown, spaces)
             else:
                 tokenizer = byte_level(self.pieces, self.merges, self.splitting)
             add_ends(tokenizer, begin, end)
