@@ -12,6 +12,7 @@ from pathlib import Path
 from iree.compiler.version import VERSION
 
 from intaglio import __version__
+from intaglio.runtime.bundle.checkpoint import no_weights
 from intaglio.runtime.bundle.manifest import (
     KINDS,
     SCHEMA,
@@ -108,7 +109,7 @@ def build_bundle(
     if os.path.exists(out) and not may_replace(out):
         raise UserError(f"{out}: exists and is not a bundle: give another -o, or remove it")
     if options.with_weights and model.checkpoint is None:
-        raise UserError(f"{model.folder}: --with-weights: no weights there to copy")
+        raise no_weights(model.folder)
     prepared = _prepare(model.spec, options)
     with placed_whole(out) as folder:
         manifest = _write(model, folder, options, prepared, progress)
