@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -186,6 +186,7 @@ class TensorNames:
 class ModelSpec:
     """One model. Sizes are counts of elements; `dtype` is bf16, f16 or f32.
 
+    `dtypes`: of the checkpoint's tensors that are stored in another, which they are converted from.
     `embed_scale`: what the embedding's rows are multiplied by. `unties_by_default`: what its
     transformers class does where a config does not say.
     """
@@ -203,6 +204,7 @@ class ModelSpec:
     unties_by_default: bool = True
     eos_token_ids: tuple[int, ...] = ()
     embed_scale: float | None = None
+    dtypes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def num_layers(self) -> int:
