@@ -209,13 +209,14 @@ def _describe(
 ) -> Manifest:
     spec, target = model.spec, TARGETS[options.target]
     arch = target.check_arch(options.arch)
+    features = required_features(target.name, arch, "".join(job.text for _, job in prepared))
     cache = prepared[0][0].cache
     parts = tuple(each.part for each in cache.caches(spec))
     return Manifest(
         schema=SCHEMA,
         intaglio=__version__,
         compiler=VERSION,
-        target=TargetFacts(target.name, arch, target.driver, required_features(target.name, arch)),
+        target=TargetFacts(target.name, arch, target.driver, features),
         model=ModelFacts(
             spec.model_type,
             spec.vocab_size,

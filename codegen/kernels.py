@@ -27,7 +27,9 @@ class RowsKernel:
 
     `tiles_at_once` tiles with `rows_at_once` rows have their sums in registers; a workgroup takes
     `tiles_of_group` tiles and `rows_of_group` rows, which so stay in a cache, and fetches
-    `prefetch` steps of k ahead: 64 bytes each.
+    `prefetch` steps of k ahead: 64 bytes each. `by`: how it multiplies: f32 by outer products;
+    integers by x86's vnni, by avx2's sums of pairs, by ARM's sdot, or by amx; bf16 by avx512's dots
+    of pairs, or by amx.
     """
 
     rows: int
@@ -36,6 +38,7 @@ class RowsKernel:
     tiles_of_group: int
     prefetch: int
     rows_of_group: int = 64
+    by: str = "outer products"
 
 
 @dataclass(frozen=True)
@@ -60,8 +63,7 @@ class AttentionKernel:
 class KernelSet:
     """The kernels of CPUs that have the instructions `needs`; `rows` from few rows to many.
 
-    `dots`: how integers are multiplied: by x86's vnni, by avx2's sums of pairs, by ARM's sdot; None
-    where rows of integers do not pay. `dot_rows` are then what `rows` are of f32.
+    `rows` are f32, `dot_rows` integers and `bf16_rows` bf16, where those pay; bf16 in chunks alone.
 
     What is at once and how far ahead is fetched changes no sum's order, and so no bit.
     """
@@ -70,11 +72,15 @@ class KernelSet:
     needs: tuple[str, ...]
     rows: tuple[RowsKernel, ...]
     attention: AttentionKernel
-    dots: str | None = None
     dot_rows: tuple[RowsKernel, ...] = ()
+    bf16_rows: tuple[RowsKernel, ...] = ()
 
-    def for_rows(self, rows: int, *, integers: bool = False) -> RowsKernel:
-        """The first that is for so many rows; the last, if they are more."""
-        kernels = self.dot_rows if integers else self.rows
-        fitting = (kernel for kernel in kernels if rows <= kernel.rows)
-        return next(fitting, kernels[-1])
+    @property
+    def has_amx(self) -> bool:
+        """Whether rows of bf16 are multiplied by it, however few."""
+        return any(kernel.by == "amx" for kernel in self.bf16_rows)
+
+    def for_rows(self, rows: int, dtype: str = "f32") -> RowsKernel:
+        """The first that is for so many rows of `dtype`; the last, if they are more."""
+        kernels = {"f32": self.rows, "i8": self.dot_rows, "bf16": self.bf16_rows}[dtype]
+        return next((kernel for kernel in kernels if rows <= kernel.rows), kernels[-1])

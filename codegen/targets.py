@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from intaglio.runtime.amx import has_tiles
 from intaglio.runtime.bundle.manifest import Quant, Tiling
 from intaglio.runtime.errors import UserError
 from intaglio.runtime.host import cpu_features
@@ -25,7 +26,8 @@ _V4 = (*_V3, *_AVX512)
 _X86_LEVELS = {"x86-64": (), "x86-64-v2": _V2, "x86-64-v3": _V3, "x86-64-v4": _V4}
 _BITS = ("avx512_bitalg", "avx512_vbmi2", "avx512_vpopcntdq", "avx512ifma", "avx512vbmi", "gfni")
 _ICE_LAKE = (*_V4, *_BITS, "avx512_vnni")
-_SAPPHIRE_RAPIDS = (*_ICE_LAKE, "amx_bf16", "avx512_bf16", "avx512_fp16", "avx_vnni")
+_AMX = ("amx_bf16", "amx_int8", "amx_tile")
+_SAPPHIRE_RAPIDS = (*_ICE_LAKE, *_AMX, "avx512_bf16", "avx512_fp16", "avx_vnni")
 _ZEN4 = (*_ICE_LAKE, "avx512_bf16", "sse4a")
 _X86_CPUS = {
     **dict.fromkeys(("haswell", "broadwell", "skylake"), _V3),
@@ -45,8 +47,8 @@ _ARM_CPUS = {
     "neoverse-v1": (*_SVE, "sha3"),
 }
 _FEATURES = {**_X86_LEVELS, **_X86_CPUS, **_ARM_CPUS}
-# What a CPU may have and compiled code never uses: LLVM emits these for intrinsics alone, of which
-# neither our texts nor IREE have any. amx_bf16 is in the table for a choice below.
+# What a CPU may have and compiled code does not use unasked: LLVM emits these for intrinsics alone,
+# and of those our texts have AMX's where kernels do.
 _NEVER_USED = ("aes", "amx", "avx512_vp2intersect", "vaes")
 
 # rowmajor: the checkpoint's tensors as they are; packed: tiles for `linalg.mmt4d`, matrices
@@ -86,9 +88,9 @@ MICROKERNELS = (
 # row is fastest where each thread reads one stream. Measured on Zen 4 and 5, AVX2's there, too;
 # NEON's are AVX2's, as far as registers go, and are not measured.
 _AVX2_DOT_ROWS = (
-    RowsKernel(1, rows_at_once=1, tiles_at_once=1, tiles_of_group=6, prefetch=96),
-    RowsKernel(16, rows_at_once=4, tiles_at_once=1, tiles_of_group=6, prefetch=96),
-    RowsKernel(256, rows_at_once=4, tiles_at_once=1, tiles_of_group=8, prefetch=64),
+    RowsKernel(1, 1, tiles_at_once=1, tiles_of_group=6, prefetch=96, by="avx2"),
+    RowsKernel(16, 4, tiles_at_once=1, tiles_of_group=6, prefetch=96, by="avx2"),
+    RowsKernel(256, 4, tiles_at_once=1, tiles_of_group=8, prefetch=64, by="avx2"),
 )
 _AVX512_SET = KernelSet(
     "avx512",
@@ -100,7 +102,6 @@ _AVX512_SET = KernelSet(
         RowsKernel(256, rows_at_once=8, tiles_at_once=2, tiles_of_group=8, prefetch=64),
     ),
     AttentionKernel(sums_at_once=16, blocks_of_run=4, prefetch=32),
-    dots="avx2",
     dot_rows=_AVX2_DOT_ROWS,
 )
 _NEON_SET = KernelSet(
@@ -113,19 +114,41 @@ _NEON_SET = KernelSet(
     ),
     AttentionKernel(6, blocks_of_run=4, prefetch=32, chunk_queries=6, chunk_vectors=1),
 )
-KERNEL_SETS = (
-    replace(
-        _AVX512_SET,
-        name="avx512_vnni",
-        needs=(*_AVX512_SET.needs, "avx512_vnni"),
-        dots="vnni",
-        dot_rows=(
-            RowsKernel(1, rows_at_once=1, tiles_at_once=1, tiles_of_group=6, prefetch=96),
-            RowsKernel(4, rows_at_once=4, tiles_at_once=1, tiles_of_group=6, prefetch=96),
-            RowsKernel(16, rows_at_once=8, tiles_at_once=2, tiles_of_group=6, prefetch=64),
-            RowsKernel(256, rows_at_once=4, tiles_at_once=4, tiles_of_group=8, prefetch=64),
-        ),
+_VNNI_SET = replace(
+    _AVX512_SET,
+    name="avx512_vnni",
+    needs=(*_AVX512_SET.needs, "avx512_vnni"),
+    dot_rows=(
+        RowsKernel(1, 1, tiles_at_once=1, tiles_of_group=6, prefetch=96, by="vnni"),
+        RowsKernel(4, 4, tiles_at_once=1, tiles_of_group=6, prefetch=96, by="vnni"),
+        RowsKernel(16, 8, tiles_at_once=2, tiles_of_group=6, prefetch=64, by="vnni"),
+        RowsKernel(256, 4, tiles_at_once=4, tiles_of_group=8, prefetch=64, by="vnni"),
     ),
+)
+_BF16_SET = replace(
+    _VNNI_SET,
+    name="avx512_bf16",
+    needs=(*_VNNI_SET.needs, "avx512_bf16"),
+    bf16_rows=(
+        RowsKernel(4, 4, tiles_at_once=4, tiles_of_group=4, prefetch=32, by="avx512"),
+        RowsKernel(256, 6, 4, tiles_of_group=8, prefetch=32, rows_of_group=132, by="avx512"),
+    ),
+)
+# Two by two tiles of sums and two of each factor are its eight registers. Integers have VNNI's bits
+# and so may be either's; all rows of bf16 are AMX's, a head's one, too. Not measured: no machine
+# had it.
+_AMX_ROWS = RowsKernel(256, 32, tiles_at_once=2, tiles_of_group=8, prefetch=0, by="amx")
+_AMX_SET = replace(
+    _BF16_SET,
+    name="amx",
+    needs=(*_BF16_SET.needs, *_AMX),
+    dot_rows=(*_VNNI_SET.dot_rows[:-1], replace(_AMX_ROWS, rows_of_group=64)),
+    bf16_rows=(replace(_AMX_ROWS, rows_of_group=128),),
+)
+KERNEL_SETS = (
+    _AMX_SET,
+    _BF16_SET,
+    _VNNI_SET,
     _AVX512_SET,
     KernelSet(
         "avx2",
@@ -137,17 +160,15 @@ KERNEL_SETS = (
             RowsKernel(256, rows_at_once=6, tiles_at_once=1, tiles_of_group=2, prefetch=64),
         ),
         AttentionKernel(4, blocks_of_run=4, prefetch=32, chunk_queries=4, chunk_vectors=1),
-        dots="avx2",
         dot_rows=_AVX2_DOT_ROWS,
     ),
     replace(
         _NEON_SET,
         name="neon_dot",
         needs=("asimd", "asimddp"),
-        dots="sdot",
         dot_rows=(
-            RowsKernel(1, rows_at_once=1, tiles_at_once=1, tiles_of_group=6, prefetch=96),
-            RowsKernel(256, rows_at_once=4, tiles_at_once=1, tiles_of_group=4, prefetch=64),
+            RowsKernel(1, 1, tiles_at_once=1, tiles_of_group=6, prefetch=96, by="sdot"),
+            RowsKernel(256, 4, tiles_at_once=1, tiles_of_group=4, prefetch=64, by="sdot"),
         ),
     ),
     _NEON_SET,
@@ -239,10 +260,12 @@ TARGETS = {
 }
 
 
-def required_features(target: str, arch: str) -> tuple[str, ...]:
-    """CPU flags a machine must have to run what was compiled, sorted; none for another target."""
+def required_features(target: str, arch: str, text: str = "") -> tuple[str, ...]:
+    """CPU flags a machine must have to run `text`, compiled, sorted; none for another target."""
     features = _features(arch) if target == "cpu" else ()
-    return tuple(sorted(flag for flag in features if not flag.startswith(_NEVER_USED)))
+    needed = [flag for flag in features if not flag.startswith(_NEVER_USED)]
+    # what asks for tiles may multiply them as either
+    return tuple(sorted([*needed, *(_AMX if "llvm.x86.tile" in text else ())]))
 
 
 def has_microkernel(arch: str, operands: Operands) -> bool:
@@ -295,13 +318,13 @@ def formats_of(
     chosen = held if kernels == "auto" else None
     if coding is not None:
         tiling = Tiling(16, 4) if layout == "packed" else None
-        has_dots = precision == "fast" and held is not None and held.dots is not None
+        has_dots = precision == "fast" and held is not None and bool(held.dot_rows)
         named = CODINGS[coding]
         block = named.block if has_dots else None
         return Formats(layout == "packed", tiling, "f32", named, chosen, block)
     if layout == "rowmajor":
         return Formats(operands="f32" if precision == "exact" else model.dtype)
-    is_bf16 = precision == "fast" and model.dtype == "bf16" and _is_faster_in_bf16(arch)
+    is_bf16 = precision == "fast" and model.dtype == "bf16" and _is_faster_in_bf16(arch, chosen)
     # bf16 tiles are two columns wide, and IREE cannot distribute the packing of an odd one
     operands = "bf16" if is_bf16 and not _has_odd_columns(model) else "f32"
     tile = weight_tile("bf16" if chosen and model.dtype != "f32" else operands)
@@ -319,11 +342,22 @@ def _has_odd_columns(model: ModelSpec) -> bool:
     return any(weight.inputs % 2 for weight in weights if isinstance(weight, Linear))
 
 
-def _is_faster_in_bf16(arch: str) -> bool:
-    """CPUs with AMX multiply bf16 in vectors at half the rate of f32 (measured: 245 for 490
-    GFLOP/s); what AMX itself does, IREE does not use."""
-    return has_microkernel(arch, ("bf16", "bf16")) and "amx_bf16" not in _features(arch)
+def _is_faster_in_bf16(arch: str, kernels: KernelSet | None) -> bool:
+    """By AMX; in vectors CPUs with AMX multiply bf16 at half the rate of f32 (measured: 245 for 490
+    GFLOP/s), whether it may be used or not. What IREE has of AMX it does not use."""
+    if kernels is not None and kernels.has_amx:
+        return True
+    shown = cpu_features() if arch == "host" else _FEATURES[arch]
+    return has_microkernel(arch, ("bf16", "bf16")) and "amx_bf16" not in shown
 
 
 def _features(arch: str) -> tuple[str, ...]:
-    return cpu_features() if arch == "host" else _FEATURES[arch]
+    return _host_features() if arch == "host" else _FEATURES[arch]
+
+
+def _host_features() -> tuple[str, ...]:
+    """Those of AMX only where they do what they say."""
+    features = cpu_features()
+    if set(_AMX) <= set(features) and has_tiles():
+        return features
+    return tuple(name for name in features if name not in _AMX)

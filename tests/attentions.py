@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from kernel_attention import AttentionCase, count_of
-from kernel_values import Array, check
+from kernel_values import Array, check, stood_for
 from kernels import Kernels
 from workshop import Mutation, Workshop
 
@@ -45,7 +45,8 @@ class Attentions(Kernels):
         """Runs joined."""
         names = ("partials", "maxima", "sums_of_runs")
         laid = {"positions": given["positions"], **{name: left[name] for name in names}}
-        return self.run(f"merge_{case.name}", laid)
+        found = self.run(f"merge_{case.name}", laid)
+        return {"y": stood_for(found["y"], case.blocks)} if case.blocks else found
 
     def check(self, case: AttentionCase, values: dict[str, Array]) -> None:
         """What is appended, what each run leaves, and all of them joined."""

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 from hypothesis import strategies as st
-from kernel_values import Array, Draw, Near, U, padded, wide
+from kernel_values import Array, Draw, Near, U, padded, quantized, wide
 from kernels import NUMPY
 
 from intaglio.codegen.graphs import CachePlan, CacheSpec, GraphSpec
-from intaglio.codegen.kernels import KernelSet
+from intaglio.codegen.kernels import KernelSet, RowBlocks
 from intaglio.codegen.spec import Attention, Norm, Rope
 from intaglio.codegen.views.attentions import MergeView, StepAttentionView
 from intaglio.codegen.views.caches import CacheView
-from intaglio.codegen.views.kernels import whole_tiles
+from intaglio.codegen.views.forms import RowForm, whole_tiles
 from intaglio.codegen.views.types import Types
 from intaglio.runtime.bundle.manifest import StepSpec
 
@@ -39,12 +39,16 @@ class AttentionCase:
     window: int | None = None
     norm_dtype: str = ""
     offset: float = 0.0
+    # what joins runs leaves such
+    blocks: RowBlocks | None = None
 
     @property
     def name(self) -> str:
-        traits = f"{f'_window{self.window}' if self.window else ''}_{self.norm_dtype}norm"
+        traits = f"_window{self.window}" if self.window else ""
+        traits += f"_{self.norm_dtype}norm" if self.norm_dtype else ""
+        traits += f"_blocks{self.blocks.planes}" if self.blocks else ""
         heads = f"{self.num_heads}by{self.num_kv_heads}x{self.head_dim}"
-        return f"attention_{self.rows}x{heads}_{self.dtype}{traits * bool(self.norm_dtype)}"
+        return f"attention_{self.rows}x{heads}_{self.dtype}{traits}"
 
     @property
     def scale(self) -> float:
@@ -65,7 +69,7 @@ class AttentionCase:
         cache = CacheView(types, CacheSpec("", 2, *sizes), graph)
         view = StepAttentionView(types, spec, cache, kernels.attention, self.norm_dtype or "f32")
         view.name = self.name
-        merge = MergeView(types, view)
+        merge = MergeView(types, view, RowForm.of_blocks(self.blocks))
         merge.name = f"merge_{self.name}"
         return view, merge
 
@@ -158,7 +162,8 @@ class AttentionCase:
             off.append(off_sums / total[:, None] + (relative + 8 * U) * np.abs(mean))
         columns = whole_tiles(self.num_heads * self.head_dim)
         flat = (np.reshape(each, (self.rows, -1)) for each in (y, off))
-        return {"y": Near(*(padded(each, columns) for each in flat))}
+        near = Near(*(padded(each, columns) for each in flat))
+        return {"y": quantized(near, self.blocks) if self.blocks else near}
 
     def _of_run(
         self, given: Given, row: int, seen: slice, q: Array, off_q: Array
@@ -226,7 +231,8 @@ def merged(given: Given, view: StepAttentionView, case: AttentionCase) -> dict[s
         off = (np.abs(shared).sum(1) / np.abs(total)) * (32 + held + 4 * below) * U
         columns = view.num_heads * view.head_dim
         y[:, row, :columns] = mean.reshape(-1), off.reshape(-1)
-    return {"y": Near(*y)}
+    near = Near(*y)
+    return {"y": quantized(near, case.blocks) if case.blocks else near}
 
 
 def count_of(view: StepAttentionView, positions: Sequence[int]) -> int:

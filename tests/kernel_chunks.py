@@ -13,7 +13,7 @@ from intaglio.codegen.kernels import KernelSet, RowBlocks
 from intaglio.codegen.spec import Attention, Norm, Rope
 from intaglio.codegen.views.attentions import AppendView, ChunkAttentionView
 from intaglio.codegen.views.caches import CacheView
-from intaglio.codegen.views.kernels import whole_tiles
+from intaglio.codegen.views.forms import RowForm, whole_tiles
 from intaglio.codegen.views.types import Types
 from intaglio.runtime.bundle.manifest import StepSpec
 
@@ -63,7 +63,9 @@ class ChunkCase:
         append = AppendView(*args, self.norm_dtype or "f32")
         append.name = f"append_{self.name}"
         dtype = self.norm_dtype or "f32"
-        attention = ChunkAttentionView(*args, kernels.attention, dtype, self.blocks)
+        attention = ChunkAttentionView(
+            *args, kernels.attention, dtype, RowForm.of_blocks(self.blocks)
+        )
         attention.name = self.name
         return [append, attention]
 

@@ -10,7 +10,8 @@ from kernel_rows import RowsCase
 from kernel_values import Array, Draw, Near, blocks_of, padded, quantized, wide
 
 from intaglio.codegen.kernels import KernelSet, RowBlocks
-from intaglio.codegen.views.kernels import RowsView, whole_tiles
+from intaglio.codegen.views.forms import RowForm, whole_tiles
+from intaglio.codegen.views.kernels import RowsView
 from intaglio.codegen.views.types import Types
 from intaglio.runtime.bundle.manifest import Quant, Tiling, WeightSpec
 from intaglio.runtime.bundle.packing import alternated, pack_rows
@@ -128,8 +129,7 @@ class IntegersCase(QuantizedCase):
         return RowBlocks(min(32, self.quant.group), self.planes)
 
     def view(self, types: Types, kernels: KernelSet) -> RowsView:
-        assert kernels.dots
-        return self._view(types, kernels, block=self.row_block, dots=kernels.dots)
+        return self._view(types, kernels, form=RowForm.of_blocks(self.row_block))
 
     def given(self, draw: Draw) -> dict[str, Array]:
         """`x` is what integers and scales stand for, too."""

@@ -12,7 +12,8 @@ from kernels import NUMPY
 
 from intaglio.codegen.kernels import KernelSet, RowBlocks
 from intaglio.codegen.spec import Norm
-from intaglio.codegen.views.kernels import ArgmaxView, GainView, RowNormView, RowsView, whole_tiles
+from intaglio.codegen.views.forms import F32_ROWS, RowForm, whole_tiles
+from intaglio.codegen.views.kernels import ArgmaxView, GainView, RowNormView, RowsView
 from intaglio.codegen.views.ops import Op
 from intaglio.codegen.views.types import Types
 from intaglio.codegen.weights import Formats
@@ -76,7 +77,7 @@ class RowsCase:
             types,
             self.weight,
             self.rows,
-            kernels.for_rows(self.rows, integers=self.row_block is not None),
+            kernels.for_rows(self.rows, more.get("form", F32_ROWS).dtype),
             x="rows",
             y="logits" if self.epilogue == "logits" else "y_rows",
             epilogue=self.epilogue,
@@ -175,6 +176,7 @@ class NormCase:
     is_first: bool
     offset: float = 0.0
     block: RowBlocks | None = None
+    made_dtype: str = "f32"
 
     @property
     def made(self) -> list[str]:
@@ -185,15 +187,20 @@ class NormCase:
         return self.block
 
     @property
+    def form(self) -> RowForm:
+        return RowForm.of_blocks(self.block) if self.block else RowForm(self.made_dtype)
+
+    @property
     def name(self) -> str:
         kind = "first" if self.is_first else "post"
         kind += f"_blocks{self.block.planes}x{self.block.size}" if self.block else ""
+        kind += f"_{self.made_dtype}" if self.made_dtype != "f32" else ""
         return f"norm_{self.rows}x{self.size}_{self.dtype}_{kind}{'_offset' * bool(self.offset)}"
 
     def view(self, types: Types, kernels: KernelSet) -> RowNormView:
         gain = GainView.of(Norm(EPS, self.offset), self.size, self.dtype, self.block)
         norm = None if self.is_first else gain
-        view = RowNormView(types, self.rows, self.size, norm=norm, next=gain, block=self.block)
+        view = RowNormView(types, self.rows, self.size, norm=norm, next=gain, form=self.form)
         view.name = self.name
         return view
 

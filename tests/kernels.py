@@ -36,6 +36,8 @@ NUMPY: dict[str, Any] = {
 }
 # an arch for each set of kernels
 ARCHS = {
+    "amx": "sapphirerapids",
+    "avx512_bf16": "znver4",
     "avx512_vnni": "icelake-server",
     "avx512": "x86-64-v4",
     "avx2": "x86-64-v3",
@@ -43,7 +45,10 @@ ARCHS = {
     "neon": "neoverse-n1",
 }
 SETS = {each.name: each for each in KERNEL_SETS}
-RUN_HERE = [name for name, arch in ARCHS.items() if "neon" not in name and runs_here(arch)]
+_HERE = [name for name, arch in ARCHS.items() if "neon" not in name and runs_here(arch)]
+# those with products of bf16 have no others of their own; AMX's are tests/amx.py's
+BF16_HERE = [name for name in _HERE if SETS[name].bf16_rows and not SETS[name].has_amx]
+RUN_HERE = [name for name in _HERE if not SETS[name].bf16_rows]
 
 _GUARD = 4096
 _TEMPLATE = "kernels_alone.mlir.j2"
@@ -143,6 +148,8 @@ def _spec(name: str, kind: str) -> TensorSpec:
 class Kernels:
     """Kernels of one module, compiled for an arch, perhaps of mutated templates."""
 
+    driver = "local-task"
+
     def __init__(
         self,
         workshop: Workshop,
@@ -155,13 +162,16 @@ class Kernels:
         functions = [Function(view, types) for view in views]
         functions += [Product(op, types) for op in products]
         self.functions = {function.name: function for function in functions}
-        job = job_of(arch, types, list(self.functions.values()), mutations)
+        job = self.job(arch, types, mutations)
         with compile_cache(workshop):
             (binary,) = compile_all([job])
-        self._device = Device("local-task")
+        self._device = Device(self.driver)
         module = rt.VmModule.copy_buffer(self._device.instance, binary)
         self._module = module
         self._context = rt.VmContext(self._device.instance, [self._device.hal_module, module])
+
+    def job(self, arch: str, types: Types, mutations: tuple[Mutation, ...]) -> Job:
+        return job_of(arch, types, list(self.functions.values()), mutations)
 
     def run(self, name: str, given: Mapping[str, Array], **scalars: int) -> dict[str, Array]:
         """What a kernel leaves of `given`, by name; what it does not write is NaN, or as given.

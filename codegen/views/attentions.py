@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from intaglio.runtime.bundle.manifest import ITEM_SIZES
 
-from ..kernels import AttentionKernel, RowBlocks
+from ..kernels import AttentionKernel
 from ..spec import Attention
 from .caches import CacheView
-from .kernels import LANES, GainView, KernelView, divisor, memory_type, whole_tiles
+from .forms import F32_ROWS, LANES, RowForm, whole_tiles
+from .kernels import GainView, KernelView, divisor, memory_type
 from .types import Types, ceil, f32
 
 # bytes of a workgroup's scores, and of all that it has on the stack: IREE's threads have 128 KB
@@ -116,24 +117,20 @@ class MergeView(KernelView):
     template = "kernels/merge.mlir.j2"
 
     def __init__(
-        self, types: Types, attention: StepAttentionView, block: RowBlocks | None = None
+        self, types: Types, attention: StepAttentionView, form: RowForm = F32_ROWS
     ) -> None:
         super().__init__(attention.rows)
         a = self.attention = attention
         columns, own = a.num_heads * a.head_dim, a.group * a.head_dim
-        # a workgroup's heads must be whole blocks
-        block = block if block and own % block.size == 0 else None
         self.columns, self.is_cut = whole_tiles(columns), columns % LANES != 0
         self._read("positions", a.takes[0], a.rows, "i32")
         self._read("partials", a.partial_types[0], seen=a.partials)
         self._read("maxima", a.partial_types[1], seen=a.maxima)
         self._read("sums_of_runs", a.partial_types[2], seen=a.maxima)
-        if block:
-            self.room, self.blocks_of_group = memory_type(own, "f32"), own // block.size
-            self._write_blocks("y", types, columns, block)
-            return
-        shape = (a.rows, self.columns, "f32")
-        self.y = self._write("y", types.name("q_rows", *shape), *shape)
+        form = _of_heads(form, own)
+        if form.block:
+            self.room, self.blocks_of_group = memory_type(own, "f32"), own // form.block.size
+        self._make("y", types, "q_rows", columns, form)
 
 
 class AppendView(HeadsView):
@@ -165,7 +162,7 @@ class ChunkAttentionView(HeadsView):
         cache: CacheView,
         sizes: AttentionKernel,
         norm_dtype: str,
-        block: RowBlocks | None,
+        form: RowForm = F32_ROWS,
     ) -> None:
         super().__init__(cache.new, spec, cache, norm_dtype)
         self._cut(sizes)
@@ -178,12 +175,10 @@ class ChunkAttentionView(HeadsView):
         self.of_queries = memory_type(self.queries, "f32")
         self.columns = f"vector<{self.head_width}xf32>"
         self.filled_columns, self.is_cut = whole_tiles(columns), columns % LANES != 0
-        if block and own % block.size == 0:
-            self.own, self.blocks_of_group = memory_type(own, "f32"), own // block.size
-            self._write_blocks("y", types, columns, block)
-            return
-        shape = (self.rows, self.filled_columns, "f32")
-        self.y = self._write("y", types.name("q_rows", *shape), *shape)
+        form = _of_heads(form, own)
+        if form.block:
+            self.own, self.blocks_of_group = memory_type(own, "f32"), own // form.block.size
+        self._make("y", types, "q_rows", columns, form)
 
     def _cut(self, sizes: AttentionKernel) -> None:
         """As many rows of a workgroup as its caches hold, of whose queries a divisor is at once."""
@@ -199,6 +194,11 @@ class ChunkAttentionView(HeadsView):
         self.tiles = ceil(self.rows, self.rows_of_tile)
         self.places_at_once = divisor(self.block // self.block_width, sizes.chunk_vectors)
         self.columns_at_once = divisor(self.head_dim // self.head_width, sizes.chunk_vectors)
+
+
+def _of_heads(form: RowForm, columns: int) -> RowForm:
+    """Of a workgroup's heads, so many columns: f32 where they are no whole blocks."""
+    return F32_ROWS if form.block and columns % form.block.size else form
 
 
 def _lines(vectors: int, size: int) -> list[int]:

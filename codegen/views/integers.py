@@ -9,10 +9,10 @@ from intaglio.runtime.bundle.manifest import Quant
 from ..kernels import RowBlocks
 from .types import ceil
 
-# x86's VNNI; AVX2's 16-bit sums of pairs; ARM's dot product
-_WIDTHS = {"vnni": 16, "avx2": 8, "sdot": 4}
+# x86's VNNI and AMX; AVX2's 16-bit sums of pairs; ARM's dot product
+_WIDTHS = {"vnni": 16, "amx": 16, "avx2": 8, "sdot": 4}
 _LOOKUPS = {
-    "vnni": "llvm.x86.avx512.pshuf.b.512",
+    **dict.fromkeys(("vnni", "amx"), "llvm.x86.avx512.pshuf.b.512"),
     "avx2": "llvm.x86.avx2.pshuf.b",
     "sdot": "llvm.aarch64.neon.tbl1.v16i8",
 }
@@ -92,7 +92,7 @@ class DotsView:
     @property
     def is_signed(self) -> bool:
         is_wide = self.quant.bits == 8 or bool(self.quant.table)
-        return is_wide and self.kind != "vnni"
+        return is_wide and self.kind not in ("vnni", "amx")
 
     @property
     def zero(self) -> int:

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from intaglio.runtime.bundle.manifest import TensorSpec, WeightSpec
 
 from ..kernels import RowBlocks, RowsKernel
 from ..spec import Norm
+from .amx import AmxView, whole_or_one
+from .forms import F32_ROWS, LANES, RowForm, whole_tiles
 from .integers import BlocksView, DotsView
 from .types import Types, ceil, f32
 
-# columns of a tile, and lanes of a vector
-LANES = 16
-
-
-def whole_tiles(columns: int, block: RowBlocks | None = None) -> int:
-    """So many columns filled up to whole tiles, or blocks, as rows between kernels are."""
-    size = block.size if block else LANES
-    return ceil(columns, size) * size
+# the file that multiplies rows, by what they are and whether AMX does
+_PRODUCTS = {
+    ("f32", False): "sums",
+    ("bf16", False): "bf16_dots",
+    ("bf16", True): "amx",
+    ("i8", False): "dots",
+    ("i8", True): "amx_dots",
+}
 
 
 class KernelView:
@@ -27,7 +30,8 @@ class KernelView:
 
     `role`: the name without its number. `memory`: its arguments and results in order, as the
     memrefs that it lays over them; `takes` and `gives`: the same as a dispatch's types, where what
-    it writes in place is the argument's name.
+    it writes in place is the argument's name. `made`: the memref of the rows that it leaves for a
+    product, and `made_dtype` theirs; `quantized`, if they are blocks of integers.
     """
 
     template = ""
@@ -35,6 +39,7 @@ class KernelView:
     def __init__(self, rows: int) -> None:
         self.name, self.role, self.rows = "", "", rows
         self.quantized: BlocksView | None = None
+        self.made, self.made_dtype = "", "f32"
         self.memory: list[tuple[str, str]] = []
         self.takes: list[str] = []
         self.gives: list[str] = []
@@ -54,21 +59,20 @@ class KernelView:
         self.gives.append(tensor)
         return self._lay(name, memory_type(*shape))
 
-    def _write_normed(self, types: Types, kind: str, columns: int, block: RowBlocks | None) -> None:
+    def _write_normed(self, types: Types, alias: str, columns: int, form: RowForm) -> None:
         """Rows, rows times the next norm's weight, and sums of squares of each tile."""
         shape, squares = (self.rows, columns, "f32"), (self.rows, columns // LANES, "f32")
-        self.y = self._write("y", kind, *shape)
-        if block:
-            self._write_blocks("weighteds", types, columns, block)
-        else:
-            self._write("weighteds", kind, *shape)
+        self.y = self._write("y", types.name(alias, *shape), *shape)
+        self._make("weighteds", types, alias, columns, form)
         self.square_sums = self._write("square_sums", types.name("squares", *squares), *squares)
 
-    def _write_blocks(self, name: str, types: Types, columns: int, block: RowBlocks) -> None:
-        """Rows as blocks of integers."""
-        self.quantized = BlocksView.of(self.rows, columns, block)
-        shape = self.quantized.shape
-        self._write(name, types.name("blocks", *shape), *shape)
+    def _make(self, name: str, types: Types, alias: str, columns: int, form: RowForm) -> None:
+        """Rows for a product, in its form."""
+        shape = form.shape(self.rows, columns)
+        self.made = self._write(name, types.name(form.alias(alias), *shape), *shape)
+        self.made_dtype = form.dtype
+        if form.block:
+            self.quantized = BlocksView.of(self.rows, columns, form.block)
 
     def _lay(self, name: str, memory: str) -> str:
         self.memory.append((name, memory))
@@ -106,10 +110,10 @@ class GainView:
 class RowsView(KernelView):
     """`rows` rows × a weight. `epilogue`: plain, residual, activation or logits.
 
-    `block`: rows are blocks of integers, and so are those that a residual or activation leaves for
-    the next product; without they are f32. `products`: the file that multiplies. `norm`: of
-    the rows before the product, by their sums of squares. `next`: of the rows after it, which are
-    added to what they were (residual). `has_bias`: added to each sum.
+    `form`: of the rows, and of those that a residual or activation leaves for the next product.
+    `products`: the file that multiplies. `norm`: of the rows before the product, by their sums of
+    squares. `next`: of the rows after it, which are added to what they were (residual).
+    `has_bias`: added to each sum.
     """
 
     template = "kernels/rows.mlir.j2"
@@ -128,10 +132,10 @@ class RowsView(KernelView):
         next: GainView | None = None,
         activation: str = "",
         has_bias: bool = False,
-        block: RowBlocks | None = None,
-        dots: str | None = None,
+        form: RowForm = F32_ROWS,
     ) -> None:
         super().__init__(rows)
+        block = form.block
         outputs, self.inputs = weight.shape
         self.dtype, self.epilogue, self.activation = weight.dtype, epilogue, activation
         self.norm, self.next = norm, next
@@ -144,9 +148,9 @@ class RowsView(KernelView):
         self.per_step = 32 // weight.quant.bits if weight.quant else data.shape[3]
         self.depth = ceil(self.inputs, self.per_step)
         self.steps_of_group = self.group // self.per_step
-        self.products = "kernels/sums.mlir.j2"
+        self.products = f"kernels/{_PRODUCTS[form.dtype, sizes.by == 'amx']}.mlir.j2"
         if block:
-            self._of_integers(weight, dots, block)
+            self._of_integers(weight, sizes.by, block)
         self.outputs = outputs // 2 if activation else outputs
         if weight.alternates and not activation:
             self.outputs = self.tiles * LANES
@@ -154,16 +158,15 @@ class RowsView(KernelView):
         self.tiles_of_block = 1
         if made:
             self.tiles_of_block = made.size // LANES * (2 if activation else 1)
-        self.made = "weighteds" if epilogue == "residual" else "y"
+        self.made_name = "weighteds" if epilogue == "residual" else "y"
         self.is_cut = self.outputs % (made.size if made else LANES) != 0
-        self._cut(sizes)
+        is_amx = sizes.by == "amx"
+        self._cut(sizes if block or not is_amx else whole_or_one(sizes, self.depth))
         role = weight.name.split("_", 1)[1] if weight.name.startswith("layer") else weight.name
         self.columns = whole_tiles(self.inputs)
-        shape: tuple[object, ...] = (rows, self.columns, "f32")
-        if block:
-            shape, x = BlocksView.of(rows, self.inputs, block).shape, "blocks"
-        self.row_sizes = list(shape[1:-1])
-        self.x = self._read("x", types.name(x, *shape), *shape)
+        shape, seen = form.shape(rows, self.inputs), form.seen(rows, self.inputs)
+        self.row_sizes, self.row_dtype, row_shape = list(shape[1:-1]), form.dtype, shape
+        self.x = self._read("x", types.name(form.alias(x), *shape), seen=memory_type(*seen))
         self.w = self._read("w", types.name(role, *data.shape, data.dtype), seen=self._w(data))
         self.weight_names = [f"%{role}"]
         for spec in parameters:
@@ -183,7 +186,8 @@ class RowsView(KernelView):
             shape = (rows, norm.parts, "f32")
             self.squares = self._read("squares", types.name("squares", *shape), *shape)
             self.scales = memory_type(rows, "f32")
-        self._results(types, y, block)
+        self._results(types, y, form)
+        self.amx = self._amx(form, row_shape) if is_amx else None
         self.column = f"vector<{self.rows_at_once}xf32>"
         self.room = memory_type(self.unit, self.rows_at_once, LANES, "f32")
 
@@ -202,9 +206,18 @@ class RowsView(KernelView):
         self.rows_of_group = min(self.rows, sizes.rows_of_group)
         self.row_groups = ceil(self.rows, self.rows_of_group)
 
-    def _of_integers(self, weight: WeightSpec, dots: str | None, block: RowBlocks) -> None:
-        assert weight.quant is not None and dots is not None
-        self.products, self.dots = "kernels/dots.mlir.j2", DotsView(dots, weight.quant)
+    def _amx(self, form: RowForm, rows: tuple[Any, ...]) -> AmxView:
+        """Of `rows`' shape."""
+        at_once = (self.rows_at_once, self.tiles_at_once)
+        if form.block:
+            self.wide = memory_type(self.tiles_at_once, self.quads, LANES, "i32")
+            planes = form.block.planes
+            return AmxView(*at_once, self.quads, 4 * rows[1] * rows[2], planes)
+        return AmxView(*at_once, self.depth, 2 * rows[1])
+
+    def _of_integers(self, weight: WeightSpec, kind: str, block: RowBlocks) -> None:
+        assert weight.quant is not None
+        self.dots = DotsView(kind, weight.quant)
         self.quads, self.blocks = block.size // 4, ceil(self.inputs, block.size)
         self.planes = list(range(block.planes))
         self.depth = weight.arguments[0].shape[1]
@@ -213,16 +226,24 @@ class RowsView(KernelView):
         self.scale_dtype, self.minimum_dtype = weight.quant.scale, weight.quant.minimum
 
     @property
+    def named_rows(self) -> int:
+        """Rows at once that the sums know by name."""
+        return 1 if self.amx else self.rows_at_once
+
+    @property
     def shifts(self) -> list[int]:
         """Where a step's k, in order, are in the 32 bits that it has of an output."""
         assert self.quant is not None
         of_byte = range(0, 8, self.quant.bits)
         return [8 * byte + within for within in of_byte for byte in range(4)]
 
+    def rows_of(self, tiles: Sequence[int]) -> list[str]:
+        """Each of the rows at once by each tile: tile and row."""
+        return [f"{n}_{m}" for n in tiles for m in range(self.rows_at_once)]
+
     def sums_of(self, tiles: Sequence[int]) -> list[str]:
-        """The registers of sums: their tile, row and part of 16."""
-        rows = range(self.rows_at_once)
-        return [f"{n}_{m}_{p}" for n in tiles for m in rows for p in self.dots.parts]
+        """The registers of sums of integers: their tile, row and part of 16."""
+        return [f"{at}_{p}" for at in self.rows_of(tiles) for p in self.dots.parts]
 
     def starts_of(self, tiles: Sequence[int], plane: int) -> list[str]:
         """What a plane's sums begin with: 256 times the plane's before it, and what the integers'
@@ -241,17 +262,17 @@ class RowsView(KernelView):
         step = (2 * LANES, "f16") if self.coding == "f16" else (LANES, "i32")
         return memory_type(*data.shape[:2], *step)
 
-    def _results(self, types: Types, y: str, block: RowBlocks | None) -> None:
+    def _results(self, types: Types, y: str, form: RowForm) -> None:
         if self.epilogue == "logits":
             shape: tuple[object, ...] = (self.rows, self.outputs, "f32")
             self.y = self._write("y", types.name(y, *shape), *shape)
             shape = (self.rows, self.tiles, "f32")
             self.largests = self._write("largests", types.name("largests", *shape), *shape)
             return
-        if block and self.epilogue == "activation":
-            self._write_blocks("y", types, self.outputs, block)
+        if self.epilogue == "activation":
+            self._make("y", types, y, self.outputs, form)
             return
-        columns = whole_tiles(self.outputs, block if self.next else None)
+        columns = form.filled(self.outputs) if self.next else whole_tiles(self.outputs)
         shape = (self.rows, columns, "f32")
         kind = types.name(y, *shape)
         if self.next is None:
@@ -261,7 +282,7 @@ class RowsView(KernelView):
         self._read(
             "next_norm", types.name("norm", self.outputs, self.dtype), seen=self.next.weight.type
         )
-        self._write_normed(types, kind, columns, block)
+        self._write_normed(types, y, columns, form)
 
 
 class RowNormView(KernelView):
@@ -277,11 +298,11 @@ class RowNormView(KernelView):
         *,
         norm: GainView | None,
         next: GainView,
-        block: RowBlocks | None = None,
+        form: RowForm = F32_ROWS,
     ) -> None:
         super().__init__(rows)
         self.norm, self.next = norm, next
-        columns = whole_tiles(size, block)
+        columns = form.filled(size)
         self.tiles, self.outputs, self.is_cut = columns // LANES, size, size != columns
         shape = (rows, columns, "f32")
         rows_type = types.name("rows", *shape)
@@ -293,9 +314,9 @@ class RowNormView(KernelView):
         else:
             self.x = self._read("x", types.name("hidden", rows, size, "f32"), rows, size, "f32")
         self._read("next_norm", own, size, dtype)
-        self._write_normed(types, rows_type, columns, block)
-        if block:
-            self.room = memory_type(block.size // LANES, LANES, "f32")
+        self._write_normed(types, "rows", columns, form)
+        if form.block:
+            self.room = memory_type(form.block.size // LANES, LANES, "f32")
 
 
 class QuantizeView(KernelView):
@@ -308,7 +329,7 @@ class QuantizeView(KernelView):
         self.is_cut = columns % block.size != 0
         shape = (rows, columns, "f32")
         self.x = self._read("x", types.name(x, *shape), *shape)
-        self._write_blocks("y", types, columns, block)
+        self._make("y", types, x, columns, RowForm.of_blocks(block))
 
 
 class ArgmaxView(KernelView):

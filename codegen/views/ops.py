@@ -11,6 +11,7 @@ from intaglio.templates import Typed
 from ..kernels import RowBlocks
 from ..targets import MOST_ROWS
 from ..weights import Formats
+from .forms import RowForm
 from .kernels import KernelView, QuantizeView, RowsView
 from .types import Types, ceil
 
@@ -98,14 +99,16 @@ class Op:
     def _kernel(
         self, types: Types, weight: WeightSpec, formats: Formats, x: str
     ) -> RowsView | None:
-        if formats.kernels is None or formats.operands != "f32":
+        # of bf16 the compiler's microkernel is as fast as ours, but knows no AMX
+        is_bf16 = formats.operands == "bf16"
+        if formats.kernels is None or (is_bf16 and not formats.kernels.has_amx):
             return None
-        tiles, is_blocks = weight.arguments[0].shape[0], formats.block is not None
-        sizes = formats.kernels.for_rows(self.rows, integers=is_blocks)
+        tiles, block = weight.arguments[0].shape[0], formats.block
+        form = RowForm("bf16") if is_bf16 else RowForm.of_blocks(block)
+        sizes = formats.kernels.for_rows(self.rows, form.dtype)
         name = f"rows{self.rows}_{tiles}x{self.inputs}_{self.dtype}"
-        args, block = (types, weight, self.rows, sizes), formats.block
-        dots = formats.kernels.dots
-        kernel = RowsView(*args, x="rows", y="product_rows", block=block, dots=dots)
+        args = (types, weight, self.rows, sizes)
+        kernel = RowsView(*args, x="rows", y="product_rows", form=form)
         kernel.name = name
         if block:
             self.quantize = QuantizeView(types, self.rows, self.inputs, block, x)

@@ -20,17 +20,15 @@ from .attentions import (
     fits_the_stack,
 )
 from .caches import CacheView
+from .forms import LANES, RowForm
 from .graph import GraphView, Kind
-from .integers import BlocksView
 from .kernels import (
-    LANES,
     ArgmaxView,
     GainView,
     KernelView,
     QuantizeView,
     RowNormView,
     RowsView,
-    whole_tiles,
 )
 
 _Kernel = TypeVar("_Kernel", bound=KernelView)
@@ -100,15 +98,13 @@ class KernelsView(GraphView):
         super().__init__(model, graph)
         self._set = kernels
         self.kernels: list[KernelView] = []
-        model, block = self._model, graph.formats.block
-        columns = whole_tiles(self.hidden_size, block)
+        model, form = self._model, self._form
+        columns = form.filled(self.hidden_size)
         self._rows = self.type("rows", self.rows, columns, "f32")
         # what a product takes of them
-        self._weighted = self._rows
-        if block:
-            self._weighted = self.type("blocks", *BlocksView.of(self.rows, columns, block).shape)
+        self._weighted = self.type(form.alias("rows"), *form.shape(self.rows, columns))
         self._squares = self.type("squares", self.rows, columns // LANES, "f32")
-        self._norm = GainView.of(model.final_norm, self.hidden_size, model.dtype, block)
+        self._norm = GainView.of(model.final_norm, self.hidden_size, model.dtype, form.block)
         self.first_norm = self._row_norm("first_norm", None)
         self._kinds: dict[Kind, StepLayerView] = {}
         # the caches' values as the layers so far leave them
@@ -228,6 +224,11 @@ class KernelsView(GraphView):
     # -- what a step's attention and a chunk's have of their own
 
     @property
+    def _form(self) -> RowForm:
+        """What products take."""
+        return RowForm.of_blocks(self._graph.formats.block)
+
+    @property
     def _place_parameters(self) -> list[Typed]:
         """What a layer is told of where its rows are."""
         raise NotImplementedError
@@ -250,14 +251,14 @@ class KernelsView(GraphView):
     def _product(
         self, name: str, weight: WeightSpec, x: str, y: str, epilogue: str, **more: Any
     ) -> RowsView:
-        rows, block = more.pop("rows", self.rows), self._graph.formats.block
-        more |= {"x": x, "y": y, "epilogue": epilogue, "block": block, "dots": self._set.dots}
-        sizes = self._set.for_rows(rows, integers=block is not None)
+        rows, form = more.pop("rows", self.rows), self._form
+        more |= {"x": x, "y": y, "epilogue": epilogue, "form": form}
+        sizes = self._set.for_rows(rows, form.dtype)
         return self._add(name, RowsView(self._types, weight, rows, sizes, **more))
 
     def _row_norm(self, name: str, norm: GainView | None) -> RowNormView:
-        args, block = (self._types, self.rows, self.hidden_size), self._graph.formats.block
-        return self._add(name, RowNormView(*args, norm=norm, next=self._norm, block=block))
+        args = (self._types, self.rows, self.hidden_size)
+        return self._add(name, RowNormView(*args, norm=norm, next=self._norm, form=self._form))
 
     def _add(self, name: str, kernel: _Kernel) -> _Kernel:
         """The kernel, or the same that is there; its name is numbered where another has it."""
@@ -291,8 +292,7 @@ class StepView(KernelsView):
     def _attend(self, spec: Attention, cache: CacheView, suffix: str) -> AttendView:
         args = (self._types, spec, cache, self._set.attention, self._model.dtype)
         attention = self._add(f"attention{suffix}", StepAttentionView(*args))
-        block = self._graph.formats.block
-        merge = self._add(f"merge{suffix}", MergeView(self._types, attention, block))
+        merge = self._add(f"merge{suffix}", MergeView(self._types, attention, self._form))
         quantize = self._quantize(merge.columns, merge.quantized is not None)
         form = "kernels/attend_step.mlir.j2"
         return AttendView(form, attention, after=merge, quantize=quantize)
@@ -300,6 +300,11 @@ class StepView(KernelsView):
 
 class ChunkView(KernelsView):
     """`g` of a chunk by kernels: a run of tokens of one slot."""
+
+    @property
+    def _form(self) -> RowForm:
+        # products of few rows wait for memory: only a chunk's pay for what they round
+        return RowForm("bf16") if self._graph.formats.operands == "bf16" else super()._form
 
     @property
     def last_parts(self) -> list[tuple[str, str, list[object], str]]:
@@ -320,9 +325,9 @@ class ChunkView(KernelsView):
         return ["%first_slot", "%start_index", "%length_index"]
 
     def _attend(self, spec: Attention, cache: CacheView, suffix: str) -> AttendView:
-        args, block = (self._types, spec, cache), self._graph.formats.block
+        args = (self._types, spec, cache)
         append = self._add(f"append{suffix}", AppendView(*args, self._model.dtype))
-        view = ChunkAttentionView(*args, self._set.attention, self._model.dtype, block)
+        view = ChunkAttentionView(*args, self._set.attention, self._model.dtype, self._form)
         attention = self._add(f"attention{suffix}", view)
         quantize = self._quantize(attention.filled_columns, attention.quantized is not None)
         form = "kernels/attend_chunk.mlir.j2"
@@ -332,9 +337,12 @@ class ChunkView(KernelsView):
 def kernels_of(model: ModelSpec, graph: GraphSpec) -> KernelSet | None:
     """The kernels that can compute a graph whole: norms that are all alike, heads whose scores fit
     the stack, and of a chunk products that kernels have, too."""
-    if graph.cache.block is None or (graph.step.new > 1 and graph.formats.operands != "f32"):
+    if graph.cache.block is None:
         return None
     norms = {layer.norm for layer in model.layers} | {model.final_norm}
     attentions = {layer.attention for layer in model.layers}
     fit = all(fits_the_stack(each, graph.cache.block) for each in attentions)
-    return graph.formats.kernels if fit and len(norms) == 1 else None
+    kernels = graph.formats.kernels
+    if kernels and graph.step.new > 1 and graph.formats.operands == "bf16":
+        fit = fit and bool(kernels.bf16_rows)
+    return kernels if fit and len(norms) == 1 else None

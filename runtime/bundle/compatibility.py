@@ -6,6 +6,7 @@ from pathlib import Path
 
 from iree.runtime.version import VERSION
 
+from ..amx import request_tiles
 from ..errors import UserError
 from ..host import cpu_features
 from .manifest import Manifest
@@ -17,10 +18,20 @@ _NAMED = 6
 def check_machine(bundle: Path, manifest: Manifest) -> None:
     """Raises `UserError` for another IREE version, or a CPU that lacks instructions.
 
-    To be called before code is loaded: an unknown instruction ends the process (SIGILL).
+    To be called before code is loaded, where an unknown instruction ends the process (SIGILL), and
+    before IREE has threads: for AMX the process asks Linux.
     """
     _check_cpu(bundle, manifest)
+    _check_tiles(bundle, manifest)
     _check_version(bundle, manifest)
+
+
+def _check_tiles(bundle: Path, manifest: Manifest) -> None:
+    if "amx_tile" in manifest.target.cpu_features and not request_tiles():
+        raise UserError(
+            f"{bundle}: compiled for AMX, which Linux does not let this process use: compile again "
+            "on this machine without --arch, or with --kernels none"
+        )
 
 
 def _check_version(bundle: Path, manifest: Manifest) -> None:

@@ -30,6 +30,7 @@ def emit_with(
     quantize: str | None = None,
     kernels: Kernels = "none",
     kind: str = "ragged",
+    arch: str = "x86-64-v3",
     **changes: Any,
 ) -> str:
     loader = environment().loader
@@ -43,7 +44,7 @@ def emit_with(
     options = BuildOptions(
         kinds=(kind,),
         context=40,
-        arch="x86-64-v3",
+        arch=arch,
         layout=layout,
         quantize=quantize,
         kernels=kernels,
@@ -142,7 +143,13 @@ QUANTIZED = [
         *("rowmajor", "linear/quantized_rowmajor.mlir.j2"),
         *("stablehlo.dot_general", "stablehlo.dot", "expected"),
     ),
-    ("packed", "kernels/dots.mlir.j2", "arith.sitofp %of_plane", "arith.sitof %of_plane", "sitof"),
+    (
+        "packed",
+        "kernels/dots.mlir.j2",
+        "arith.sitofp {{ integers",
+        "arith.sitof {{ integers",
+        "sitof",
+    ),
     ("packed", "kernels/quantized.mlir.j2", "math.roundeven", "math.round_even", "round_even"),
     ("packed", "kernels/quantize.mlir.j2", "stream.dispatch.wo", "stream.wo", "stream.wo"),
 ]
@@ -152,12 +159,25 @@ CHUNKS = [
     ("kernels/attend_chunk.mlir.j2", '"%k, %v"', '"%k; %v"', "expected"),
     ("kernels/chunk_attention.mlir.j2", "math.exp %below ", "math.expo %below ", "expo"),
 ]
+# what multiplies a chunk on some CPUs alone
+PRODUCTS = {
+    "kernels/bf16_dots.mlir.j2": "znver4",
+    "kernels/amx.mlir.j2": "sapphirerapids",
+    "kernels/amx_dots.mlir.j2": "sapphirerapids",
+    "kernels/amx_registers.mlir.j2": "sapphirerapids",
+}
+OF_PRODUCTS = [
+    ("kernels/bf16_dots.mlir.j2", "vector.broadcast %pair", "vector.broad %pair", "broad"),
+    ("kernels/amx.mlir.j2", "arith.muli %k, %line", "arith.mul %k, %line", "mul"),
+    ("kernels/amx_dots.mlir.j2", "arith.shli %integers", "arith.shl %integers", "shl"),
+    ("kernels/amx_registers.mlir.j2", "llvm.inttoptr", "llvm.inttopointer", "inttopointer"),
+]
 
 
 @pytest.mark.parametrize(
     ("layout", "template", "old", "new", "said"),
     [
-        *(("packed", *broken) for broken in (*BROKEN, *KERNELS, *CHUNKS)),
+        *(("packed", *broken) for broken in (*BROKEN, *KERNELS, *CHUNKS, *OF_PRODUCTS)),
         *(("rowmajor", *broken) for broken in ROWMAJOR),
         *QUANTIZED,
     ],
@@ -166,10 +186,14 @@ def test_a_broken_template_is_shown(
     layout: Layout, template: str, old: str, new: str, said: str, tmp_path: Path
 ) -> None:
     quantize = "q4" if template in {broken[1] for broken in QUANTIZED} else None
+    quantize = "q8" if template == "kernels/amx_dots.mlir.j2" else quantize
     kernels: Kernels = "auto" if template.startswith("kernels/") else "none"
-    kind = "prefill" if template in {broken[0] for broken in CHUNKS} else "ragged"
+    is_chunk = template in {broken[0] for broken in (*CHUNKS, *OF_PRODUCTS)}
+    kind = "prefill" if is_chunk else "ragged"
     # heads of 4 · 12 columns do not fill whole blocks of integers
-    changes = {"attention_bias": True, "head_dim": 12}
+    changes = {"attention_bias": True, "head_dim": 12, "arch": PRODUCTS.get(template, "x86-64-v3")}
+    if template in PRODUCTS:
+        changes["torch_dtype"] = "bfloat16"
     with pytest.raises(TemplateError) as caught:
         emit_with(tmp_path, template, old, new, layout, quantize, kernels, kind, **changes)
     first, *lines = str(caught.value).splitlines()
@@ -224,7 +248,7 @@ def test_every_template_of_the_two_layouts_is_among_the_broken() -> None:
     files = {str(path.relative_to(ROOT / "templates")) for path in ROOT.glob("templates/*/*.j2")}
     left_out = (
         files
-        - {broken[0] for broken in (*BROKEN, *KERNELS, *CHUNKS, *ROWMAJOR)}
+        - {broken[0] for broken in (*BROKEN, *KERNELS, *CHUNKS, *ROWMAJOR, *OF_PRODUCTS)}
         - {broken[1] for broken in QUANTIZED}
     )
     assert left_out == {

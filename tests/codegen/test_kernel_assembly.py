@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 from helpers import DATA
 from iree.compiler.tools import binaries
+from kernel_bf16 import Bf16Case
 from kernel_integers import Q4, Q8, IntegersCase
 from kernel_rows import RowsCase
 from kernels import SETS, Function, job_of
@@ -53,11 +54,28 @@ CASES = [
         ),
     )
 ]
+# of a chunk, by AMX
+AMX, TILED = (
+    "sapphirerapids",
+    [
+        Bf16Case(256, INNER, HIDDEN, "bf16", "activation", norm=True, activation="silu"),
+        Bf16Case(256, HIDDEN, INNER, "bf16", "residual"),
+        IntegersCase(256, HIDDEN, INNER, "bf16", "residual", quant=Q8, planes=2),
+        IntegersCase(256, HIDDEN, INNER, "bf16", "residual", quant=Q4),
+    ],
+)
 # LLVM writes no other names of these on x86-64 and aarch64
 _DOT = re.compile(r"\s(vpdpbusd|vpmaddubsw|sdot)\s")
 _FMA = re.compile(r"\s(vfmadd\w+ps|fmla)\s")
 _PREFETCH = re.compile(r"\s(prefetch\w+|prfm)\s")
 _STACK = re.compile(r"\(%r[sb]p\b|\[(sp|x29)\b")
+_TILES = {
+    "tdpbf16ps": re.compile("tdpbf16ps"),
+    "tdpbsud": re.compile("tdpbsud"),
+    "loads": re.compile("tileloadd"),
+    "stores": re.compile("tilestored"),
+    "on the stack": _STACK,
+}
 _LABEL = re.compile(r"(\.LBB\w+):")
 _BRANCH = re.compile(r"\s(?:j\w+|b(?:\.\w+)?|[ct]bn?z)\s.*?(\.LBB\w+)")
 
@@ -81,11 +99,31 @@ class Loop:
         return f"{sums}, {self.prefetches} prefetches, {self.on_stack} on the stack"
 
 
-@functools.cache
 def loops_of(arch: str, kernels: KernelSet) -> dict[str, list[Loop]]:
     """The inner loops that prefetch or multiply integers, of each kernel compiled for an arch."""
+    functions = _functions_of(arch, kernels, tuple(CASES))
+    return {name: list(_inner_loops(lines)) for name, lines in functions.items()}
+
+
+def tiles_of(arch: str) -> dict[str, dict[str, int]]:
+    """How often a function of AMX has each of its instructions; and those of the stack."""
+    return {
+        name: {
+            what: sum(
+                bool(kind.search(line)) for line in lines if "\ttile" in line or "tdp" in line
+            )
+            for what, kind in _TILES.items()
+        }
+        for name, lines in _functions_of(arch, of_arch(arch), tuple(TILED)).items()
+    }
+
+
+@functools.cache
+def _functions_of(
+    arch: str, kernels: KernelSet, cases: tuple[RowsCase, ...]
+) -> dict[str, list[str]]:
     types = Types()
-    views = [case.view(types, kernels) for case in CASES]
+    views = [case.view(types, kernels) for case in cases]
     job = job_of(arch, types, [Function(view, types) for view in views])
     program = binaries.find_tool("iree-compile")
     with tempfile.TemporaryDirectory() as folder:
@@ -94,7 +132,7 @@ def loops_of(arch: str, kernels: KernelSet) -> dict[str, list[Loop]]:
         subprocess.run([program, *job.command[1:], dump], cwd=folder, check=True)
         (assembly,) = Path(folder).glob("*.s")
         lines = assembly.read_text().splitlines()
-    return {case.name: list(_inner_loops(_function(lines, case.name))) for case in CASES}
+    return {case.name: _function(lines, case.name) for case in cases}
 
 
 def _function(lines: list[str], name: str) -> list[str]:
@@ -126,17 +164,25 @@ def listing(arch: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def tiled_listing() -> str:
+    lines = [f"{AMX}:"]
+    for case, counts in tiles_of(AMX).items():
+        found = (f"{count} {what}" for what, count in counts.items() if count or "stack" in what)
+        lines.append(f"  {case}: {', '.join(found)}")
+    return "\n".join(lines) + "\n"
+
+
 def of_arch(arch: str) -> KernelSet:
     kernels = kernel_set(arch)
     assert kernels is not None
     return kernels
 
 
-@pytest.mark.parametrize("arch", ARCHS)
+@pytest.mark.parametrize("arch", [*ARCHS, AMX])
 def test_inner_loops_are_as_committed(arch: str) -> None:
     committed = COMMITTED.read_text().split("\n\n")
     (expected,) = [text for text in committed if text.startswith(f"{arch}:")]
-    found = listing(arch).rstrip("\n")
+    found = (tiled_listing() if arch == AMX else listing(arch)).rstrip("\n")
     assert found == expected.rstrip("\n"), "changed on purpose? run this file, read the diff"
 
 
@@ -149,7 +195,7 @@ def test_sums_stay_in_registers(case: RowsCase, arch: str) -> None:
     view = case.view(Types(), kernels)
     loops = loops_of(arch, kernels)[case.name]
     assert loops
-    lanes = {"avx512_vnni": 16, "avx512": 16, "avx2": 8, "neon_dot": 4}[kernels.name]
+    lanes = {"avx512_bf16": 16, "avx512": 16, "avx2": 8, "neon_dot": 4}[kernels.name]
     for loop in loops:
         # of two of k, or of four integers, each tile and each row
         of_k = view.tiles_at_once * view.rows_at_once * 16 // lanes
@@ -164,6 +210,14 @@ def test_sums_stay_in_registers(case: RowsCase, arch: str) -> None:
         )
 
 
+def test_tiles_stay_in_registers() -> None:
+    """What a step multiplies is loaded once, and no register goes by way of the stack."""
+    for case, counts in tiles_of(AMX).items():
+        assert counts["tdpbf16ps"] + counts["tdpbsud"] >= 4, case
+        assert counts["loads"] <= counts["tdpbf16ps"] + counts["tdpbsud"], case
+        assert counts["on the stack"] == 0, case
+
+
 def test_more_sums_than_registers_are_seen() -> None:
     """8 rows × 4 tiles are 64 of AVX2's 16."""
     sizes = RowsKernel(rows=256, rows_at_once=8, tiles_at_once=4, tiles_of_group=4, prefetch=64)
@@ -173,4 +227,4 @@ def test_more_sums_than_registers_are_seen() -> None:
 
 
 if __name__ == "__main__":
-    COMMITTED.write_text("\n".join(listing(arch) for arch in ARCHS))
+    COMMITTED.write_text("\n".join([*(listing(arch) for arch in ARCHS), tiled_listing()]))

@@ -15,6 +15,7 @@ from kernel_values import Draw, check, draws
 from kernels import ARCHS, RUN_HERE, SETS
 from workshop import Workshop
 
+from intaglio.codegen.kernels import RowBlocks
 from intaglio.codegen.views.types import Types
 
 # one block of a run and several runs, groups of 1, 3 and 8, sizes that no vector divides, windows
@@ -23,6 +24,8 @@ CASES = [
     AttentionCase(8, 9, 3, 64, "bf16", block=64, context=300),
     AttentionCase(5, 8, 1, 12, "f16", window=7, norm_dtype="bf16", offset=1.0),
     AttentionCase(4, 6, 2, 20, "bf16", context=200, window=70, norm_dtype="f32"),
+    AttentionCase(3, 6, 2, 32, "f32", blocks=RowBlocks(32)),
+    AttentionCase(2, 4, 1, 24, "bf16", blocks=RowBlocks(32, planes=2)),
 ]
 NAMES = ("qkv", "k", "v", "q_norm", "k_norm")
 each_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

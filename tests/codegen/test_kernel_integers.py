@@ -51,7 +51,7 @@ CASES = [
 ]
 NAMES = ("x_scales", "w_scales", "squares", "bias", "residual", "next_norm", "own_norm", "x")
 ONE = RowBlocks(32)
-SETS_HERE = [name for name in RUN_HERE if SETS[name].dots]
+SETS_HERE = [name for name in RUN_HERE if SETS[name].dot_rows]
 
 
 @pytest.fixture(scope="module", params=SETS_HERE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import mmap
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from helpers import needs_avx2, refused, succeed
+from helpers import TINY_OPTIONS, needs_avx2, own_cache, refused, succeed
 from streams import (
     by_batched,
     by_decode,
@@ -23,15 +24,18 @@ from streams import (
     worst_error,
 )
 from tiny import CASES, weights_of, write_folder
-from workshop import EVERY_POSITION, Mutation, Workshop, only, open_session
+from workshop import EVERY_POSITION, TINY, Mutation, Workshop, only, open_session
 
 from intaglio.codegen.bundle import BuildOptions
+from intaglio.codegen.sources.folder import load_model
 from intaglio.codegen.targets import CODINGS
 from intaglio.runtime.bundle.checkpoint import Checkpoint
+from intaglio.runtime.bundle.device import Device
 from intaglio.runtime.bundle.manifest import Manifest, Quant
 from intaglio.runtime.bundle.packing import Packing
 from intaglio.runtime.bundle.quantizing import quantize
 from intaglio.runtime.errors import UserError
+from intaglio.runtime.generation.engine import Engine
 
 Q8, Q4 = CODINGS["q8"].quant, CODINGS["q4"].quant
 
@@ -276,3 +280,40 @@ def test_on_the_command_line(workshop: Workshop, tmp_path: Path, verb: str) -> N
     assert said == "--quantize q8: this bundle was compiled with q4: compile another"
     said = refused(verb, workshop.bundle(workshop.model("q8_tied")), *given, "--quantize", "q4")
     assert said == "--quantize q4: this bundle was compiled without: compile another"
+
+
+@pytest.mark.parametrize("quantize", ["q8", "q4"])
+def test_a_model_on_the_command_line(
+    workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quantize: str
+) -> None:
+    """It says what a bundle of so many bits says."""
+    own_cache(workshop, tmp_path, monkeypatch)
+    model = workshop.model("q8_tied")
+    given = ("--tokens", "5,9,2", "-n", "6", "--ignore-eos", "--quantize", quantize)
+    shown = json.loads(succeed("generate", model, *given, *TINY_OPTIONS, "--json"))
+    options = built("packed", "prefill", "decode", quantize=quantize)
+    engine = Engine.load(workshop.bundle(model, options))
+    generation = engine.generate([5, 9, 2], max_tokens=6, ignore_eos=True)
+    list(generation)
+    assert shown["tokens"] == generation.tokens
+
+
+@pytest.mark.parametrize("quantize", ["q8", "q4"])
+def test_no_weight_is_in_memory_twice(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch, quantize: str
+) -> None:
+    """All kinds of graphs take the same arguments, which lie in the file that was packed."""
+    options = replace(TINY, quantize=quantize, precision="fast")
+    model = workshop.model("llama_bf16")
+    spec = load_model(model).spec
+    assert len({tuple(graph.weights(spec)) for graph in options.graphs(spec)}) == 1
+    bundle = workshop.bundle(model, options)
+    put: list[str] = []
+    monkeypatch.setattr(Device, "put", lambda self, spec, data: put.append(spec.name))
+    session = open_session(bundle)
+    assert not put
+    for array, _ in session._weights:
+        owner: Any = array
+        while isinstance(owner, np.ndarray):
+            owner = owner.base
+        assert isinstance(owner, mmap.mmap)

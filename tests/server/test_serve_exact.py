@@ -107,12 +107,19 @@ def test_a_bundle_that_lacks_a_graph(workshop: Workshop) -> None:
         SessionMachine(session)
 
 
-@pytest.mark.parametrize("sampling", [{"temperature": 0}, {"temperature": 1.3, "seed": 11}])
+@pytest.mark.parametrize(
+    ("sampling", "changes"),
+    [
+        ({"temperature": 0}, {}),
+        ({"temperature": 1.3, "seed": 11}, {}),
+        ({"temperature": 1.3, "seed": 11}, {"quantize": "q8", "precision": "fast"}),
+    ],
+)
 def test_among_others_as_alone(
-    workshop: Workshop, tmp_path: Path, sampling: dict[str, Any]
+    workshop: Workshop, tmp_path: Path, sampling: dict[str, Any], changes: dict[str, Any]
 ) -> None:
     """Staggered, of mixed lengths, more than slots; each prompt new to the cache."""
-    bundle = served_bundle(workshop, tmp_path, SERVED)
+    bundle = served_bundle(workshop, tmp_path, replace(SERVED, **changes))
     prompts = [tokens_from(f"among {n}", 1 + 13 * n % 90) for n in range(24)]
     counts = [5 + 7 * n % 30 for n in range(24)]
     found: dict[int, Any] = {}
