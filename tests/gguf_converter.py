@@ -7,6 +7,7 @@ llama.cpp's `conversion/` have them, said here by architecture. Without a vocabu
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ import numpy as np
 from gguf.constants import MODEL_ARCH_NAMES
 from tiny import Case, weights_of
 from tiny_gguf import Q, interleave
+
+from intaglio.codegen.sources.gguf_architectures import ARCHITECTURES
 
 # of model_type, where it is called otherwise
 _RENAMED = {
@@ -37,15 +40,21 @@ def architecture_of(case: Case) -> str:
     return _RENAMED.get(model_type, model_type)
 
 
-def is_converted(case: Case) -> bool:
-    return architecture_of(case) in _BY_NAME
+def is_supported(case: Case) -> bool:
+    """Whether there is such an architecture, here and there."""
+    return architecture_of(case) in _BY_NAME.keys() & ARCHITECTURES.keys()
 
 
-def convert(case: Case, path: Path) -> Path:
-    """`case` as a GGUF: matrices as the checkpoint has them, vectors and norms f32."""
+def convert(case: Case, path: Path, changes: Mapping[str, Any] | None = None) -> Path:
+    """`case` as a GGUF: matrices as the checkpoint has them, vectors and norms f32.
+
+    `changes`: of metadata, by key after the architecture, and of tensors, by name; None for none.
+    """
+    changes = changes or {}
     architecture = architecture_of(case)
     writer = gguf.GGUFWriter(path, architecture)
-    metadata = {f"{architecture}.{key}": value for key, value in _metadata(case).items()}
+    stated = {**_metadata(case), **{k: v for k, v in changes.items() if not _is_tensor(k)}}
+    metadata = {f"{architecture}.{key}": value for key, value in stated.items()}
     add = {
         bool: writer.add_bool,
         int: writer.add_uint32,
@@ -56,7 +65,10 @@ def convert(case: Case, path: Path) -> Path:
     for key, value in {**metadata, "tokenizer.ggml.model": "none"}.items():
         if value is not None:
             add[type(value)](key, value)
-    for name, tensor in tensors_of(case).items():
+    tensors = {**tensors_of(case), **{k: v for k, v in changes.items() if _is_tensor(k)}}
+    for name, tensor in tensors.items():
+        if tensor is None:
+            continue
         is_matrix = tensor.ndim > 1 and not name.endswith("_norm.weight")
         kind = _STORED[case.dtype] if is_matrix else Q.F32
         stored = np.ascontiguousarray(tensor, np.float32)
@@ -69,6 +81,10 @@ def convert(case: Case, path: Path) -> Path:
     writer.write_tensors_to_file()
     writer.close()
     return path
+
+
+def _is_tensor(key: str) -> bool:
+    return key.endswith((".weight", ".bias"))
 
 
 def tensors_of(case: Case) -> dict[str, np.ndarray]:

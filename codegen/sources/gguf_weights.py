@@ -45,8 +45,9 @@ def written_dtype(file: GgufFile) -> str:
 
     Norms and biases are float32 in every GGUF, whatever the model was.
     """
-    vectors = [name for name in file.tensor_names() if _is_vector(file, name)]
-    kinds = {file.stored_as(name) for name in file.tensor_names() if name not in vectors}
+    names = set(file.tensor_names())
+    vectors = {name for name in names if _is_vector(file, name)}
+    kinds = {file.stored_as(name) for name in names - vectors}
     if kinds == {"F32"}:
         return "float32"
     if kinds == {"F16"} and all(_fits_f16(file, name) for name in vectors):

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from gguf_converter import architecture_of, convert, is_converted
-from tiny import CASES, weights_of, write_checkpoint
+from gguf_converter import architecture_of, convert, is_supported
+from tiny import CASES, Case, weights_of, write_checkpoint
 
 from intaglio.codegen.models import FAMILIES
 from intaglio.codegen.sources.folder import load_model
 from intaglio.codegen.sources.gguf_architectures import ARCHITECTURES
 from intaglio.codegen.sources.gguf_import import import_gguf
 from intaglio.codegen.spec import ModelSpec
+from intaglio.runtime.errors import UserError
 
 # what the converter does not write
 NOT_SAID = {
@@ -35,15 +37,14 @@ KNOWN = {
 CONVERTED = [
     name
     for name, case in CASES.items()
-    if is_converted(case) and name not in NOT_SAID and not case.fits_q8
+    if is_supported(case) and name not in NOT_SAID and not case.fits_q8
 ]
 
 
 @pytest.mark.parametrize("name", CONVERTED)
 def test_a_model_comes_back(tmp_path: Path, name: str) -> None:
     """The same nouns and the same weights, to the bit but where 1 was added to an f32."""
-    case = CASES[name]
-    case = replace(case, config={**case.config, **KNOWN.get(case.config["model_type"], {})})
+    case = known(name)
     import_gguf(convert(case, tmp_path / "tiny.gguf"), tmp_path / "out")
     said: list[str] = []
     found = load_model(tmp_path / "out", said.append)
@@ -62,6 +63,12 @@ def test_a_model_comes_back(tmp_path: Path, name: str) -> None:
             np.testing.assert_array_equal(back, value, err_msg=tensor)
 
 
+def known(name: str) -> Case:
+    """A case with what llama.cpp knows."""
+    case = CASES[name]
+    return replace(case, config={**case.config, **KNOWN.get(case.config["model_type"], {})})
+
+
 def comparable(spec: ModelSpec) -> ModelSpec:
     """Without what a GGUF without a vocabulary does not say."""
     return replace(spec, model_type="", tie_is_stated=True, eos_token_ids=())
@@ -71,3 +78,29 @@ def test_every_architecture_is_shown() -> None:
     shown = {architecture_of(CASES[name]) for name in CONVERTED}
     there = {name for name, each in ARCHITECTURES.items() if each.model_type in FAMILIES}
     assert shown == there
+
+
+PATTERN = "attention.sliding_window_pattern"
+# by case: a change of metadata or tensors, and what is said
+REFUSED: list[tuple[str, dict[str, Any], str]] = [
+    ("gemma3_tied", {PATTERN: [True] * 6}, "has 6 values; supported: one for each of 7 layers"),
+    ("gemma3_tied", {PATTERN: [1] * 7}, "an array of booleans"),
+    ("gemma3_tied", {PATTERN: 0}, "is 0; supported: 1 and above"),
+    ("gemma3_tied", {"attention.scale": 0.5}, "attention.scale' is 0.5; supported: 0 or 0.204124"),
+    ("gemma3_tied", {"final_logit_softcapping": 30.0}, "final_logit_softcapping' is 30"),
+    ("gemma3_tied", {"blk.3.post_ffw_norm.weight": None}, "no tensor 'blk.3.post_ffw_norm.weight'"),
+    ("gemma3_tied", {"blk.0.attn_q.bias": np.zeros(96)}, "such as 'blk.0.attn_q.bias'"),
+    ("qwen3_tied", {"blk.0.attn_k.bias": None}, "no tensor 'blk.0.attn_k.bias'"),
+    ("qwen3_tied", {"expert_count": 8}, "is a mixture of 8 experts"),
+]
+
+
+@pytest.mark.parametrize(("name", "changes", "said"), REFUSED)
+def test_what_does_not_fit_is_refused(
+    tmp_path: Path, name: str, changes: dict[str, Any], said: str
+) -> None:
+    path = convert(known(name), tmp_path / "tiny.gguf", changes)
+    with pytest.raises(UserError) as caught:
+        import_gguf(path, tmp_path / "out")
+    assert said in str(caught.value) and str(caught.value).isprintable()
+    assert not (tmp_path / "out").exists()
