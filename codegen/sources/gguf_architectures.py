@@ -202,8 +202,10 @@ def _gptneox(metadata: Metadata, sizes: Sizes) -> _Config:
 
 
 def _exaone4(metadata: Metadata, sizes: Sizes) -> _Config:
-    """Windows in three of four layers, where there are any."""
+    """Windows in three of four layers, where there are any: in the larger model, of 64 layers."""
     window = metadata.get(metadata.file.index, "attention.sliding_window")
+    if window is None and sizes.layers == 64:
+        window = 4096
     if not window:
         return {"sliding_window": None}
     return {"sliding_window": window, "layer_types": layer_types(metadata, sizes, period=4)}
