@@ -26,11 +26,12 @@ _RENAMED = {
     "cohere": "command-r",
     "gpt_neox": "gptneox",
     "olmo3": "olmo2",
+    "hunyuan_v1_dense": "hunyuan-dense",
 }
 _STORED = {"float32": Q.F32, "float16": Q.F16, "bfloat16": Q.BF16}
 _BY_NAME = {name: arch for arch, name in MODEL_ARCH_NAMES.items()}
-_PERMUTED = ("llama", "smollm3", "granite")
-_ONE_ADDED = ("gemma", "gemma2", "gemma3")
+_PERMUTED = ("llama", "smollm3", "granite", "arcee")
+_ONE_ADDED = ("gemma", "gemma2", "gemma3", "nemotron")
 
 Metadata = dict[str, Any]
 
@@ -288,6 +289,24 @@ def _glm4(case: Case) -> Metadata:
     return _partial(case, 0.5)
 
 
+def _hunyuan(case: Case) -> Metadata:
+    rope, size = _rope(case), _head_dim(case)
+    if rope.get("rope_type", rope.get("type")) != "dynamic":
+        return {}
+    base = rope["rope_theta"] * rope["alpha"] ** (size / (size - 2))
+    return {
+        "rope.freq_base": float(base),
+        "rope.scaling.type": "none",
+        "rope.scaling.factor": 1.0,
+        "rope.scaling.original_context_length": 256 * 1024,
+        "context_length": 256 * 1024,
+    }
+
+
+def _nemotron(case: Case) -> Metadata:
+    return {"attention.layer_norm_rms_epsilon": None, "rope.scaling.type": "none", **_partial(case)}
+
+
 _OF_ARCHITECTURE = {
     "llama": _llama,
     "smollm3": _llama,
@@ -302,6 +321,9 @@ _OF_ARCHITECTURE = {
     "gptneox": _gptneox,
     "exaone4": _exaone4,
     "glm4": _glm4,
+    "hunyuan-dense": _hunyuan,
+    "arcee": _llama,
+    "nemotron": _nemotron,
 }
 
 

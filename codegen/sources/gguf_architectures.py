@@ -225,6 +225,14 @@ def _glm4(metadata: Metadata, sizes: Sizes) -> _Config:
     return {"attention_bias": _has(metadata, "attn_q.bias")}
 
 
+def _ernie4_5(metadata: Metadata, sizes: Sizes) -> _Config:
+    return {"use_bias": _has(metadata, "attn_q.bias")}
+
+
+def _relu2(metadata: Metadata, sizes: Sizes) -> _Config:
+    return _llama(metadata, sizes) | {"hidden_act": "relu2"}
+
+
 ARCHITECTURES: Mapping[str, Architecture] = {
     "llama": Architecture("llama", "LlamaForCausalLM", _llama, permuted=True),
     "qwen2": Architecture("qwen2", "Qwen2ForCausalLM", _qwen2),
@@ -272,6 +280,18 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         "SeedOssForCausalLM",
         _seed_oss,
         renamed={"mlp_norm": "post_attention_norm"},
+    ),
+    "ernie4_5": Architecture("ernie4_5", "Ernie4_5ForCausalLM", _ernie4_5),
+    # its RoPE's alpha is in the base there, and its context what that is good for
+    "hunyuan-dense": Architecture("hunyuan_v1_dense", "HunYuanDenseV1ForCausalLM", _llama),
+    "arcee": Architecture("arcee", "ArceeForCausalLM", _relu2, permuted=True),
+    "nemotron": Architecture(
+        "nemotron",
+        "NemotronForCausalLM",
+        _relu2,
+        eps=("norm_eps", "layer_norm_epsilon"),
+        partial="partial_rotary_factor",
+        norm_offset=1,
     ),
     "glm4": Architecture(
         "glm4",
