@@ -9,7 +9,9 @@ from typing import Literal
 
 import numpy as np
 
-Activation = Literal["silu", "gelu_tanh"]
+# of which part of q and k; "pieces": of each head, whose weights are tensors of their own
+QkNormOf = Literal["head", "each head", "pieces", "projection"]
+Activation = Literal["silu", "gelu", "gelu_tanh", "relu2", "xielu"]
 
 
 @dataclass(frozen=True)
@@ -49,10 +51,20 @@ class Rope:
 
 @dataclass(frozen=True)
 class Norm:
-    """RMSNorm (arXiv 1910.07467): x / sqrt(mean(x²) + eps) · (weight + weight_offset)."""
+    """RMSNorm (arXiv 1910.07467): x / sqrt(mean(x²) + eps) · (weight + weight_offset).
+
+    `kind` layer: LayerNorm (arXiv 1607.06450), the same of x less its mean. `bias`: added after.
+    """
 
     eps: float
     weight_offset: float = 0.0
+    kind: Literal["rms", "layer"] = "rms"
+    bias: bool = False
+
+    def weights(self, role: str, size: int) -> tuple[Vector, ...]:
+        """Of `size` columns."""
+        bias = (Vector(f"{role}_bias", size, of=role, kind="bias"),) if self.bias else ()
+        return (Vector(role, size), *bias)
 
 
 @dataclass(frozen=True)
@@ -67,18 +79,32 @@ class Linear:
 
 @dataclass(frozen=True)
 class Vector:
-    """A weight `[size]` that is no product's: a norm's."""
+    """A weight `[size]` that is no product's: a norm's, an activation's.
+
+    `of`, `kind`: whose tensor it is, by role, and which (empty: of no kind). `rows`: one tensor
+    `[rows, size]`. `pieces`: so many numbered tensors of `size` one after the other.
+    """
 
     role: str
     size: int
+    of: str = ""
+    kind: str = "weight"
+    rows: int = 0
+    pieces: int = 0
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self.rows, self.size) if self.rows else (max(1, self.pieces) * self.size,)
 
 
 @dataclass(frozen=True)
 class Attention:
     """Attention of `num_heads` queries, `num_heads / num_kv_heads` of them to a key and value.
 
-    `scale`: what a query's product with a key is multiplied by. `qk_norm`: of each head of queries
-    and keys, before RoPE. `sliding_window`: how many positions a query sees, itself included.
+    `scale`: what a query's product with a key is multiplied by; `softcap`: c · tanh(score / c) of
+    that (Gemma 2 report, arXiv 2408.00118). `qk_norm`: of queries and keys before RoPE: of each
+    head by one weight, of each by its own (as one tensor, or one a head), or of all heads together.
+    `sliding_window`: how many positions a query sees, itself included.
     """
 
     num_heads: int
@@ -90,6 +116,8 @@ class Attention:
     o_bias: bool = False
     sliding_window: int | None = None
     qk_norm: Norm | None = None
+    qk_norm_of: QkNormOf = "head"
+    softcap: float | None = None
 
     @property
     def group(self) -> int:
@@ -103,49 +131,82 @@ class Attention:
             Linear("q", q_size, hidden_size, self.qkv_bias),
             Linear("k", kv_size, hidden_size, self.qkv_bias),
             Linear("v", kv_size, hidden_size, self.qkv_bias),
-            *(Vector(role, self.head_dim) for role in ("q_norm", "k_norm") if self.qk_norm),
+            *self._norm_weights("q_norm", self.num_heads),
+            *self._norm_weights("k_norm", self.num_kv_heads),
             Linear("o", hidden_size, q_size, self.o_bias),
         )
+
+    def _norm_weights(self, role: str, heads: int) -> tuple[Vector, ...]:
+        if self.qk_norm is None:
+            return ()
+        if self.qk_norm_of == "head":
+            return self.qk_norm.weights(role, self.head_dim)
+        if self.qk_norm_of == "projection":
+            return self.qk_norm.weights(role, heads * self.head_dim)
+        if self.qk_norm_of == "each head":
+            return (Vector(role, self.head_dim, rows=heads),)
+        return (Vector(role, self.head_dim, pieces=heads),)
 
 
 @dataclass(frozen=True)
 class Mlp:
-    """down(activation(gate(x)) · up(x)), `intermediate_size` wide."""
+    """down(activation(gate(x)) · up(x)), `intermediate_size` wide; else down(activation(up(x))).
+
+    xielu has two scalars a layer (arXiv 2411.13010).
+    """
 
     intermediate_size: int
     activation: Activation = "silu"
     bias: bool = False
+    is_gated: bool = True
 
     def weights(self, hidden_size: int) -> tuple[Linear | Vector, ...]:
         """In the contract's order."""
+        gate = Linear("gate", self.intermediate_size, hidden_size, self.bias)
         return (
-            Linear("gate", self.intermediate_size, hidden_size, self.bias),
+            *((gate,) if self.is_gated else ()),
             Linear("up", self.intermediate_size, hidden_size, self.bias),
+            *(Vector(role, 1, kind="") for role in self.scalars),
             Linear("down", hidden_size, self.intermediate_size, self.bias),
         )
+
+    @property
+    def scalars(self) -> tuple[str, ...]:
+        """The activation's own weights."""
+        return ("alpha_p", "alpha_n") if self.activation == "xielu" else ()
 
 
 @dataclass(frozen=True)
 class LayerSpec:
     """x + attention(norm(x)), then x + ffn(norm(x)). Layers with equal specs are one function.
 
-    `post_norms`: what is added goes through a norm of its own first: x + norm(attention(norm(x))).
+    `post_norms`: what is added goes through a norm of its own first: x + norm(attention(norm(x)));
+    without `pre_norms` through that alone. `is_parallel`: x + attention(norm(x)) + ffn(norm(x)), by
+    one norm unless `has_mlp_norm`. `residual_scale`: what is added is multiplied by it.
     """
 
     attention: Attention
     ffn: Mlp
     norm: Norm
     post_norms: bool = False
+    pre_norms: bool = True
+    is_parallel: bool = False
+    has_mlp_norm: bool = True
+    residual_scale: float | None = None
 
     def weights(self, hidden_size: int) -> tuple[Linear | Vector, ...]:
         """In the contract's order."""
+
+        def norm(role: str, is_there: bool) -> tuple[Vector, ...]:
+            return self.norm.weights(role, hidden_size) if is_there else ()
+
         return (
-            Vector("attn_norm", hidden_size),
+            *norm("attn_norm", self.pre_norms),
             *self.attention.weights(hidden_size),
-            *self._post_norm("post_attn_norm", hidden_size),
-            Vector("mlp_norm", hidden_size),
+            *norm("post_attn_norm", self.post_norms),
+            *norm("mlp_norm", self.pre_norms and self.has_mlp_norm),
             *self.ffn.weights(hidden_size),
-            *self._post_norm("post_mlp_norm", hidden_size),
+            *norm("post_mlp_norm", self.post_norms),
         )
 
     def within(self, context: int) -> LayerSpec:
@@ -154,9 +215,6 @@ class LayerSpec:
         if window is None or window < context:
             return self
         return replace(self, attention=replace(self.attention, sliding_window=None))
-
-    def _post_norm(self, role: str, size: int) -> tuple[Vector, ...]:
-        return (Vector(role, size),) if self.post_norms else ()
 
 
 @dataclass(frozen=True)
@@ -178,17 +236,23 @@ class TensorNames:
     layer_prefix: str = "model.layers."
 
     def of_layer(self, index: int, role: str, kind: str = "weight") -> str:
-        """E.g. `model.layers.0.mlp.up_proj.weight`; `kind` may be bias, too."""
-        return f"{self.layer_prefix}{index}.{self.layer[role]}.{kind}"
+        """E.g. `model.layers.0.mlp.up_proj.weight`; `kind` may be bias, too, or empty."""
+        return f"{self.layer_prefix}{index}.{self.layer[role]}{kind and f'.{kind}'}"
+
+    def of_vector(self, index: int, vector: Vector) -> tuple[str, ...]:
+        """The tensors that a vector is made of."""
+        name = self.of_layer(index, vector.of or vector.role, vector.kind)
+        return tuple(name.format(n) for n in range(vector.pieces)) if vector.pieces else (name,)
 
 
 @dataclass(frozen=True)
 class ModelSpec:
     """One model. Sizes are counts of elements; `dtype` is bf16, f16 or f32.
 
-    `dtypes`: of the checkpoint's tensors that are stored in another, which they are converted from.
-    `embed_scale`: what the embedding's rows are multiplied by. `unties_by_default`: what its
-    transformers class does where a config does not say.
+    `embed_scale`: what the embedding's rows are multiplied by, `logit_scale`: what logits are, and
+    `logit_softcap`: c · tanh(logit / c) of that. `unties_by_default`: what its
+    transformers class does where a config does not say. `dtypes`: of the checkpoint's tensors that
+    are stored in another, which they are converted from.
     """
 
     model_type: str
@@ -204,6 +268,8 @@ class ModelSpec:
     unties_by_default: bool = True
     eos_token_ids: tuple[int, ...] = ()
     embed_scale: float | None = None
+    logit_scale: float | None = None
+    logit_softcap: float | None = None
     dtypes: Mapping[str, str] = field(default_factory=dict)
 
     @property

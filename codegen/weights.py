@@ -78,7 +78,9 @@ def layer_weights(
     """What a layer's weight arguments are of, in order."""
     weights = layer.weights(hidden_size)
     linears = {weight.role: weight for weight in weights if isinstance(weight, Linear)}
-    joined = _JOINED if formats.joined else {}
+    joined = {
+        role: of for role, of in _JOINED.items() if formats.joined and set(of) <= set(linears)
+    }
     first = {roles[0]: role for role, roles in joined.items()}
     later = {role for roles in joined.values() for role in roles[1:]}
     for weight in weights:
@@ -92,7 +94,8 @@ def layer_weights(
 
 
 def weight_list(model: ModelSpec, formats: Formats = ROWMAJOR) -> list[WeightSpec]:
-    """Every weight in order: embed, final_norm, lm_head if untied, then the layers'."""
+    """Every weight in order: embed, final_norm, lm_head if untied, the final norm's bias if it has
+    one, then the layers'."""
     names, dtype = model.names, model.dtype
     table = (model.vocab_size, model.hidden_size)
 
@@ -111,12 +114,18 @@ def weight_list(model: ModelSpec, formats: Formats = ROWMAJOR) -> list[WeightSpe
     if not model.tie_word_embeddings:
         head = whole(names.lm_head, *table)
         weights.append(matrix("lm_head", head, table))
+    if model.final_norm.bias:
+        bias = whole(names.final_norm.removesuffix("weight") + "bias", table[1])
+        weights.append(WeightSpec("final_norm_bias", bias, (table[1],), dtype))
     for index, layer in enumerate(model.layers):
         for weight in layer_weights(layer, model.hidden_size, formats):
             name = f"layer{index}_{weight.role}"
             if isinstance(weight, Vector):
-                parts = whole(names.of_layer(index, weight.role), weight.size)
-                weights.append(WeightSpec(name, parts, (weight.size,), dtype))
+                of_each = (weight.rows, weight.size) if weight.rows else (weight.size,)
+                parts = tuple(
+                    Part(tensor, of_each, dtype) for tensor in names.of_vector(index, weight)
+                )
+                weights.append(WeightSpec(name, parts, weight.shape, dtype))
                 continue
             parts = tuple(
                 Part(names.of_layer(index, each.role), (each.out, each.inputs), dtype)

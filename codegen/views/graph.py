@@ -14,6 +14,7 @@ from .types import Types, f32
 
 # what layers that share a function have alike: their spec, and which cache they write
 Kind = tuple[LayerSpec, int]
+_HEAD_NORMS = ("q_norm", "k_norm", "q_norm_bias", "k_norm_bias")
 
 
 class GraphView:
@@ -93,8 +94,8 @@ class GraphView:
     def _arguments(self, weight: WeightSpec) -> list[Typed]:
         role = weight.name.split("_", 1)[1] if weight.name.startswith("layer") else weight.name
         alias = role
-        if role.endswith("_norm"):
-            alias = "head_norm" if role in ("q_norm", "k_norm") else "norm"
+        if role.endswith(("_norm", "_norm_bias")):
+            alias = "head_norm" if role in _HEAD_NORMS else "norm"
         return [
             (
                 f"%{spec.name}",
@@ -118,6 +119,14 @@ class GraphView:
     @property
     def embed_scale(self) -> str:
         return f32(self._model.embed_scale) if self._model.embed_scale else ""
+
+    @property
+    def logit_scale(self) -> str:
+        return f32(self._model.logit_scale) if self._model.logit_scale else ""
+
+    @property
+    def logit_softcap(self) -> str:
+        return f32(self._model.logit_softcap) if self._model.logit_softcap else ""
 
     # -- types
 

@@ -3,36 +3,52 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 
 from intaglio.templates import Typed
 
-from ..spec import Attention, Mlp, Norm, Rope
+from ..spec import Attention, LayerSpec, Mlp, Norm, Rope
 from .caches import CacheView
 from .ops import Op, Products
 from .types import Types, f32
 
 
 class NormView:
-    """A norm of rows `[rows, size]`, called `name`. `x`, `weight`: what their types are called."""
+    """A norm over the last of `[*outer, size]`, called `name`. `x`, `weight`: types' names.
+
+    `own`: the shape of its weight as an argument, if each row of a last two dimensions has its own.
+    """
 
     def __init__(
         self,
         types: Types,
         name: str,
         norm: Norm,
-        rows: int,
+        outer: list[int],
         size: int,
         dtype: str,
         x: str,
         weight: str,
+        own: tuple[int, ...] = (),
     ) -> None:
-        self.name, self.rows, self.size, self.dtype = name, rows, size, dtype
+        self.name, self.outer, self.dtype = name, outer, dtype
+        self.template = f"ops/{norm.kind}_norm.mlir.j2"
         self.eps = f32(norm.eps)
         self.weight_offset = f32(norm.weight_offset) if norm.weight_offset else ""
         self.length = f32(size)
-        self.x = types.name(x, rows, size, "f32")
-        self.weight = types.name(weight, size, dtype)
-        self.weight_f32 = types.name(f"{weight}_f32", size, "f32")
+        self.axes = list(range(len(outer) + 1))
+        self.x = types.name(x, *outer, size, "f32")
+        used = (outer[-1], size) if own else (size,)
+        self.weight_shape, self.weight_axes = list(own or used), self.axes[-len(used) :]
+        self.is_flat = bool(own) and own != used
+        self.weight = types.name(weight, *self.weight_shape, dtype)
+        self.weight_f32 = types.name(f"{weight}_f32", *used, "f32")
+        self.bias = self.weight if norm.bias else ""
+
+    def parameters(self, weight: str, bias: str = "") -> list[Typed]:
+        """Its weight and, if it has one, its bias, called `<weight>_bias` unless said."""
+        both = [(weight, self.weight), (bias or f"{weight}_bias", self.bias)]
+        return both if self.bias else both[:1]
 
 
 class RopeView:
@@ -126,28 +142,34 @@ class AttentionView:
         # queries that a kv head serves
         self.queries = spec.group * self.new
         self.scale = f32(spec.scale)
+        self.softcap = f32(spec.softcap) if spec.softcap else ""
         self.template = f"attention/{'blocked' if cache.block else 'plain'}.mlir.j2"
 
     @property
     def weights(self) -> list[Typed]:
-        norms = [(f"%{letter}_norm", norm.weight) for letter, norm in self.norms.items()]
-        return [*self.projection.parameters, *norms, *self.o.parameters]
+        norms = [norm.parameters(f"%{letter}_norm") for letter, norm in self.norms.items()]
+        return [*self.projection.parameters, *chain(*norms), *self.o.parameters]
 
 
 class MlpView:
-    """A feed-forward block as a function called `name`."""
+    """A feed-forward block as a function called `name`. `scalars`: the activation's own weights."""
 
-    def __init__(self, name: str, spec: Mlp, widening: Products, down: Op) -> None:
-        self.name, self.inner = name, down.x
+    def __init__(
+        self, types: Types, name: str, spec: Mlp, dtype: str, widening: Products, down: Op
+    ) -> None:
+        self.name, self.inner, self.dtype = name, down.x, dtype
+        self.rows, self.size = down.rows, down.inputs
         # the file of `templates/ops/` that writes it
         self.activation_name = spec.activation
         self.activation = f"ops/{spec.activation}.mlir.j2"
+        self.is_gated = spec.is_gated
+        self.scalars = [(f"%{role}", types.name(role, 1, dtype)) for role in spec.scalars]
         self.widening, self.down = widening, down
         self.ops = [*widening.ops, down]
 
     @property
     def weights(self) -> list[Typed]:
-        return [*self.widening.parameters, *self.down.parameters]
+        return [*self.widening.parameters, *self.scalars, *self.down.parameters]
 
 
 class LayerView:
@@ -160,9 +182,12 @@ class LayerView:
         norm: NormView,
         attention: AttentionView,
         mlp: MlpView,
-        post_norms: bool,
+        spec: LayerSpec,
     ) -> None:
-        self.name, self.weights, self.norm, self.post_norms = name, weights, norm, post_norms
+        self.name, self.weights, self.norm = name, weights, norm
+        self.pre_norms, self.post_norms = spec.pre_norms, spec.post_norms
+        self.is_parallel, self.has_mlp_norm = spec.is_parallel, spec.has_mlp_norm
+        self.residual_scale = f32(spec.residual_scale) if spec.residual_scale else ""
         self.attention, self.mlp, self.cache = attention, mlp, attention.cache
         rope = attention.rope
         angles = [("%cos", rope.cos, rope.type), ("%sin", rope.sin, rope.type)]

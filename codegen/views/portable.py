@@ -33,7 +33,7 @@ class PortableView(GraphView):
 
     def __init__(self, model: ModelSpec, graph: GraphSpec) -> None:
         super().__init__(model, graph)
-        self.norms: dict[tuple[str, Norm, int, int], NormView] = {}
+        self.norms: dict[tuple[object, ...], NormView] = {}
         self.turns: dict[tuple[str, int, int], TurnView] = {}
         self.sights: dict[tuple[int | None, int], ReachView] = {}
         self.mlps: dict[Mlp, MlpView] = {}
@@ -140,15 +140,13 @@ class PortableView(GraphView):
         if spec.ffn not in self.mlps:
             name = f"mlp{suffix}" if self.mlps else "mlp"
             ops = self._widening(spec.ffn, op), op("down", x="inner")
-            self.mlps[spec.ffn] = MlpView(name, spec.ffn, *ops)
+            self.mlps[spec.ffn] = MlpView(self._types, name, spec.ffn, self._model.dtype, *ops)
         parameters = [
             (f"%{name.removeprefix(f'%layer{index}_')}", kind)
             for name, kind in self._layer_arguments(index)
         ]
         norm = self._norm_view(spec.norm)
-        return LayerView(
-            f"layer{suffix}", parameters, norm, attention, self.mlps[spec.ffn], spec.post_norms
-        )
+        return LayerView(f"layer{suffix}", parameters, norm, attention, self.mlps[spec.ffn], spec)
 
     def _projection(self, spec: Attention, op: _MakeOp) -> Products:
         """q, k and v; joined, taken apart as heads, q's and k's as the halves that RoPE turns."""
@@ -171,13 +169,16 @@ class PortableView(GraphView):
     def _head_norms(self, spec: Attention) -> dict[str, NormView]:
         if spec.qk_norm is None:
             return {}
+        sizes = (("q", spec.num_heads), ("k", spec.num_kv_heads))
         return {
-            letter: self._head_norm_view(letter, spec.qk_norm, heads, spec.head_dim)
-            for letter, heads in (("q", spec.num_heads), ("k", spec.num_kv_heads))
+            letter: self._head_norm_view(letter, spec, spec.qk_norm, heads)
+            for letter, heads in sizes
         }
 
     def _widening(self, spec: Mlp, op: _MakeOp) -> Products:
-        """gate and up."""
+        """gate and up, or up alone."""
+        if not spec.is_gated:
+            return Products([op("up", y="inner")], ["%raised"], [])
         if not self._graph.formats.joined:
             return Products([op("gate", y="inner"), op("up", y="inner")], ["%gated", "%raised"], [])
         size = spec.intermediate_size
@@ -191,22 +192,35 @@ class PortableView(GraphView):
 
     def _norm_view(self, norm: Norm) -> NormView:
         """Of a layer's rows."""
-        return self._norm_of("rms_norm", norm, self.rows, self.hidden_size, "hidden", "norm")
+        return self._norm_of("", norm, [self.rows], self.hidden_size, "hidden", "norm")
 
-    def _head_norm_view(self, letter: str, norm: Norm, heads: int, head_dim: int) -> NormView:
-        """Of each query or key head."""
-        x = f"{letter}_each_head"
-        name, rows = f"rms_norm_{letter}", self.rows * heads
-        return self._norm_of(name, norm, rows, head_dim, x, "head_norm")
+    def _head_norm_view(self, letter: str, spec: Attention, norm: Norm, heads: int) -> NormView:
+        """Of queries or keys: each head or all together."""
+        size, x, outer = spec.head_dim, f"{letter}_each_head", [self.rows * heads]
+        own: tuple[int, ...] = ()
+        if spec.qk_norm_of == "projection":
+            size, x, outer = heads * size, f"{letter}_row", [self.rows]
+        elif spec.qk_norm_of != "head":
+            outer = [self.rows, heads]
+            own = (heads, size) if spec.qk_norm_of == "each head" else (heads * size,)
+        return self._norm_of(f"_{letter}", norm, outer, size, x, "head_norm", own)
 
     def _norm_of(
-        self, name: str, norm: Norm, rows: int, size: int, x: str, weight: str
+        self,
+        suffix: str,
+        norm: Norm,
+        outer: list[int],
+        size: int,
+        x: str,
+        weight: str,
+        own: tuple[int, ...] = (),
     ) -> NormView:
-        key = (name, norm, rows, size)
+        name = f"{norm.kind}_norm{suffix}"
+        key = (name, norm, *outer, size)
         alike = sum(known[0] == name for known in self.norms)
         numbered = f"{name}_{alike + 1}" if alike else name
         if key not in self.norms:
-            args = (numbered, norm, rows, size, self._model.dtype, x, weight)
+            args = (numbered, norm, outer, size, self._model.dtype, x, weight, own)
             self.norms[key] = NormView(self._types, *args)
         return self.norms[key]
 

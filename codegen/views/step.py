@@ -335,8 +335,8 @@ class ChunkView(KernelsView):
 
 
 def kernels_of(model: ModelSpec, graph: GraphSpec) -> KernelSet | None:
-    """The kernels that can compute a graph whole: norms that are all alike, heads whose scores fit
-    the stack, and of a chunk products that kernels have, too."""
+    """The kernels that can compute a graph whole: layers of a form and norms that they have, heads
+    whose scores fit the stack, and of a chunk products that kernels have, too."""
     if graph.cache.block is None:
         return None
     norms = {layer.norm for layer in model.layers} | {model.final_norm}
@@ -345,4 +345,17 @@ def kernels_of(model: ModelSpec, graph: GraphSpec) -> KernelSet | None:
     kernels = graph.formats.kernels
     if kernels and graph.step.new > 1 and graph.formats.operands == "bf16":
         fit = fit and bool(kernels.bf16_rows)
-    return kernels if fit and len(norms) == 1 else None
+    fit = fit and model.logit_scale is None and model.logit_softcap is None
+    return kernels if fit and len(norms) == 1 and all(map(_has_kernels, model.layers)) else None
+
+
+def _has_kernels(layer: LayerSpec) -> bool:
+    attention, ffn = layer.attention, layer.ffn
+    return (
+        layer.norm.kind == "rms"
+        and not layer.norm.bias
+        and (layer.pre_norms and not layer.is_parallel and layer.residual_scale is None)
+        and (ffn.is_gated and ffn.activation in ("silu", "gelu_tanh"))
+        and (attention.softcap is None and attention.qk_norm_of == "head")
+        and (attention.qk_norm is None or attention.qk_norm.kind == "rms")
+    )

@@ -179,14 +179,14 @@ def test_a_changed_template_is_a_diff(models: Path, tmp_path: Path) -> None:
     change = ("templates/**/*.j2", "stablehlo.logistic", "stablehlo.tanh")
     found = replayed(other_tree(tmp_path / "base", *change), ROOT, models, tmp_path / "work")
     assert not found.is_same
-    # the other three are steps by kernels
-    assert len(found.differing) == len(found.graphs) - 3
+    # the other six are by kernels
+    assert len(found.differing) == len(found.graphs) - 6
     _, where, *diff, verdict = found.summary()
-    assert where.startswith("\n== mlp: in 9 graphs, such as ")
+    assert where.startswith("\n== mlp: in 6 graphs, such as ")
     changed = [line.split("(")[0] for line in diff if line[0] in "-+"]
     operations = [line.split(" = ")[1] for line in changed]
     assert operations == ['"stablehlo.tanh"', '"stablehlo.logistic"']
-    assert verdict == "DIFF: 9 graphs differ, 0 are lost"
+    assert verdict == "DIFF: 6 graphs differ, 0 are lost"
 
 
 def test_a_changed_kernel_is_a_diff(models: Path, tmp_path: Path) -> None:
