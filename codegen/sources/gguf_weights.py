@@ -97,10 +97,9 @@ def _of(
         raise file.fault(f"tells nothing of {spec.name}, which {model.model_type} models have")
     block = "" if match["layer"] is None else f"blk.{match['layer']}."
     source = f"{block}{tensor}.{'bias' if bias else 'weight'}"
-    shape = spec.parts[0].shape
-    if len(spec.parts) > 1:
-        # a vector a head, which are a matrix's rows there
-        shape = (len(spec.parts), *shape)
+    # parts of a fused tensor are the tensor; a vector a head is a row of a matrix there
+    held = {part.tensor: part.shape for part in spec.parts}
+    shape = spec.parts[0].shape if len(held) == 1 else (len(held), *spec.parts[0].shape)
     file.check_tensor(source, shape)
     attention = model.first.attention
     order = np.arange(shape[0])
@@ -109,8 +108,8 @@ def _of(
     if architecture.by_head and role in ("q", "k", "v"):
         order = _by_heads(order, attention.num_heads)
     offset = architecture.norm_offset if role.endswith("norm") and not bias else 0.0
-    for part, rows in zip(spec.parts, np.split(order, len(spec.parts)), strict=True):
-        yield Weight(part.tensor, source, part.shape, rows, offset)
+    for (name, own), rows in zip(held.items(), np.split(order, len(held)), strict=True):
+        yield Weight(name, source, own, rows, offset)
 
 
 def _by_halves(rows: _Array, heads: int) -> _Array:
