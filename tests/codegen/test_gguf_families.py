@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,12 @@ def test_every_architecture_is_shown() -> None:
     shown = {architecture_of(CASES[name]) for name in CONVERTED}
     there = {name for name, each in ARCHITECTURES.items() if each.model_type in FAMILIES}
     assert shown == there
+
+
+def test_the_readme_names_every_architecture() -> None:
+    text = (Path(__file__).parents[2] / "README.md").read_text()
+    listed = text.split("one `.gguf` file of the architectures ")[1].split(". That is converted")[0]
+    assert set(re.split(r",\s+|\s+and\s+", listed)) == ARCHITECTURES.keys()
 
 
 PATTERN = "attention.sliding_window_pattern"
