@@ -19,7 +19,17 @@ class Rope:
     """Rotary position embedding: how fast each pair of a head's elements turns.
 
     Sources of the formulas: RoFormer (arXiv 2104.09864); `linear` divides every frequency by
-    `factor`; `llama3` as in transformers' `_compute_llama3_parameters`.
+    `factor`; `llama3` as in transformers' `_compute_llama3_parameters`; `yarn` (arXiv 2309.00071)
+    divides pairs that turn less than `low_freq_factor` times in the original context, keeps those
+    that turn more than `high_freq_factor` times, and between these ramps by the pair's number
+    (`truncate`: from and to whole ones); `longrope` (arXiv 2402.13753) divides each by its own of
+    `short_factors`, or of `long_factors` where a bundle's context exceeds the original
+    (`is_long`, which `within` settles); `dynamic` multiplies theta by factor^(dims / (dims - 2)).
+
+    `dims`: the first so many of a head are turned (None: all). `is_interleaved`: pairs are
+    neighbours (GPT-J, `rotate_every_two`), not of two halves. `attention_factor`: cos and sin are
+    multiplied by it. `query_growth`: queries are, by 1 + query_growth · ln(1 + ⌊position /
+    original_context⌋) (Llama 4's, transformers' `get_llama_4_attn_scale`).
     """
 
     theta: float
@@ -28,17 +38,43 @@ class Rope:
     low_freq_factor: float = 1.0
     high_freq_factor: float = 4.0
     original_context: int = 8192
+    dims: int | None = None
+    is_interleaved: bool = False
+    attention_factor: float = 1.0
+    truncate: bool = True
+    short_factors: tuple[float, ...] = ()
+    long_factors: tuple[float, ...] = ()
+    is_long: bool = False
+    query_growth: float = 0.0
+
+    def within(self, context: int) -> Rope:
+        """The same for a bundle's context: which factors, and no growth where none is reached."""
+        if context > self.original_context:
+            return replace(self, is_long=self.kind == "longrope")
+        return replace(self, is_long=False, query_growth=0.0)
+
+    def turned(self, head_dim: int) -> int:
+        """How many of a head's elements are turned."""
+        return head_dim if self.dims is None else self.dims
 
     def frequencies(self, head_dim: int) -> list[float]:
-        """Radians a position turns each of the `head_dim / 2` pairs, rounded to f32."""
-        plain = [self.theta ** (-2 * pair / head_dim) for pair in range(head_dim // 2)]
-        return [float(np.float32(self._scaled(frequency))) for frequency in plain]
+        """Radians a position turns each of the pairs, half of `turned`, rounded to f32."""
+        dims, theta = self.turned(head_dim), self.theta
+        if self.kind == "dynamic" and self.factor != 1:
+            theta *= self.factor ** (dims / (dims - 2))
+        plain = [theta ** (-2 * pair / dims) for pair in range(dims // 2)]
+        return [float(np.float32(self._scaled(*each, dims))) for each in enumerate(plain)]
 
-    def _scaled(self, frequency: float) -> float:
-        if self.kind == "default":
+    def _scaled(self, pair: int, frequency: float, dims: int) -> float:
+        if self.kind in ("default", "dynamic"):
             return frequency
         if self.kind == "linear":
             return frequency / self.factor
+        if self.kind == "longrope":
+            return frequency / (self.long_factors if self.is_long else self.short_factors)[pair]
+        if self.kind == "yarn":
+            kept = 1 - self._ramp(pair, dims)
+            return (1 - kept) * frequency / self.factor + kept * frequency
         turns = self.original_context * frequency / (2 * math.pi)
         if turns < self.low_freq_factor:
             return frequency / self.factor
@@ -47,6 +83,31 @@ class Rope:
         span = self.high_freq_factor - self.low_freq_factor
         smooth = (turns - self.low_freq_factor) / span
         return (1 - smooth) * frequency / self.factor + smooth * frequency
+
+    def _ramp(self, pair: int, dims: int) -> float:
+        """yarn's: 0 up to the pair that turns `high_freq_factor` times, 1 from the one on that
+        turns `low_freq_factor` times."""
+
+        def pair_of(turns: float) -> float:
+            length = self.original_context / (turns * 2 * math.pi)
+            return dims * math.log(length) / (2 * math.log(self.theta))
+
+        first, last = pair_of(self.high_freq_factor), pair_of(self.low_freq_factor)
+        if self.truncate:
+            first, last = math.floor(first), math.ceil(last)
+        first, last = max(first, 0), min(last, dims - 1)
+        # transformers' way around a division by zero
+        span = last - first if last != first else 0.001
+        return min(1.0, max(0.0, (pair - first) / span))
+
+    @property
+    def scaling(self) -> str:
+        """In words; empty if there is none."""
+        if self.kind == "longrope":
+            return f"longrope scaling by its {'long' if self.is_long else 'short'} factors"
+        if self.kind == "default":
+            return ""
+        return f"{self.kind} scaling by {self.factor:g}"
 
 
 @dataclass(frozen=True)
@@ -102,21 +163,24 @@ class Attention:
     """Attention of `num_heads` queries, `num_heads / num_kv_heads` of them to a key and value.
 
     `scale`: what a query's product with a key is multiplied by; `softcap`: c · tanh(score / c) of
-    that (Gemma 2 report, arXiv 2408.00118). `qk_norm`: of queries and keys before RoPE: of each
-    head by one weight, of each by its own (as one tensor, or one a head), or of all heads together.
-    `sliding_window`: how many positions a query sees, itself included.
+    that (Gemma 2 report, arXiv 2408.00118). `rope`: None where positions turn nothing. `qk_norm`:
+    of queries and keys, before RoPE unless after: of each head by one weight, of each by its own
+    (as one tensor, or one a head), or of all heads together. `sliding_window`: how many positions
+    a query sees, itself included. `clip_qkv`: what q, k and v are cut to, both ways.
     """
 
     num_heads: int
     num_kv_heads: int
     head_dim: int
     scale: float
-    rope: Rope
+    rope: Rope | None
     qkv_bias: bool = False
     o_bias: bool = False
     sliding_window: int | None = None
     qk_norm: Norm | None = None
     qk_norm_of: QkNormOf = "head"
+    qk_norm_after_rope: bool = False
+    clip_qkv: float | None = None
     softcap: float | None = None
 
     @property
@@ -210,11 +274,12 @@ class LayerSpec:
         )
 
     def within(self, context: int) -> LayerSpec:
-        """The same without a sliding window that holds all of a context."""
-        window = self.attention.sliding_window
-        if window is None or window < context:
-            return self
-        return replace(self, attention=replace(self.attention, sliding_window=None))
+        """The same without a sliding window that holds all of a context, and its RoPE for it."""
+        window, rope = self.attention.sliding_window, self.attention.rope
+        if window is not None and window >= context:
+            window = None
+        rope = rope and rope.within(context)
+        return replace(self, attention=replace(self.attention, sliding_window=window, rope=rope))
 
 
 @dataclass(frozen=True)
@@ -287,8 +352,14 @@ class ModelSpec:
         return self.layers[0]
 
     def within(self, context: int) -> ModelSpec:
-        """The same without the sliding windows that hold all of a context."""
+        """The same for a bundle's context: without the sliding windows that hold all of it, RoPE's
+        factors chosen."""
         return replace(self, layers=tuple(layer.within(context) for layer in self.layers))
+
+    @property
+    def rope(self) -> Rope | None:
+        """The first layer's that has one."""
+        return next((layer.attention.rope for layer in self.layers if layer.attention.rope), None)
 
     @property
     def places(self) -> tuple[Place, ...]:

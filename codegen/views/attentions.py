@@ -22,20 +22,26 @@ class HeadsView(KernelView):
         super().__init__(rows)
         assert cache.block is not None
         self.num_heads, self.num_kv_heads = spec.num_heads, spec.num_kv_heads
-        self.group, self.head_dim, self.half = spec.group, spec.head_dim, spec.head_dim // 2
+        self.group, self.head_dim = spec.group, spec.head_dim
+        # of a head: the elements that RoPE turns, and those that it leaves
+        self.rotated = spec.rope.turned(spec.head_dim) if spec.rope else 0
+        self.half, self.rest = self.rotated // 2, spec.head_dim - self.rotated
+        self.is_interleaved = spec.rope is not None and spec.rope.is_interleaved
         self.window, self.scale = spec.sliding_window, f32(spec.scale)
+        self.softcap = f32(spec.softcap) if spec.softcap else ""
         self.block, self.dtype = cache.block, cache.dtype
         self.block_width, self.head_width = divisor(self.block), divisor(self.head_dim)
-        self.half_width = divisor(self.half)
+        self.half_width, self.rest_width = divisor(self.half), divisor(self.rest)
         self.qk_norm = (
             GainView.of(spec.qk_norm, self.head_dim, norm_dtype) if spec.qk_norm else None
         )
+        self.norm_last = spec.qk_norm is not None and spec.qk_norm_after_rope
         self._norm_dtype = norm_dtype
 
     def _read_rows(self, types: Types, norms: str) -> None:
         """Angles, q, k and v, and the weights of the norms of the heads called so: q, k."""
         angle = (self.rows, 2, self.half, "f32")
-        for name in ("cos", "sin"):
+        for name in ("cos", "sin") if self.rotated else ():
             self.angle = self._read(name, types.name("angle", *angle), *angle)
         columns = whole_tiles((self.num_heads + 2 * self.num_kv_heads) * self.head_dim)
         qkv = (self.rows, columns, "f32")

@@ -43,7 +43,8 @@ class GraphView:
         x = "hidden" if self.head_rows == self.rows else "last_hidden"
         self.head = self._op(model.head, model.head, self.head_rows, x=x, y="logits")
         attentions = [layer.attention for layer in model.layers]
-        self._has_ropes = len({(each.rope, each.head_dim) for each in attentions}) > 1
+        ropes = {(each.rope, each.head_dim) for each in attentions if each.rope}
+        self._has_ropes = len(ropes) > 1
         self._suffix_of = self._suffixes()
 
     # -- the header and the signature
@@ -189,7 +190,9 @@ class GraphView:
         weight, formats = self._weights[name], self._graph.formats
         return Op(self._types, role, weight, rows, formats, has_bias=has_bias, x=x, y=y)
 
-    def _rope_view(self, spec: Attention, suffix: str) -> RopeView:
+    def _rope_view(self, spec: Attention, suffix: str) -> RopeView | None:
+        if spec.rope is None:
+            return None
         key = (spec.rope, spec.head_dim)
         if key not in self.ropes:
             args = (suffix if self._has_ropes else "", spec.rope, self.rows, spec.head_dim)

@@ -9,7 +9,7 @@ from typing import Any
 from intaglio.runtime.bundle.manifest import TensorSpec, WeightSpec
 
 from ..kernels import RowBlocks, RowsKernel
-from ..spec import Norm
+from ..spec import Mlp, Norm
 from .amx import AmxView, whole_or_one
 from .forms import F32_ROWS, LANES, RowForm, whole_tiles
 from .integers import BlocksView, DotsView
@@ -108,12 +108,13 @@ class GainView:
 
 
 class RowsView(KernelView):
-    """`rows` rows × a weight. `epilogue`: plain, residual, activation or logits.
+    """`rows` rows × a weight. `epilogue`: plain, residual, added, activation or logits.
 
     `form`: of the rows, and of those that a residual or activation leaves for the next product.
     `products`: the file that multiplies. `norm`: of the rows before the product, by their sums of
-    squares. `next`: of the rows after it, which are added to what they were (residual).
-    `has_bias`: added to each sum.
+    squares. `next`: of the rows after it, which are added to what they were (residual; added, where
+    no norm follows), times `scale`. `ffn`: whose activation is applied. `has_bias`: added to each
+    sum. Logits are multiplied by `scale` and softly capped.
     """
 
     template = "kernels/rows.mlir.j2"
@@ -130,14 +131,21 @@ class RowsView(KernelView):
         epilogue: str = "plain",
         norm: GainView | None = None,
         next: GainView | None = None,
-        activation: str = "",
+        ffn: Mlp | None = None,
         has_bias: bool = False,
+        scale: float | None = None,
+        softcap: float | None = None,
         form: RowForm = F32_ROWS,
     ) -> None:
         super().__init__(rows)
         block = form.block
         outputs, self.inputs = weight.shape
-        self.dtype, self.epilogue, self.activation = weight.dtype, epilogue, activation
+        self.dtype, self.epilogue = weight.dtype, epilogue
+        self.activation = ffn.activation if ffn else ""
+        # of tiles of gate and up, which alternate
+        self.is_pairs = ffn is not None and ffn.is_gated
+        self.scale = f32(scale) if scale else ""
+        self.softcap = f32(softcap) if softcap else ""
         self.norm, self.next = norm, next
         data, *parameters = weight.arguments
         self.tiles = data.shape[0]
@@ -151,13 +159,13 @@ class RowsView(KernelView):
         self.products = f"kernels/{_PRODUCTS[form.dtype, sizes.by == 'amx']}.mlir.j2"
         if block:
             self._of_integers(weight, sizes.by, block)
-        self.outputs = outputs // 2 if activation else outputs
-        if weight.alternates and not activation:
+        self.outputs = outputs // 2 if self.is_pairs else outputs
+        if weight.alternates and not self.is_pairs:
             self.outputs = self.tiles * LANES
         made = block if epilogue in ("residual", "activation") else None
         self.tiles_of_block = 1
         if made:
-            self.tiles_of_block = made.size // LANES * (2 if activation else 1)
+            self.tiles_of_block = made.size // LANES * (2 if self.is_pairs else 1)
         self.made_name = "weighteds" if epilogue == "residual" else "y"
         self.is_cut = self.outputs % (made.size if made else LANES) != 0
         is_amx = sizes.by == "amx"
@@ -181,6 +189,9 @@ class RowsView(KernelView):
             )
             self.bias = VectorView(memory, self.dtype)
             self.weight_names.append(f"%{role}_bias")
+        for name in ffn.scalars if ffn else ():
+            self._read(name, types.name(name, 1, self.dtype), 1, self.dtype)
+            self.weight_names.append(f"%{name}")
         self.last = "_shifted" if has_bias else "_scaled" if norm else "_sum"
         if norm:
             shape = (rows, norm.parts, "f32")
@@ -196,7 +207,7 @@ class RowsView(KernelView):
         rows = min(self.rows, sizes.rows_of_group)
         self.rows_at_once = ceil(rows, ceil(rows, sizes.rows_at_once))
         # gate and up alternate
-        least = max(2 if self.activation else 1, self.tiles_of_block)
+        least = max(2 if self.is_pairs else 1, self.tiles_of_block)
         self.tiles_filled = ceil(self.tiles, least) * least
         self.tiles_at_once = min(sizes.tiles_at_once, self.tiles_filled)
         self.unit = max(least, self.tiles_at_once)
@@ -272,13 +283,15 @@ class RowsView(KernelView):
         if self.epilogue == "activation":
             self._make("y", types, y, self.outputs, form)
             return
-        columns = form.filled(self.outputs) if self.next else whole_tiles(self.outputs)
+        is_added = self.epilogue in ("residual", "added")
+        columns = form.filled(self.outputs) if is_added else whole_tiles(self.outputs)
         shape = (self.rows, columns, "f32")
         kind = types.name(y, *shape)
+        if is_added:
+            self._read("residual", kind, *shape)
         if self.next is None:
             self.y = self._write("y", kind, *shape)
             return
-        self._read("residual", kind, *shape)
         self._read(
             "next_norm", types.name("norm", self.outputs, self.dtype), seen=self.next.weight.type
         )

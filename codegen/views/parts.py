@@ -52,28 +52,58 @@ class NormView:
 
 
 class RopeView:
-    """One RoPE: its angles, and the values that hold them."""
+    """One RoPE: its angles, and the values that hold them; what queries are multiplied by.
+
+    `results`: name and type of each.
+    """
 
     def __init__(self, types: Types, suffix: str, rope: Rope, rows: int, head_dim: int) -> None:
-        self.name, self.half = f"rotary_angles{suffix}", head_dim // 2
-        self.cos, self.sin = f"%cos{suffix}", f"%sin{suffix}"
-        self.type = types.name("angle", rows, 2, head_dim // 2, "f32")
+        self.name, self.half = f"rotary_angles{suffix}", rope.turned(head_dim) // 2
+        self.type = types.name("angle", rows, 2, self.half, "f32")
         self.frequencies = [f32(value) for value in rope.frequencies(head_dim)]
-        scaled = "" if rope.kind == "default" else f", {rope.kind} scaling by {rope.factor:g}"
-        self.title = f"theta^(-2i / head_dim), theta {rope.theta:g}{scaled}: radians a position"
+        scaled = f", {rope.scaling}" if rope.scaling else ""
+        self.size = "head_dim" if rope.dims is None else str(rope.dims)
+        self.title = f"theta^(-2i / {self.size}), theta {rope.theta:g}{scaled}: radians a position"
+        self.factor = f32(rope.attention_factor) if rope.attention_factor != 1 else ""
+        self.results = [(f"%cos{suffix}", self.type), (f"%sin{suffix}", self.type)]
+        self.growth = f32(rope.query_growth) if rope.query_growth else ""
+        if self.growth:
+            self.original_context = rope.original_context
+            self.results.append((f"%growth{suffix}", types.name("growth", rows, "f32")))
+
+    @property
+    def shared(self) -> list[tuple[str, str, str]]:
+        """What a layer needs of them: parameter, argument, type."""
+        names = ("%cos", "%sin", "%growth")
+        return [(name, *result) for name, result in zip(names, self.results, strict=False)]
 
 
 class TurnView:
-    """RoPE's turn of `heads` heads side by side."""
+    """RoPE's turn of `heads` heads side by side, of each the first `turned` elements.
+
+    `pairs`: these as pairs, of neighbours or, along axis 2, of halves.
+    """
 
     def __init__(
-        self, types: Types, suffix: str, letter: str, rows: int, heads: int, head_dim: int
+        self,
+        types: Types,
+        suffix: str,
+        letter: str,
+        rows: int,
+        heads: int,
+        head_dim: int,
+        rope: Rope,
     ) -> None:
         self.name = f"rotary_{letter}{suffix}"
-        self.rows, self.heads, self.half = rows, heads, head_dim // 2
+        self.rows, self.heads, self.head_dim = rows, heads, head_dim
+        self.turned = rope.turned(head_dim)
+        half = self.turned // 2
         self.row = types.name(f"{letter}_row", rows, heads * head_dim, "f32")
-        self.pairs = types.name(f"{letter}_pairs", rows, heads, 2, head_dim // 2, "f32")
-        self.angle = types.name("angle", rows, 2, head_dim // 2, "f32")
+        self.pair_axis, pair = (3, [half, 2]) if rope.is_interleaved else (2, [2, half])
+        self.pairs = types.name(f"{letter}_pairs", rows, heads, *pair, "f32")
+        self.angle = types.name("angle", rows, 2, half, "f32")
+        # where its two dimensions beside rows lie among those of pairs
+        self.axes = [0, 3, 2] if rope.is_interleaved else [0, 2, 3]
 
 
 class ReachView:
@@ -116,7 +146,10 @@ class ReachView:
 
 
 class AttentionView:
-    """Attention as a function called `name`, its products, RoPE and cache."""
+    """Attention as a function called `name`, its products, RoPE and cache.
+
+    `turns`, `row_types`: of q and k, by letter.
+    """
 
     def __init__(
         self,
@@ -124,17 +157,22 @@ class AttentionView:
         spec: Attention,
         cache: CacheView,
         sees: ReachView,
-        rope: RopeView,
-        turn_q: TurnView,
-        turn_k: TurnView,
+        rope: RopeView | None,
+        turns: dict[str, TurnView],
+        row_types: dict[str, str],
         projection: Products,
         norms: dict[str, NormView],
         o: Op,
     ) -> None:
         self.name, self.cache, self.sees, self.rope = name, cache, sees, rope
         # of q's and k's heads, if there is one
-        self.norms = norms
-        self.turn_q, self.turn_k = turn_q, turn_k
+        self.norms, self.turns, self.row_types = norms, turns, row_types
+        self.clip = f32(spec.clip_qkv) if spec.clip_qkv else ""
+        # what is done to q's and k's rows, one after the other, and what each step is given
+        middle = ["normed"] * bool(norms), ["turned"] * bool(rope)
+        ordered = middle[::-1] if spec.qk_norm_after_rope else middle
+        self.steps = ["flat", *["clipped"] * bool(self.clip), *chain(*ordered)]
+        self.before = dict(zip(self.steps[1:], self.steps, strict=False))
         self.projection, self.o = projection, o
         self.lanes, self.new, self.rows = cache.lanes, cache.new, o.rows
         self.num_heads, self.num_kv_heads = spec.num_heads, spec.num_kv_heads
@@ -189,8 +227,7 @@ class LayerView:
         self.is_parallel, self.has_mlp_norm = spec.is_parallel, spec.has_mlp_norm
         self.residual_scale = f32(spec.residual_scale) if spec.residual_scale else ""
         self.attention, self.mlp, self.cache = attention, mlp, attention.cache
-        rope = attention.rope
-        angles = [("%cos", rope.cos, rope.type), ("%sin", rope.sin, rope.type)]
+        angles = attention.rope.shared if attention.rope else []
         shared = angles + attention.sees.shared(self.cache)
         # what every layer is handed beside its weights: its place, the angles, masks and caches
         places = [("%layer", "index"), ("%first_slot", "index")]

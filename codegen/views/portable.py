@@ -7,7 +7,7 @@ from typing import Protocol
 from intaglio.templates import Typed
 
 from ..graphs import GraphSpec
-from ..spec import Attention, LayerSpec, Mlp, ModelSpec, Norm
+from ..spec import Attention, LayerSpec, Mlp, ModelSpec, Norm, Rope
 from ..weights import Product, layer_weights
 from .caches import CacheView
 from .graph import GraphView, Kind
@@ -34,7 +34,7 @@ class PortableView(GraphView):
     def __init__(self, model: ModelSpec, graph: GraphSpec) -> None:
         super().__init__(model, graph)
         self.norms: dict[tuple[object, ...], NormView] = {}
-        self.turns: dict[tuple[str, int, int], TurnView] = {}
+        self.turns: dict[tuple[str, int, int, int, bool], TurnView] = {}
         self.sights: dict[tuple[int | None, int], ReachView] = {}
         self.mlps: dict[Mlp, MlpView] = {}
         self.norm = self._norm_view(self._model.final_norm)
@@ -131,8 +131,8 @@ class PortableView(GraphView):
             cache,
             self._reach_view(spec.attention, cache),
             self._rope_view(spec.attention, suffix),
-            self._turn_view("q", spec.attention.num_heads, spec.attention.head_dim),
-            self._turn_view("k", spec.attention.num_kv_heads, spec.attention.head_dim),
+            self._turn_views(spec.attention),
+            self._row_types(spec.attention),
             self._projection(spec.attention, op),
             self._head_norms(spec.attention),
             op("o", x="q_row"),
@@ -151,10 +151,7 @@ class PortableView(GraphView):
     def _projection(self, spec: Attention, op: _MakeOp) -> Products:
         """q, k and v; joined, taken apart as heads, q's and k's as the halves that RoPE turns."""
         sizes = {"q": spec.num_heads, "k": spec.num_kv_heads, "v": spec.num_kv_heads}
-        rows = {
-            name: self.type(_ROWS_OF[name], self.rows, heads * spec.head_dim, "f32")
-            for name, heads in sizes.items()
-        }
+        rows = self._row_types(spec)
         if not self._graph.formats.joined:
             ops = [op(name, y=_ROWS_OF[name]) for name in sizes]
             return Products(ops, [f"%{name}_flat" for name in sizes], [])
@@ -230,8 +227,26 @@ class PortableView(GraphView):
         view = ReachView(self._types, *key, grouped, self.new, cache)
         return self.sights.setdefault(key, view)
 
-    def _turn_view(self, letter: str, heads: int, head_dim: int) -> TurnView:
+    def _row_types(self, spec: Attention) -> dict[str, str]:
+        """Of all heads' q, k and v."""
+        sizes = {"q": spec.num_heads, "k": spec.num_kv_heads, "v": spec.num_kv_heads}
+        return {
+            name: self.type(_ROWS_OF[name], self.rows, heads * spec.head_dim, "f32")
+            for name, heads in sizes.items()
+        }
+
+    def _turn_views(self, spec: Attention) -> dict[str, TurnView]:
+        if spec.rope is None:
+            return {}
+        heads = {"q": spec.num_heads, "k": spec.num_kv_heads}
+        return {
+            letter: self._turn_view(letter, count, spec.head_dim, spec.rope)
+            for letter, count in heads.items()
+        }
+
+    def _turn_view(self, letter: str, heads: int, head_dim: int, rope: Rope) -> TurnView:
         alike = [key for key in self.turns if key[0] == letter]
         suffix = f"_{len(alike) + 1}" if alike else ""
-        view = TurnView(self._types, suffix, letter, self.rows, heads, head_dim)
-        return self.turns.setdefault((letter, heads, head_dim), view)
+        view = TurnView(self._types, suffix, letter, self.rows, heads, head_dim, rope)
+        key = (letter, heads, head_dim, view.turned, rope.is_interleaved)
+        return self.turns.setdefault(key, view)

@@ -36,17 +36,22 @@ _CAUSAL_NEXT = """%one = stablehlo.constant dense<1> : {{ pairs }}
     """
 
 # Halves taken as alternating elements: how GGUF files lay q and k, if it is not undone.
-_PAIRS, _NEIGHBOURS = "{{ turn.pairs }}", '{{ t(turn.rows, turn.heads, turn.half, 2, "f32") }}'
+_PAIRS, _NEIGHBOURS = (
+    "{{ turn.pairs }}",
+    '{{ t(turn.rows, turn.heads, turn.turned // 2, 2, "f32") }}',
+)
 _INTERLEAVED: tuple[Mutation, ...] = (
     (
         "ops/rotary.mlir.j2",
-        "%halves = stablehlo.reshape %x : ({{ turn.row }}) ->",
+        "%halves = stablehlo.reshape "
+        '{{ "%first" if is_part else "%x" }} : ({{ turned if is_part else turn.row }}) ->',
         f"""%neighbours = stablehlo.reshape %x : ({{{{ turn.row }}}}) -> {_NEIGHBOURS}
     %halves = stablehlo.transpose %neighbours, dims = [0, 1, 3, 2] : ({_NEIGHBOURS}) ->""",
     ),
     (
         "ops/rotary.mlir.j2",
-        "%y = stablehlo.reshape %turned : ({{ turn.pairs }}) ->",
+        "%y = stablehlo.reshape "
+        '{{ "%both" if is_part else "%turned" }} : ({{ heads if is_part else turn.pairs }}) ->',
         f"""%laid = stablehlo.transpose %turned, dims = [0, 1, 3, 2] : ({_PAIRS}) -> {_NEIGHBOURS}
     %y = stablehlo.reshape %laid : ({_NEIGHBOURS}) ->""",
     ),
@@ -54,10 +59,14 @@ _INTERLEAVED: tuple[Mutation, ...] = (
 
 EVERY_KIND: dict[str, tuple[Mutation, ...]] = {
     "rope turns the other way": (
-        ("ops/rotary_angles.mlir.j2", "dense<[-1.0, 1.0]>", "dense<[1.0, -1.0]>"),
+        ("ops/rotary_angles.mlir.j2", "[-{{ one }}, {{ one }}]", "[{{ one }}, -{{ one }}]"),
     ),
     "rope pairs an element with itself": (
-        ("ops/rotary.mlir.j2", "reverse %halves, dims = [2]", "maximum %halves, %halves"),
+        (
+            "ops/rotary.mlir.j2",
+            "reverse %halves, dims = [{{ turn.pair_axis }}]",
+            "maximum %halves, %halves",
+        ),
     ),
     "rope pairs neighbours": _INTERLEAVED,
     "k and v swapped": (

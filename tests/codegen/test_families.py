@@ -21,11 +21,17 @@ _SEEN_UNTIL = "stablehlo.compare GT, %seen_until, "
 CONTROLS: dict[str, tuple[str, str, str, tuple[Mutation, ...]]] = {
     "QK-norm left out": (
         *("qwen3_untied", "decode", "portable"),
-        ((_ATTENTION, '("%q_normed", "%k_normed")', '("%q_flat", "%k_flat")'),),
+        ((_ATTENTION, "turned(a.before.turned)", 'turned("flat")'),),
     ),
     "QK-norm of keys left out": (
         *("qwen3_untied", "decode", "portable"),
-        ((_ATTENTION, '("%q_normed", "%k_normed")', '("%q_normed", "%k_flat")'),),
+        (
+            (
+                _ATTENTION,
+                '~ "_" ~ given, turn.row)',
+                '~ "_" ~ (given if letter == "q" else "flat"), turn.row)',
+            ),
+        ),
     ),
     "1 + w as w": (
         *("gemma3_untied", "decode", "portable"),
