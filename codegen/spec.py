@@ -288,6 +288,7 @@ class TensorNames:
 
     `unused`: names, or endings of names after a dot, of tensors that have no effect; `aside`:
     beginnings of those of other parts of a model; any other that no weight takes is refused.
+    Products of one name are one tensor, theirs below each other in the order of `weights()`.
     `older`: what other checkpoints of the family call them.
     """
 

@@ -107,6 +107,11 @@ def weight_list(model: ModelSpec, formats: Formats = ROWMAJOR) -> list[WeightSpe
         quant = formats.coding.of(role) if formats.coding else None
         return WeightSpec(name, parts, shape, dtype, formats.tiling, quant)
 
+    def part(index: int, place: _Place, row: tuple[int, ...], kind: str = "weight") -> Part:
+        rows = None if place.end - place.begin == place.rows else (place.begin, place.end)
+        name = names.of_layer(index, place.role, kind)
+        return Part(name, (place.rows, *row), dtype, rows)
+
     weights = [
         matrix("embed", whole(names.embed, *table), table),
         WeightSpec("final_norm", whole(names.final_norm, table[1]), (model.hidden_size,), dtype),
@@ -118,6 +123,7 @@ def weight_list(model: ModelSpec, formats: Formats = ROWMAJOR) -> list[WeightSpe
         bias = whole(names.final_norm.removesuffix("weight") + "bias", table[1])
         weights.append(WeightSpec("final_norm_bias", bias, (table[1],), dtype))
     for index, layer in enumerate(model.layers):
+        places = _places(model, layer)
         for weight in layer_weights(layer, model.hidden_size, formats):
             name = f"layer{index}_{weight.role}"
             if isinstance(weight, Vector):
@@ -127,19 +133,13 @@ def weight_list(model: ModelSpec, formats: Formats = ROWMAJOR) -> list[WeightSpe
                 )
                 weights.append(WeightSpec(name, parts, weight.shape, dtype))
                 continue
-            parts = tuple(
-                Part(names.of_layer(index, each.role), (each.out, each.inputs), dtype)
-                for each in weight.members
-            )
+            parts = tuple(part(index, places[each.role], (each.inputs,)) for each in weight.members)
             spec = matrix(name, parts, (weight.out, weight.inputs))
             # a kernel multiplies a tile of gate with the tile of up that is beside it
             alternates = formats.kernels is not None and weight.role == "gate_up"
             weights.append(replace(spec, alternates=alternates))
             if weight.bias:
-                parts = tuple(
-                    Part(names.of_layer(index, each.role, "bias"), (each.out,), dtype)
-                    for each in weight.members
-                )
+                parts = tuple(part(index, places[each.role], (), "bias") for each in weight.members)
                 weights.append(WeightSpec(f"{name}_bias", parts, (weight.out,), dtype))
     return [_as_stored(weight, model.dtypes) for weight in weights]
 
@@ -147,6 +147,34 @@ def weight_list(model: ModelSpec, formats: Formats = ROWMAJOR) -> list[WeightSpe
 def _as_stored(weight: WeightSpec, dtypes: Mapping[str, str]) -> WeightSpec:
     parts = (replace(part, dtype=dtypes.get(part.tensor, part.dtype)) for part in weight.parts)
     return replace(weight, parts=tuple(parts))
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Which rows of its tensor's a product's are."""
+
+    role: str
+    begin: int
+    end: int
+    rows: int
+
+
+def _places(model: ModelSpec, layer: LayerSpec) -> dict[str, _Place]:
+    """Of each of a layer's products: those of one tensor lie below each other, in order."""
+    linears = [each for each in layer.weights(model.hidden_size) if isinstance(each, Linear)]
+    sizes: dict[str, int] = {}
+    begins: dict[str, int] = {}
+    for each in linears:
+        name = model.names.layer[each.role]
+        begins[each.role] = sizes.get(name, 0)
+        sizes[name] = begins[each.role] + each.out
+    return {
+        each.role: _Place(
+            *(each.role, begins[each.role], begins[each.role] + each.out),
+            sizes[model.names.layer[each.role]],
+        )
+        for each in linears
+    }
 
 
 def unused_tensors(model: ModelSpec) -> tuple[str, ...]:

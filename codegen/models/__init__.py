@@ -6,15 +6,28 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..spec import ModelSpec
+from .ernie4_5 import Ernie45
 from .fields import Fields, Say, read_json_object
 from .gemma3 import Gemma3, Gemma3Text
+from .glm4 import Glm, Glm4
+from .granite import Granite
+from .hunyuan import HunyuanV1Dense
+from .internlm3 import InternLM3
 from .leftovers import check_leftovers
 from .llama import Llama
+from .ministral import Ministral, Ministral3, Mistral3
 from .mistral import Mistral
+from .phi3 import Phi3
 from .qwen2 import Qwen2
 from .qwen3 import Qwen3
+from .seed_oss import SeedOss
+from .smollm3 import SmolLM3
 
-_FAMILIES = (Llama(), Mistral(), Qwen2(), Qwen3(), Gemma3Text(), Gemma3())
+_FAMILIES = (
+    *(Llama(), Mistral(), Qwen2(), Qwen3(), Gemma3Text(), Gemma3()),
+    *(SmolLM3(), Phi3(), Granite(), Ernie45(), HunyuanV1Dense(), SeedOss(), InternLM3()),
+    *(Glm(), Glm4(), Ministral(), Ministral3(), Mistral3()),
+)
 FAMILIES: dict[str, Llama] = {family.model_type: family for family in _FAMILIES}
 
 

@@ -91,6 +91,15 @@ class Fields:
             raise self.refusal(name, value, f"a number above {above:g}, at most {most:g}")
         return float(value)
 
+    def numbers(self, name: str, above: float, most: float) -> tuple[float, ...]:
+        """A list of them."""
+        values = self._value(name, None)
+        each = values if isinstance(values, list) else []
+        are_numbers = all(type(value) in (int, float) for value in each)
+        if not each or not are_numbers or not all(above < value <= most for value in each):
+            raise self.refusal(name, values, f"numbers above {above:g}, at most {most:g}")
+        return tuple(map(float, each))
+
     def boolean(self, name: str, default: bool | None = None) -> bool:
         value = self._value(name, default)
         if not isinstance(value, bool):

@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from ..spec import Attention, LayerSpec, Mlp, ModelSpec, Norm, Rope, TensorNames
+from ..spec import Attention, LayerSpec, Mlp, Norm, Rope
 from .fields import Fields
-from .llama import LAYER_TYPES, layer_type, read_window
+from .llama import LAYER_TYPES, Llama, layer_type, read_window
+from .nested import Nested
 from .qwen3 import Qwen3
 from .rope import read_theta, scaled_rope
 
@@ -93,38 +94,10 @@ class Gemma3Text(Qwen3):
         return layer_type(fields, index) or by_pattern
 
 
-class Gemma3(Gemma3Text):
-    """Of a model that also sees: the tensors of its language model, the rest left aside."""
-
+class Gemma3(Nested):
     model_type = "gemma3"
-    # as transformers saves it, and as the released checkpoints have it
-    names = TensorNames(
-        layer=NAMES.layer,
-        embed="model.language_model.embed_tokens.weight",
-        final_norm="model.language_model.norm.weight",
-        layer_prefix="model.language_model.layers.",
-        unused=NAMES.unused,
-        aside=("model.vision_tower.", "model.multi_modal_projector."),
-        older=TensorNames(
-            layer=NAMES.layer,
-            embed="language_model.model.embed_tokens.weight",
-            final_norm="language_model.model.norm.weight",
-            lm_head="language_model.lm_head.weight",
-            layer_prefix="language_model.model.layers.",
-            unused=NAMES.unused,
-            aside=("vision_tower.", "multi_modal_projector."),
-        ),
+    unties_by_default = False
+    texts: ClassVar[Mapping[str, Llama]] = {"gemma3_text": Gemma3Text()}
+    passed_over = (
+        *("mm_tokens_per_image", "boi_token_index", "eoi_token_index", "image_token_index"),
     )
-
-    def read(self, fields: Fields) -> ModelSpec:
-        text = fields.object("text_config")
-        if text is None:
-            raise fields.refusal("text_config", None, "an object")
-        text.text("model_type", ["gemma3_text"], default="gemma3_text")
-        fields.pass_over(
-            *("vision_config", "mm_tokens_per_image", "boi_token_index", "eoi_token_index"),
-            "image_token_index",
-        )
-        for name in ("dtype", "torch_dtype", "tie_word_embeddings", "eos_token_id"):
-            text.inherit(fields, name)
-        return super().read(text)

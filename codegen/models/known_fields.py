@@ -37,8 +37,8 @@ def _all_as(attribute: str, names: str) -> dict[str, str]:
 # language model's; generation's defaults; token ids; lengths that only tokenizers and caches take;
 # and what counts only beside fields that are refused, or where the reader asks for it
 _NO_EFFECT = """
-    architectures auto_class finetuning_task is_llama_config license name_or_path problem_type
-    task_specific_params tokenizer_class transformers.js_config transformers_version
+    architectures auto_class auto_map finetuning_task is_llama_config license name_or_path
+    problem_type task_specific_params tokenizer_class transformers.js_config transformers_version
     unsloth_fixed unsloth_version _commit_hash _name_or_path
 
     attention_softmax_in_fp32 attn_implementation chunk_size_feed_forward dtype
@@ -58,7 +58,8 @@ _NO_EFFECT = """
 
     classifier_activation classifier_bias classifier_dropout classifier_dropout_prob id2label
     label2id num_labels summary_activation summary_first_dropout summary_last_dropout
-    summary_proj_to_labels summary_type summary_use_proj
+    summary_proj_to_labels summary_type summary_use_proj add_classification_head class_num
+    dense_list pool_type
 
     bad_words_ids begin_suppress_tokens cache_implementation diversity_penalty do_sample
     early_stopping encoder_no_repeat_ngram_size epsilon_cutoff eta_cutoff
@@ -68,13 +69,15 @@ _NO_EFFECT = """
     prefix remove_invalid_values renormalize_logits repetition_penalty return_dict_in_generate
     suppress_tokens temperature top_k top_p typical_p use_cache
 
-    bos_token_id cls_token_id decoder_start_token_id eod_token_id mask_token_id org_vocab_size
+    bos_token_id cls_token_id decoder_start_token_id eod_token_id im_end_id im_newline_id
+    im_start_id mask_init_id mask_token_id org_vocab_size text_end_id text_start_id
     pad_id pad_token_id sep_token_id unk_token_id
 
     context_length max_seq_len max_seq_length max_sequence_length model_max_length n_ctx
     n_positions seq_length tokenizer_model_max_length tokenizer_padding_side
 
-    max_window_layers num_mtp_layers num_nextn_predict_layers original_max_position_embeddings
+    cla_share_factor full_attn_mod interpolate_factor max_window_layers num_mtp_layers
+    num_nextn_predict_layers original_max_position_embeddings
 """
 
 # what only decoders of other kinds read: state spaces, convolutions, indexers, hash embeddings, …
@@ -218,7 +221,7 @@ _SAME_AS = {
     **_all_as("first.attention.scale", "attention_multiplier softmax_scale"),
     **_all_as("first.norm.eps", "layer_norm_eps layer_norm_epsilon layernorm_epsilon norm_eps"),
     **_all_as("first.norm.eps", "norm_epsilon rms_norm_epsilon"),
-    **_all_as("first.attention.rope.theta", "rope_base rotary_emb_base"),
+    **_all_as("rope.theta", "rope_base rotary_emb_base"),
     **_all_as("vocab_size", "decoder_vocab_size output_vocab_size padded_vocab_size"),
     **_all_as("vocab_size", "text_vocab_size unpadded_vocab_size"),
 }
@@ -241,5 +244,5 @@ ROPE = KnownFields(
         **_each("long_factor short_factor long_mscale short_mscale mrope_section"),
         **_each("full_attention sliding_attention"),
     },
-    {"type": "first.attention.rope.kind"},
+    {"type": "rope.kind"},
 )

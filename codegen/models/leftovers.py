@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
-from operator import attrgetter
+from functools import reduce
 from typing import Any
 
 from ..spec import ModelSpec
@@ -46,12 +46,17 @@ def _unknown(fields: Fields, known: KnownFields, model: ModelSpec) -> Iterator[s
         if name in known.same_as or name in known.neutral:
             supported = known.neutral.get(name, ())
             if name in known.same_as:
-                supported = (attrgetter(known.same_as[name])(model),)
+                supported = (_attribute(model, known.same_as[name]),)
             if not any(_is_same(value, neutral) for neutral in supported):
                 shown = " or ".join(map(json.dumps, supported)) or "null (not set)"
                 raise fields.refusal(name, value, shown)
         elif value is not False:
             yield name
+
+
+def _attribute(model: ModelSpec, path: str) -> Any:
+    """None where the way there ends, as of a model without RoPE."""
+    return reduce(lambda at, name: at and getattr(at, name), path.split("."), model)
 
 
 def _is_same(value: Any, neutral: Any) -> bool:

@@ -5,12 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from ..spec import Attention, LayerSpec, Mlp, ModelSpec, Norm, Rope, TensorNames
+from ..spec import Activation, Attention, LayerSpec, Mlp, ModelSpec, Norm, Rope, TensorNames
 from .fields import Fields
-from .rope import read_rope
+from .rope import read_rope, rope_object
 
 # Of element types: as config.json has them, and as MLIR names them.
 DTYPES = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
+
+# Of activations: as config.json has them (transformers' ACT2FN), and as ours are called.
+ACTIVATIONS: dict[str, Activation] = {
+    "silu": "silu",
+    "swish": "silu",
+    "gelu": "gelu",
+    "gelu_new": "gelu_tanh",
+    "gelu_pytorch_tanh": "gelu_tanh",
+}
 
 LAYER_TYPES = ("full_attention", "sliding_attention")
 
@@ -63,6 +72,7 @@ class Llama:
             unties_by_default=self.unties_by_default,
             eos_token_ids=fields.token_ids("eos_token_id", vocab_size),
             embed_scale=self.embed_scale(fields),
+            logit_scale=self.logit_scale(fields),
         )
 
     def layer(self, fields: Fields, index: int) -> LayerSpec:
@@ -82,7 +92,7 @@ class Llama:
             num_kv_heads=num_kv_heads,
             head_dim=head_dim,
             scale=float(head_dim**-0.5),
-            rope=self.rope(fields, index),
+            rope=self._checked_rope(fields, index, head_dim),
             qkv_bias=self.qkv_bias(fields),
             o_bias=self.o_bias(fields),
             sliding_window=self.sliding_window(fields, index),
@@ -97,13 +107,23 @@ class Llama:
             raise fields.refusal("hidden_size", hidden_size, supported)
         return fields.integer("head_dim", 2, 1024, default=hidden_size // num_heads)
 
-    def rope(self, fields: Fields, index: int) -> Rope:
+    def rope(self, fields: Fields, index: int) -> Rope | None:
         return read_rope(fields, self.context(fields))
 
+    def _checked_rope(self, fields: Fields, index: int, head_dim: int) -> Rope | None:
+        """Raises `UserError` where a head's pairs are not as many as its RoPE's own factors."""
+        rope = self.rope(fields, index)
+        pairs = rope.turned(head_dim) // 2 if rope else 0
+        if rope and rope.short_factors and len(rope.short_factors) != pairs:
+            parameters = rope_object(fields) or fields
+            found = list(rope.short_factors)
+            raise parameters.refusal("short_factor", found, f"{pairs} numbers, one a pair")
+        return rope
+
     def ffn(self, fields: Fields) -> Mlp:
-        fields.text("hidden_act", ["silu", "swish"], default="silu")
+        activation = ACTIVATIONS[fields.text("hidden_act", list(ACTIVATIONS), default="silu")]
         inner = fields.integer("intermediate_size", 1, 1 << 18)
-        return Mlp(inner, "silu", self.mlp_bias(fields))
+        return Mlp(inner, activation, self.mlp_bias(fields))
 
     def norm(self, fields: Fields) -> Norm:
         return Norm(fields.number("rms_norm_eps", 1e-30, 0.1, default=1e-6))
@@ -112,6 +132,9 @@ class Llama:
         return fields.integer("hidden_size", 1, 1 << 16)
 
     def embed_scale(self, fields: Fields) -> float | None:
+        return None
+
+    def logit_scale(self, fields: Fields) -> float | None:
         return None
 
     def context(self, fields: Fields) -> int:

@@ -1,47 +1,141 @@
-"""RoPE as configs state it: transformers 5's `rope_parameters`, and 4's `rope_scaling`."""
+"""RoPE as configs state it: transformers 5's `rope_parameters`, and 4's `rope_scaling`.
+
+The rules and defaults of each kind are those of transformers' `modeling_rope_utils`.
+"""
 
 from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
 
 from ..spec import Rope
 from .fields import Fields
 
 # of rope_theta: above, at most; outside it frequencies are no f32
 _THETA = (1e-3, 1e12)
+_ORIGINAL = "original_max_position_embeddings"
 
 
 def read_theta(fields: Fields, name: str = "rope_theta") -> float:
     return fields.number(name, *_THETA, default=10000.0)
 
 
-def read_rope(fields: Fields, context: int) -> Rope:
-    """transformers 5 keeps all in `rope_parameters`; 4 had `rope_theta` beside `rope_scaling`."""
+def read_rope(fields: Fields, context: int, dims: int | None = None) -> Rope:
+    """transformers 5 keeps all in `rope_parameters`; 4 had `rope_theta` beside `rope_scaling`.
+
+    `dims`: how many of a head's elements are turned, if not all.
+    """
     if fields.has("rope_parameters") and fields.raw("rope_scaling"):
         raise fields.refusal(
             "rope_scaling", fields.raw("rope_scaling"), "null beside rope_parameters"
         )
-    parameters = fields.object("rope_parameters") or fields.object("rope_scaling")
+    parameters = rope_object(fields)
     if parameters is None:
-        return Rope(read_theta(fields))
+        return Rope(read_theta(fields), dims=dims)
     theta = read_theta(parameters if parameters.has("rope_theta") else fields)
-    return scaled_rope(parameters, theta, fields, context)
+    return replace(scaled_rope(parameters, theta, fields, context), dims=dims)
+
+
+def rope_object(fields: Fields) -> Fields | None:
+    return fields.object("rope_parameters") or fields.object("rope_scaling")
+
+
+def rotated_part(fields: Fields, head_dim: int, name: str = "partial_rotary_factor") -> int | None:
+    """How many of a head's elements a class turns that reads `partial_rotary_factor`."""
+    parameters = rope_object(fields)
+    where = parameters if parameters is not None and parameters.has(name) else fields
+    part = where.number(name, 0, 1, default=fields.defaults.get(name, 1.0))
+    dims = int(head_dim * part)
+    if dims < 2 or dims % 2:
+        raise where.refusal(name, part, f"what makes an even part of head_dim, {head_dim}")
+    return None if dims == head_dim else dims
 
 
 def scaled_rope(parameters: Fields, theta: float, outer: Fields, context: int) -> Rope:
     """A RoPE of base `theta`, scaled as `parameters` say, an object of `outer`."""
     name = "rope_type" if parameters.has("rope_type") else "type"
-    kind = parameters.text(name, ["default", "linear", "llama3"], default="default")
+    kind = parameters.text(name, ["default", *_KINDS], default="default")
     if kind == "default":
         return Rope(theta)
-    factor = parameters.number("factor", 1e-3, 1e6)
-    if kind == "linear":
-        return Rope(theta, kind=kind, factor=factor)
+    if kind == "yarn" and theta <= 1:
+        raise outer.refusal("rope_theta", theta, "more than 1 beside yarn")
+    return replace(_KINDS[kind](parameters, outer, context), theta=theta)
+
+
+def _linear(parameters: Fields, outer: Fields, context: int) -> Rope:
+    return Rope(0, "linear", _factor(parameters))
+
+
+def _dynamic(parameters: Fields, outer: Fields, context: int) -> Rope:
+    """Up to the model's context, which is a bundle's limit, its factor has no effect."""
+    _factor(parameters)
+    return Rope(0, "dynamic")
+
+
+def _llama3(parameters: Fields, outer: Fields, context: int) -> Rope:
+    factor = _factor(parameters)
     low = parameters.number("low_freq_factor", 0, 1e6)
     high = parameters.number("high_freq_factor", 0, 1e6)
     if high <= low:
         raise parameters.refusal("high_freq_factor", high, f"more than low_freq_factor, {low:g}")
-    name = "original_max_position_embeddings"
-    outer_original = outer.integer(name, 1, 1 << 24, default=context)
-    original = parameters.integer(name, 1, 1 << 24, default=outer_original)
-    if outer.has(name) and outer_original != original:
-        raise outer.refusal(name, outer_original, f"what {parameters.where} has, {original}")
-    return Rope(theta, kind, factor, low, high, original)
+    return Rope(0, "llama3", factor, low, high, _original(parameters, outer, context))
+
+
+def _yarn(parameters: Fields, outer: Fields, context: int) -> Rope:
+    original = _original(parameters, outer, context)
+    factor = parameters.number("factor", 1e-3, 1e6, default=context / original)
+    fast = parameters.number("beta_fast", 0, 1e6, default=32.0)
+    slow = parameters.number("beta_slow", 0, 1e6, default=1.0)
+
+    def grown(by: float) -> float:
+        return 0.1 * by * math.log(factor) + 1 if factor > 1 else 1.0
+
+    mscale = parameters.number("mscale", -1, 1e3, default=0.0)
+    all_dim = parameters.number("mscale_all_dim", -1, 1e3, default=0.0)
+    by_factor = grown(mscale) / grown(all_dim) if mscale and all_dim else grown(1)
+    return Rope(
+        *(0, "yarn", factor, slow, fast, original),
+        attention_factor=parameters.number("attention_factor", 0, 1e3, default=by_factor),
+        truncate=parameters.boolean("truncate", default=True),
+    )
+
+
+def _longrope(parameters: Fields, outer: Fields, context: int) -> Rope:
+    """Which factors a bundle has, its context says."""
+    original = _original(parameters, outer, context, least=2)
+    factor = parameters.number("factor", 1e-3, 1e6, default=context / original)
+    grown = math.sqrt(1 + math.log(factor) / math.log(original)) if factor > 1 else 1.0
+    short, long = (parameters.numbers(f"{name}_factor", 1e-3, 1e6) for name in ("short", "long"))
+    if len(short) != len(long):
+        supported = f"{len(short)} numbers, as short_factor"
+        raise parameters.refusal("long_factor", list(long), supported)
+    return Rope(
+        *(0, "longrope", factor),
+        original_context=original,
+        attention_factor=parameters.number("attention_factor", 0, 1e3, default=grown),
+        short_factors=short,
+        long_factors=long,
+    )
+
+
+_KINDS: dict[str, Callable[[Fields, Fields, int], Rope]] = {
+    "linear": _linear,
+    "llama3": _llama3,
+    "yarn": _yarn,
+    "longrope": _longrope,
+    "dynamic": _dynamic,
+}
+
+
+def _factor(parameters: Fields) -> float:
+    return parameters.number("factor", 1e-3, 1e6)
+
+
+def _original(parameters: Fields, outer: Fields, context: int, least: int = 1) -> int:
+    """The context that the model was trained with before its RoPE was scaled."""
+    stated = outer.integer(_ORIGINAL, least, 1 << 24, default=context)
+    original = parameters.integer(_ORIGINAL, least, 1 << 24, default=stated)
+    if outer.has(_ORIGINAL) and stated != original:
+        raise outer.refusal(_ORIGINAL, stated, f"what {parameters.where} has, {original}")
+    return original

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from intaglio.codegen.bundle import BuildOptions
-from intaglio.codegen.models import read_model
+from intaglio.codegen.models import FAMILIES, read_model
 from intaglio.codegen.spec import ModelSpec, Rope
 from intaglio.codegen.weights import weight_list
 from intaglio.runtime.errors import UserError
@@ -150,17 +150,34 @@ def test_other_unicode_is_json_too(encoding: str, tmp_path: Path) -> None:
 # what is refused, by name and before anything is emitted
 
 YARN = {"rope_type": "yarn", "factor": 4.0}
-FAMILIES = "gemma3, gemma3_text, llama, mistral, qwen2, qwen3"
-ROPES = "default, linear, llama3"
+LONGROPE = {"type": "longrope", "short_factor": [1] * 8, "long_factor": [2] * 8, "factor": 4}
+SUPPORTED = ", ".join(sorted(FAMILIES))
+ROPES = "default, linear, llama3, yarn, longrope, dynamic"
 BIG = 10**12
 REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
     # changes, field, value found, values supported
-    ({"model_type": "gpt2"}, "model_type", '"gpt2"', FAMILIES),
+    ({"model_type": "gpt2"}, "model_type", '"gpt2"', SUPPORTED),
     ({"model_type": ABSENT}, "model_type", "missing", ""),
-    ({"model_type": ["llama"]}, "model_type", '["llama"]', FAMILIES),
-    ({"rope_scaling": YARN}, "rope_type", '"yarn"', ROPES),
-    ({"rope_scaling": {"type": "dynamic", "factor": 2.0}}, "type", '"dynamic"', ROPES),
-    ({"rope_parameters": {"rope_type": "longrope"}}, "rope_type", '"longrope"', ROPES),
+    ({"model_type": ["llama"]}, "model_type", '["llama"]', SUPPORTED),
+    ({"rope_scaling": {"rope_type": "proportional"}}, "rope_type", '"proportional"', ROPES),
+    ({"rope_scaling": {**YARN, "beta_fast": 0}}, "beta_fast", "0", "a number above"),
+    ({"rope_scaling": YARN, "rope_theta": 1}, "rope_theta", "1.0", "more than 1 beside yarn"),
+    ({"rope_parameters": {"rope_type": "longrope"}}, "short_factor", "missing", ""),
+    ({"rope_scaling": {**LONGROPE, "long_factor": [2]}}, "long_factor", "[2.0]", "8 numbers"),
+    ({"rope_scaling": {**LONGROPE, "short_factor": [0]}}, "short_factor", "[0]", "numbers above"),
+    (
+        {"rope_scaling": {**LONGROPE, "short_factor": [1], "long_factor": [1]}},
+        "short_factor",
+        "[1.0]",
+        "8 numbers, one a pair",
+    ),
+    ({"rope_scaling": {"type": "dynamic"}}, "factor", "missing", ""),
+    ({"model_type": "hunyuan_v1_dense", "use_qk_norm": False}, "use_qk_norm", "false", "true"),
+    ({"model_type": "internlm3", "qkv_bias": True}, "qkv_bias", "true", "what bias is, false"),
+    ({"model_type": "smollm3", "no_rope_layers": [1]}, "no_rope_layers", "[1]", "0 or 1 for each"),
+    ({"model_type": "smollm3", "no_rope_layers": [1, 2]}, "no_rope_layers", "[1, 2]", "0 or 1"),
+    ({"model_type": "glm", "partial_rotary_factor": 0.01}, "partial_rotary_factor", "0.01", "what"),
+    ({"model_type": "ministral3"}, "rope_parameters", "null", "an object"),
     ({"rope_scaling": {"rope_type": "linear"}}, "factor", "missing", ""),
     ({"rope_scaling": {"type": "linear", "factor": "2"}}, "factor", '"2"', "a number above"),
     ({"rope_scaling": {"type": "linear", "factor": 1e-300}}, "factor", "1e-300", "a number above"),
@@ -169,7 +186,7 @@ REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
     ({"rope_theta": 0}, "rope_theta", "0", "a number above"),
     ({"rope_theta": 5e-324}, "rope_theta", "5e-324", "a number above"),
     ({"rope_theta": 10**400}, "rope_theta", "10000", "a number above"),
-    ({"hidden_act": "gelu"}, "hidden_act", '"gelu"', "silu, swish"),
+    ({"hidden_act": "mish"}, "hidden_act", '"mish"', "silu, swish, gelu"),
     ({"quantization_config": {"bits": 4}}, "quantization_config", '{"bits": 4}', "null"),
     ({"final_logit_softcapping": 30.0}, "final_logit_softcapping", "30.0", "null"),
     ({"partial_rotary_factor": 0.5}, "partial_rotary_factor", "0.5", "1.0"),
@@ -276,7 +293,9 @@ LEAVES = (
     | st.integers(-(10**400), 10**400)
     | st.floats()
     | st.text(max_size=8)
-    | st.sampled_from(["llama", "qwen2", "mistral", "linear", "bfloat16", "silu", *LLAMA3])
+    | st.sampled_from(
+        ["llama", "qwen2", "mistral", "linear", "yarn", "dynamic", "bfloat16", "silu", *LLAMA3]
+    )
 )
 VALUES = st.recursive(
     LEAVES,
@@ -306,5 +325,6 @@ def test_any_config_is_read_or_refused(
         return
     assert all(size > 0 for weight in weight_list(model) for size in weight.shape)
     attention = model.first.attention
+    assert attention.rope is not None
     turns = attention.rope.frequencies(attention.head_dim)
     assert all(math.isfinite(turn) and turn >= 0 for turn in turns)

@@ -1,0 +1,35 @@
+"""phi3 (Phi-3, Phi-3.5, Phi-4, Phi-4-mini): mistral with fused projections, longrope, and RoPE of
+a part of each head (arXiv 2404.14219, 2503.01743; transformers' Phi3Config)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, ClassVar
+
+from ..spec import Rope
+from .fields import Fields
+from .llama import NAMES, read_window
+from .mistral import Mistral
+from .rope import read_rope, rotated_part
+
+_FUSED = {
+    **dict.fromkeys(("q", "k", "v"), "self_attn.qkv_proj"),
+    **dict.fromkeys(("gate", "up"), "mlp.gate_up_proj"),
+}
+
+
+class Phi3(Mistral):
+    model_type = "phi3"
+    names = replace(NAMES, layer={**NAMES.layer, **_FUSED})
+    defaults: ClassVar[Mapping[str, Any]] = {
+        "rms_norm_eps": 1e-5,
+        "original_max_position_embeddings": 4096,
+    }
+
+    def rope(self, fields: Fields, index: int) -> Rope | None:
+        dims = rotated_part(fields, self.head_dim(fields))
+        return read_rope(fields, self.context(fields), dims)
+
+    def sliding_window(self, fields: Fields, index: int) -> int | None:
+        return read_window(fields) if fields.has("sliding_window") else None
