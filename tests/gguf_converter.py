@@ -1,4 +1,4 @@
-"""Tiny models as llama.cpp's converter would write them.
+"""Checkpoints as llama.cpp's converter would write them.
 
 Names are by the gguf package's own mapping; metadata and changes of values are as the classes of
 llama.cpp's `conversion/` have them, said here by architecture. Without a vocabulary.
@@ -14,10 +14,7 @@ from typing import Any
 import gguf
 import numpy as np
 from gguf.constants import MODEL_ARCH_NAMES
-from tiny import Case, weights_of
 from tiny_gguf import Q, interleave
-
-from intaglio.codegen.sources.gguf_architectures import ARCHITECTURES
 
 # of model_type, where it is called otherwise
 _RENAMED = {
@@ -33,28 +30,27 @@ _BY_NAME = {name: arch for arch, name in MODEL_ARCH_NAMES.items()}
 _PERMUTED = ("llama", "smollm3", "granite", "arcee")
 _ONE_ADDED = ("gemma", "gemma2", "gemma3", "nemotron")
 
+Config = Mapping[str, Any]
+Tensors = Mapping[str, np.ndarray]
 Metadata = dict[str, Any]
 
 
-def architecture_of(case: Case) -> str:
-    model_type = case.config["model_type"]
+def architecture_of(config: Config) -> str:
+    model_type = config["model_type"]
     return _RENAMED.get(model_type, model_type)
 
 
-def is_supported(case: Case) -> bool:
-    """Whether there is such an architecture, here and there."""
-    return architecture_of(case) in _BY_NAME.keys() & ARCHITECTURES.keys()
-
-
-def convert(case: Case, path: Path, changes: Mapping[str, Any] | None = None) -> Path:
-    """`case` as a GGUF: matrices as the checkpoint has them, vectors and norms f32.
+def convert(
+    config: Config, tensors: Tensors, path: Path, changes: Mapping[str, Any] | None = None
+) -> Path:
+    """A checkpoint as a GGUF: matrices as it has them, vectors and norms f32.
 
     `changes`: of metadata, by key after the architecture, and of tensors, by name; None for none.
     """
     changes = changes or {}
-    architecture = architecture_of(case)
+    architecture = architecture_of(config)
     writer = gguf.GGUFWriter(path, architecture)
-    stated = {**_metadata(case), **{k: v for k, v in changes.items() if not _is_tensor(k)}}
+    stated = {**_metadata(config), **{k: v for k, v in changes.items() if not _is_tensor(k)}}
     metadata = {f"{architecture}.{key}": value for key, value in stated.items()}
     add = {
         bool: writer.add_bool,
@@ -66,12 +62,12 @@ def convert(case: Case, path: Path, changes: Mapping[str, Any] | None = None) ->
     for key, value in {**metadata, "tokenizer.ggml.model": "none"}.items():
         if value is not None:
             add[type(value)](key, value)
-    tensors = {**tensors_of(case), **{k: v for k, v in changes.items() if _is_tensor(k)}}
+    tensors = {**tensors_of(config, tensors), **{k: v for k, v in changes.items() if _is_tensor(k)}}
     for name, tensor in tensors.items():
         if tensor is None:
             continue
         is_matrix = tensor.ndim > 1 and not name.endswith("_norm.weight")
-        kind = _STORED[case.dtype] if is_matrix else Q.F32
+        kind = _STORED[config["torch_dtype"]] if is_matrix else Q.F32
         stored = np.ascontiguousarray(tensor, np.float32)
         if kind == Q.F32:
             writer.add_tensor(name, stored)
@@ -88,16 +84,16 @@ def _is_tensor(key: str) -> bool:
     return key.endswith((".weight", ".bias"))
 
 
-def tensors_of(case: Case) -> dict[str, np.ndarray]:
+def tensors_of(config: Config, tensors: Tensors) -> dict[str, np.ndarray]:
     """The GGUF's tensors by name, what the converter changes changed."""
-    config, architecture = case.config, architecture_of(case)
+    architecture = architecture_of(config)
     layers = config["num_hidden_layers"]
     names = gguf.get_tensor_name_map(_BY_NAME[architecture], layers)
     heads = config["num_attention_heads"]
     kv_heads = config.get("num_key_value_heads") or heads
     found: dict[str, np.ndarray] = {}
     by_head: dict[str, list[np.ndarray]] = {}
-    for name, value in weights_of(case).items():
+    for name, value in tensors.items():
         value = value.astype(np.float32)
         module = name.split(".")[-2]
         if architecture in _PERMUTED and module in ("q_proj", "k_proj"):
@@ -118,7 +114,7 @@ def tensors_of(case: Case) -> dict[str, np.ndarray]:
         found[_mapped(names, name)] = value
     for name, values in by_head.items():
         found[_mapped(names, name)] = np.stack(values)
-    return found | _rope_tensors(case)
+    return found | _rope_tensors(config)
 
 
 def _mapped(names: gguf.TensorNameMap, name: str) -> str:
@@ -127,11 +123,10 @@ def _mapped(names: gguf.TensorNameMap, name: str) -> str:
     return mapped
 
 
-def _metadata(case: Case) -> Metadata:
+def _metadata(config: Config) -> Metadata:
     """Of keys after the architecture; None for those that are not written."""
-    config = case.config
     hidden, heads = config["hidden_size"], config["num_attention_heads"]
-    rope = _rope(case)
+    rope = _rope(config)
     eps = ("layer_norm_eps", "layer_norm_epsilon", "norm_epsilon", "norm_eps")
     found: Metadata = {
         "block_count": config["num_hidden_layers"],
@@ -156,37 +151,33 @@ def _metadata(case: Case) -> Metadata:
             "rope.scaling.yarn_beta_fast": _float(rope.get("beta_fast")),
             "rope.scaling.yarn_beta_slow": _float(rope.get("beta_slow")),
         }
-    own = _OF_ARCHITECTURE.get(architecture_of(case))
-    return found | (own(case) if own else {})
+    own = _OF_ARCHITECTURE.get(architecture_of(config))
+    return found | (own(config) if own else {})
 
 
 def _float(value: float | None) -> float | None:
     return None if value is None else float(value)
 
 
-def _rope(case: Case) -> Metadata:
+def _rope(config: Config) -> Metadata:
     """transformers 5's and 4's fields as one object."""
-    config = case.config
     rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
     theta = config.get("rope_theta", config.get("rotary_emb_base"))
     return {"rope_theta": theta, **rope}
 
 
-def _head_dim(case: Case) -> int:
-    config = case.config
+def _head_dim(config: Config) -> int:
     return config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]
 
 
-def _partial(case: Case, default: float = 1.0) -> Metadata:
-    config = case.config
+def _partial(config: Config, default: float = 1.0) -> Metadata:
     part = config.get("partial_rotary_factor", config.get("rotary_pct"))
-    part = _rope(case).get("partial_rotary_factor", default if part is None else part)
-    return {"rope.dimension_count": int(part * _head_dim(case))}
+    part = _rope(config).get("partial_rotary_factor", default if part is None else part)
+    return {"rope.dimension_count": int(part * _head_dim(config))}
 
 
-def _windows(case: Case, period: int) -> Metadata:
+def _windows(config: Config, period: int) -> Metadata:
     """A window, and of which layers, as booleans."""
-    config = case.config
     window = config.get("sliding_window")
     if window is None:
         return {}
@@ -198,13 +189,12 @@ def _windows(case: Case, period: int) -> Metadata:
     return {"attention.sliding_window": window, "attention.sliding_window_pattern": slides}
 
 
-def _llama(case: Case) -> Metadata:
-    return {"vocab_size": case.config["vocab_size"], "rope.dimension_count": _head_dim(case)}
+def _llama(config: Config) -> Metadata:
+    return {"vocab_size": config["vocab_size"], "rope.dimension_count": _head_dim(config)}
 
 
-def _granite(case: Case) -> Metadata:
-    config = case.config
-    return _llama(case) | {
+def _granite(config: Config) -> Metadata:
+    return _llama(config) | {
         "attention.scale": _float(config["attention_multiplier"]),
         "embedding_scale": _float(config["embedding_multiplier"]),
         "residual_scale": _float(config["residual_multiplier"]),
@@ -212,8 +202,7 @@ def _granite(case: Case) -> Metadata:
     }
 
 
-def _gemma2(case: Case) -> Metadata:
-    config = case.config
+def _gemma2(config: Config) -> Metadata:
     return {
         "attn_logit_softcapping": _float(config["attn_logit_softcapping"]),
         "final_logit_softcapping": _float(config["final_logit_softcapping"]),
@@ -222,18 +211,16 @@ def _gemma2(case: Case) -> Metadata:
     }
 
 
-def _gemma3(case: Case) -> Metadata:
-    config = case.config
+def _gemma3(config: Config) -> Metadata:
     return {
         "attention.sliding_window": config["sliding_window"],
         "rope.freq_base_swa": _float(config["rope_local_base_freq"]),
     }
 
 
-def _phi3(case: Case) -> Metadata:
-    config = case.config
+def _phi3(config: Config) -> Metadata:
     context = config["max_position_embeddings"]
-    rope = _rope(case)
+    rope = _rope(config)
     original = rope.get("original_max_position_embeddings") or config.get(
         "original_max_position_embeddings", context
     )
@@ -242,7 +229,7 @@ def _phi3(case: Case) -> Metadata:
         "attention.value_length": None,
         "attention.sliding_window": config.get("sliding_window") or 0,
         "rope.scaling.original_context_length": original,
-        **_partial(case),
+        **_partial(config),
     }
     if "long_factor" in rope:
         scale = context / original
@@ -252,45 +239,45 @@ def _phi3(case: Case) -> Metadata:
     return found
 
 
-def _olmo2(case: Case) -> Metadata:
-    return _windows(case, period=4)
+def _olmo2(config: Config) -> Metadata:
+    return _windows(config, period=4)
 
 
-def _stablelm(case: Case) -> Metadata:
-    return _partial(case, 0.25) | {
-        "use_parallel_residual": case.config.get("use_parallel_residual", True)
+def _stablelm(config: Config) -> Metadata:
+    return _partial(config, 0.25) | {
+        "use_parallel_residual": config.get("use_parallel_residual", True)
     }
 
 
-def _command_r(case: Case) -> Metadata:
-    return {"logit_scale": _float(case.config["logit_scale"]), "rope.scaling.type": "none"}
+def _command_r(config: Config) -> Metadata:
+    return {"logit_scale": _float(config["logit_scale"]), "rope.scaling.type": "none"}
 
 
-def _cohere2(case: Case) -> Metadata:
-    window = {"attention.sliding_window": case.config["sliding_window"]}
-    return _command_r(case) | window | {"rope.dimension_count": _head_dim(case)}
+def _cohere2(config: Config) -> Metadata:
+    window = {"attention.sliding_window": config["sliding_window"]}
+    return _command_r(config) | window | {"rope.dimension_count": _head_dim(config)}
 
 
-def _gptneox(case: Case) -> Metadata:
-    return _partial(case, 0.25) | {
+def _gptneox(config: Config) -> Metadata:
+    return _partial(config, 0.25) | {
         "attention.head_count_kv": None,
         "attention.key_length": None,
         "attention.value_length": None,
         "rope.freq_base": None,
-        "use_parallel_residual": case.config.get("use_parallel_residual", True),
+        "use_parallel_residual": config.get("use_parallel_residual", True),
     }
 
 
-def _exaone4(case: Case) -> Metadata:
-    return _windows(case, period=4)
+def _exaone4(config: Config) -> Metadata:
+    return _windows(config, period=4)
 
 
-def _glm4(case: Case) -> Metadata:
-    return _partial(case, 0.5)
+def _glm4(config: Config) -> Metadata:
+    return _partial(config, 0.5)
 
 
-def _hunyuan(case: Case) -> Metadata:
-    rope, size = _rope(case), _head_dim(case)
+def _hunyuan(config: Config) -> Metadata:
+    rope, size = _rope(config), _head_dim(config)
     if rope.get("rope_type", rope.get("type")) != "dynamic":
         return {}
     base = rope["rope_theta"] * rope["alpha"] ** (size / (size - 2))
@@ -303,8 +290,12 @@ def _hunyuan(case: Case) -> Metadata:
     }
 
 
-def _nemotron(case: Case) -> Metadata:
-    return {"attention.layer_norm_rms_epsilon": None, "rope.scaling.type": "none", **_partial(case)}
+def _nemotron(config: Config) -> Metadata:
+    return {
+        "attention.layer_norm_rms_epsilon": None,
+        "rope.scaling.type": "none",
+        **_partial(config),
+    }
 
 
 _OF_ARCHITECTURE = {
@@ -327,8 +318,8 @@ _OF_ARCHITECTURE = {
 }
 
 
-def _rope_tensors(case: Case) -> dict[str, np.ndarray]:
-    rope = _rope(case)
+def _rope_tensors(config: Config) -> dict[str, np.ndarray]:
+    rope = _rope(config)
     if "long_factor" in rope:
         return {
             f"rope_factors_{name}.weight": np.array(rope[f"{name}_factor"], np.float32)
@@ -336,7 +327,7 @@ def _rope_tensors(case: Case) -> dict[str, np.ndarray]:
         }
     if rope.get("rope_type") != "llama3":
         return {}
-    size = _head_dim(case)
+    size = _head_dim(config)
     turns = [rope["rope_theta"] ** (-index / size) for index in range(0, size, 2)]
     return {"rope_freqs.weight": np.array([llama3_divisor(f, rope) for f in turns], np.float32)}
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from gguf_converter import architecture_of, convert, is_supported
+from gguf_cases import CONFIGS, tensors_of
+from gguf_converter import convert
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tiny import CASES
 from tiny_gguf import HEAD_DIM, TOKENS, VOCAB, Q, Recipe
 
 from intaglio.codegen.sources.gguf_import import import_gguf
@@ -213,8 +213,10 @@ def test_random_bytes_raise_nothing_else(tmp_path: Path, tail: bytes) -> None:
 def sound_ones(tmp_path_factory: pytest.TempPathFactory, sound: bytes) -> list[bytes]:
     """With a vocabulary, and with what each architecture states in its own way."""
     folder = tmp_path_factory.mktemp("sound")
-    found = {architecture_of(case): case for case in CASES.values() if is_supported(case)}
-    files = [convert(case, folder / f"{name}.gguf") for name, case in found.items()]
+    files = [
+        convert(config, tensors_of(config), folder / f"{name}.gguf")
+        for name, config in CONFIGS.items()
+    ]
     return [sound, *(file.read_bytes() for file in files)]
 
 
