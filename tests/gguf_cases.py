@@ -6,6 +6,7 @@ transformers elsewhere, what a GGUF makes of them here.
 
 from __future__ import annotations
 
+import math
 import zlib
 from typing import Any
 
@@ -47,6 +48,18 @@ _LONGROPE = {
 }
 _FULL, _SLIDING = "full_attention", "sliding_attention"
 _GEMMA = {"hidden_act": None, "hidden_activation": "gelu_pytorch_tanh", "head_dim": 16}
+_LAYER_NORM = {"rms_norm_eps": None, "layer_norm_eps": 1e-5}
+_NEOX = {
+    **_LAYER_NORM,
+    "model_type": "gpt_neox",
+    "hidden_act": "gelu",
+    "num_key_value_heads": None,
+    "rope_theta": None,
+    "rotary_emb_base": 10000,
+    "rotary_pct": 0.25,
+    "attention_bias": True,
+    "tie_word_embeddings": False,
+}
 
 _LIST: list[tuple[str, dict[str, Any]]] = [
     ("llama", {"model_type": "llama"}),
@@ -157,6 +170,125 @@ _LIST: list[tuple[str, dict[str, Any]]] = [
             "head_dim": 16,
             "max_position_embeddings": 256 * 1024,
             "rope_scaling": {"type": "dynamic", "alpha": 1000.0, "factor": 1.0},
+        },
+    ),
+    ("gemma", {**_GEMMA, "model_type": "gemma", "rope_theta": 10000.0}),
+    (
+        "gemma2",
+        {
+            **_GEMMA,
+            "model_type": "gemma2",
+            "torch_dtype": "bfloat16",
+            "num_hidden_layers": 3,
+            "rope_theta": 10000.0,
+            "query_pre_attn_scalar": 16,
+            "sliding_window": 9,
+            "attn_logit_softcapping": 20.0,
+            "final_logit_softcapping": 10.0,
+        },
+    ),
+    ("olmo2", {"model_type": "olmo2", "tie_word_embeddings": False}),
+    (
+        "olmo3",
+        {
+            "model_type": "olmo3",
+            "num_hidden_layers": 5,
+            "sliding_window": 9,
+            "layer_types": [_SLIDING, _SLIDING, _SLIDING, _FULL, _SLIDING],
+            "rope_scaling": {
+                "rope_type": "yarn",
+                "factor": 8.0,
+                "original_max_position_embeddings": 16,
+                "attention_factor": 0.1 * math.log(8) + 1,
+                "beta_fast": 32.0,
+                "beta_slow": 1.0,
+            },
+        },
+    ),
+    (
+        "starcoder2",
+        {
+            **_LAYER_NORM,
+            "model_type": "starcoder2",
+            "layer_norm_eps": None,
+            "norm_epsilon": 1e-5,
+            "hidden_act": "gelu_pytorch_tanh",
+            "use_bias": True,
+            "sliding_window": None,
+        },
+    ),
+    (
+        "stablelm",
+        {
+            **_LAYER_NORM,
+            "model_type": "stablelm",
+            "partial_rotary_factor": 0.25,
+            "use_qkv_bias": True,
+            "use_parallel_residual": False,
+            "qk_layernorm": False,
+            "tie_word_embeddings": False,
+        },
+    ),
+    (
+        "stablelm 12b",
+        {
+            **_LAYER_NORM,
+            "model_type": "stablelm",
+            "partial_rotary_factor": 0.25,
+            "use_qkv_bias": False,
+            "use_parallel_residual": True,
+            "qk_layernorm": True,
+            "tie_word_embeddings": False,
+        },
+    ),
+    ("command-r", {**_LAYER_NORM, "model_type": "cohere", "logit_scale": 0.0625}),
+    (
+        "command-r plus",
+        {**_LAYER_NORM, "model_type": "cohere", "logit_scale": 0.8, "use_qk_norm": True},
+    ),
+    (
+        "cohere2",
+        {
+            **_LAYER_NORM,
+            "model_type": "cohere2",
+            "num_hidden_layers": 5,
+            "logit_scale": 0.25,
+            "sliding_window": 9,
+            "sliding_window_pattern": 4,
+        },
+    ),
+    ("gptneox", {**_NEOX, "use_parallel_residual": True}),
+    ("gptneox in turn", {**_NEOX, "use_parallel_residual": False, "torch_dtype": "float16"}),
+    (
+        "exaone4",
+        {
+            "model_type": "exaone4",
+            "head_dim": 16,
+            "sliding_window": None,
+            "rope_theta": 1e6,
+            "rope_scaling": {**_LLAMA3, "factor": 16.0},
+        },
+    ),
+    (
+        "exaone4 windows",
+        {
+            "model_type": "exaone4",
+            "num_hidden_layers": 5,
+            "sliding_window": 9,
+            "sliding_window_pattern": "LLLG",
+            "tie_word_embeddings": False,
+        },
+    ),
+    ("arcee", {"model_type": "arcee", "hidden_act": "relu2"}),
+    (
+        "nemotron",
+        {
+            "model_type": "nemotron",
+            "hidden_act": "relu2",
+            "norm_eps": 1e-5,
+            "rms_norm_eps": None,
+            "partial_rotary_factor": 0.5,
+            "tie_word_embeddings": False,
         },
     ),
 ]

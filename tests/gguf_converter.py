@@ -138,7 +138,7 @@ def _metadata(config: Config) -> Metadata:
         "attention.key_length": config.get("head_dim"),
         "attention.value_length": config.get("head_dim"),
         "attention.layer_norm_rms_epsilon": config.get("rms_norm_eps"),
-        "attention.layer_norm_epsilon": next((config[e] for e in eps if e in config), None),
+        "attention.layer_norm_epsilon": next((config[e] for e in eps if config.get(e)), None),
         "rope.freq_base": _float(rope.get("rope_theta")),
     }
     kind = rope.get("rope_type", rope.get("type"))
