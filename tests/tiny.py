@@ -19,6 +19,11 @@ import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 from safetensors import TensorSpec, serialize_file
+from tiny_families import FAMILY_CASES, SEEDS
+
+from intaglio.codegen.models import FAMILIES
+from intaglio.codegen.models.fields import Fields
+from intaglio.codegen.weights import weight_list
 
 Array = npt.NDArray[Any]
 Config = Mapping[str, Any]
@@ -198,6 +203,10 @@ _CASES = (
     Case("q8_untied", {**_GEMMA3, "tie_word_embeddings": False}, "own", fits_q8=True),
 )
 CASES = {case.name: case for case in _CASES}
+CASES |= {
+    name: Case(name, config, head, SEEDS.get(name, 2027))  # type: ignore[arg-type]
+    for name, (head, config) in FAMILY_CASES.items()
+}
 
 # changes to a tiny llama's config that leave a valid text: emitted, not run
 ODD_SIZES: tuple[dict[str, Any], ...] = (
@@ -220,6 +229,8 @@ def tokens_from(seed: str, count: int) -> list[int]:
 
 def weights_of(case: Case) -> dict[str, Array]:
     """Every checkpoint tensor by its Hugging Face name, rounded to the checkpoint's dtype."""
+    if case.name in FAMILY_CASES:
+        return {name: t.astype(_STORED[case.dtype]) for name, t in _by_spec(case).items()}
     config = case.config
     hidden, inner = config["hidden_size"], config["intermediate_size"]
     heads = config["num_attention_heads"]
@@ -270,6 +281,37 @@ def weights_of(case: Case) -> dict[str, Array]:
     if case.fits_q8:
         tensors |= {name: _on_a_grid(t) for name, t in tensors.items() if t.ndim == 2}
     return {name: tensor.astype(_STORED[case.dtype]) for name, tensor in tensors.items()}
+
+
+def _by_spec(case: Case) -> dict[str, Array]:
+    """The tensors that our own reading of the config asks for: what is wrong there transformers
+    misses, or does not know."""
+    model = FAMILIES[case.config["model_type"]].read(Fields(case.name, dict(case.config)))
+    tensors: dict[str, Array] = {}
+    # what layers add outweighs a scaled embedding, or each token would foretell itself
+    gain = 4 if model.embed_scale else 1
+    for weight in weight_list(model):
+        role = weight.name.split("_", 1)[1] if weight.name.startswith("layer") else weight.name
+        for part in weight.parts:
+            name, shape = part.tensor, part.shape
+            if name in tensors:
+                continue
+            if role.endswith("_norm"):
+                grown = gain if role.startswith("post") else 1
+                offset = model.final_norm.weight_offset
+                tensors[name] = grown * (1 + _random(case, name, shape, 0.25)) - offset
+            elif len(shape) == 1:
+                tensors[name] = _random(case, name, shape, 0.4)
+            elif role in ("embed", "lm_head"):
+                tensors[name] = _random(case, name, shape, 0.35)
+            else:
+                grown = gain if role in ("o", "down") and not model.first.post_norms else 1
+                tensors[name] = _random(case, name, shape, grown * 1.3 * shape[1] ** -0.5)
+    for index, layer in enumerate(model.layers):
+        if layer.ffn.activation == "xielu":  # its constants are in checkpoints, too
+            place = model.names.of_layer(index, "alpha_p", "").removesuffix("alpha_p")
+            tensors |= {f"{place}beta": np.array(0.5), f"{place}eps": np.array(-1e-6)}
+    return tensors
 
 
 def _on_a_grid(matrix: Array) -> Array:
@@ -339,7 +381,8 @@ def write_tensors(
     path: Path, tensors: Mapping[str, Array], metadata: Mapping[str, str] | None = None
 ) -> None:
     """One safetensors file, by the format's own library (which numpy's bf16 is new to)."""
-    kept = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
+    # which makes a scalar a vector
+    kept = {name: np.ascontiguousarray(t).reshape(t.shape) for name, t in tensors.items()}
     specs = {
         name: TensorSpec(
             dtype=tensor.dtype.name,

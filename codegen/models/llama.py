@@ -12,13 +12,13 @@ from .rope import read_rope, rope_object
 # Of element types: as config.json has them, and as MLIR names them.
 DTYPES = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
 
-# Of activations: as config.json has them (transformers' ACT2FN), and as ours are called.
-ACTIVATIONS: dict[str, Activation] = {
-    "silu": "silu",
-    "swish": "silu",
+# Of hidden_act: transformers' names, and ours.
+ACTIVATIONS: Mapping[str, Activation] = {
+    **dict.fromkeys(("silu", "swish"), "silu"),
     "gelu": "gelu",
-    "gelu_new": "gelu_tanh",
-    "gelu_pytorch_tanh": "gelu_tanh",
+    **dict.fromkeys(("gelu_new", "gelu_fast", "gelu_pytorch_tanh"), "gelu_tanh"),
+    "relu2": "relu2",
+    "xielu": "xielu",
 }
 
 LAYER_TYPES = ("full_attention", "sliding_attention")
@@ -50,6 +50,9 @@ class Llama:
     # what the transformers class does where a config leaves tie_word_embeddings out
     unties_by_default = True
     names = NAMES
+    # of hidden_act, those that the class may have; the first is its own
+    activations: ClassVar[Sequence[str]] = ("silu", "swish", "gelu")
+    is_gated = True
     # the class's values of fields that released configs leave out
     defaults: ClassVar[Mapping[str, Any]] = {}
 
@@ -73,6 +76,7 @@ class Llama:
             eos_token_ids=fields.token_ids("eos_token_id", vocab_size),
             embed_scale=self.embed_scale(fields),
             logit_scale=self.logit_scale(fields),
+            logit_softcap=self.logit_softcap(fields),
         )
 
     def layer(self, fields: Fields, index: int) -> LayerSpec:
@@ -121,9 +125,11 @@ class Llama:
         return rope
 
     def ffn(self, fields: Fields) -> Mlp:
-        activation = ACTIVATIONS[fields.text("hidden_act", list(ACTIVATIONS), default="silu")]
         inner = fields.integer("intermediate_size", 1, 1 << 18)
-        return Mlp(inner, activation, self.mlp_bias(fields))
+        return Mlp(inner, self.activation(fields), self.mlp_bias(fields), self.is_gated)
+
+    def activation(self, fields: Fields) -> Activation:
+        return ACTIVATIONS[fields.text("hidden_act", self.activations, self.activations[0])]
 
     def norm(self, fields: Fields) -> Norm:
         return Norm(fields.number("rms_norm_eps", 1e-30, 0.1, default=1e-6))
@@ -135,6 +141,9 @@ class Llama:
         return None
 
     def logit_scale(self, fields: Fields) -> float | None:
+        return None
+
+    def logit_softcap(self, fields: Fields) -> float | None:
         return None
 
     def context(self, fields: Fields) -> int:
