@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from tiny_ropes import ROPE_CASES, ROPE_SEEDS
+
 _BASE = {
     "vocab_size": 331,
     "hidden_size": 64,
@@ -84,6 +86,99 @@ FAMILY_CASES: dict[str, tuple[str, dict[str, Any]]] = {
             use_bias=True,
         ),
     ),
+    "nemotron": (
+        "own",
+        _config(
+            *("nemotron", "NemotronForCausalLM"),
+            tie_word_embeddings=False,
+            hidden_act="relu2",
+            norm_eps=1e-3,
+            partial_rotary_factor=0.5,
+            head_dim=24,
+        ),
+    ),
+    "stablelm": (
+        "own",
+        _config(
+            *("stablelm", "StableLmForCausalLM"),
+            tie_word_embeddings=False,
+            layer_norm_eps=1e-3,
+            partial_rotary_factor=0.25,
+            use_qkv_bias=True,
+        ),
+    ),
+    # beside each other, and a norm for each head
+    "stablelm_parallel": (
+        "own",
+        _config(
+            *("stablelm", "StableLmForCausalLM"),
+            tie_word_embeddings=False,
+            use_parallel_residual=True,
+            qk_layernorm=True,
+            partial_rotary_factor=0.5,
+        ),
+    ),
+    "cohere": (
+        "none",
+        _config(
+            *("cohere", "CohereForCausalLM"),
+            logit_scale=1.5,
+            layer_norm_eps=1e-3,
+            use_qk_norm=True,
+        ),
+    ),
+    "cohere2": (
+        "none",
+        _config(
+            *("cohere2", "Cohere2ForCausalLM"),
+            num_hidden_layers=3,
+            head_dim=16,
+            logit_scale=0.5,
+            sliding_window=7,
+            sliding_window_pattern=3,
+        ),
+    ),
+    "cohere2_untied": (
+        "own",
+        _config(
+            *("cohere2", "Cohere2ForCausalLM"),
+            tie_word_embeddings=False,
+            num_hidden_layers=2,
+            head_dim=24,
+            logit_scale=0.25,
+            sliding_window=5,
+            sliding_window_pattern=2,
+        ),
+    ),
+    "stablelm_tied": (
+        "none",
+        _config(
+            *("stablelm", "StableLmForCausalLM"),
+            qk_layernorm=True,
+            partial_rotary_factor=0.75,
+            num_key_value_heads=1,
+        ),
+    ),
+    "exaone4": (
+        "own",
+        _config(
+            *("exaone4", "Exaone4ForCausalLM"),
+            tie_word_embeddings=False,
+            num_hidden_layers=3,
+            head_dim=24,
+            rms_norm_eps=1e-3,
+            sliding_window=7,
+            sliding_window_pattern=3,
+        ),
+    ),
 }
+FAMILY_CASES |= ROPE_CASES
 # of those whose greedy choices would be too close, or repeat
-SEEDS = {"gemma2": 2028}
+SEEDS = {
+    **ROPE_SEEDS,
+    "gemma2": 2030,
+    "starcoder2": 2055,
+    "nemotron": 2028,
+    "cohere": 2028,
+    "stablelm_tied": 2031,
+}

@@ -8,7 +8,10 @@ from pathlib import Path
 from ..spec import ModelSpec
 from .apertus import Apertus
 from .arcee import Arcee
+from .cohere import Cohere
+from .cohere2 import Cohere2
 from .ernie4_5 import Ernie45
+from .exaone4 import Exaone4
 from .fields import Fields, Say, read_json_object
 from .gemma import Gemma
 from .gemma2 import Gemma2
@@ -21,18 +24,21 @@ from .leftovers import check_leftovers
 from .llama import Llama
 from .ministral import Ministral, Ministral3, Mistral3
 from .mistral import Mistral
+from .nemotron import Nemotron
 from .olmo2 import Olmo2
 from .phi3 import Phi3
 from .qwen2 import Qwen2
 from .qwen3 import Qwen3
 from .seed_oss import SeedOss
 from .smollm3 import SmolLM3
+from .stablelm import StableLm
 from .starcoder2 import Starcoder2
 
 _FAMILIES = (
     *(Llama(), Mistral(), Qwen2(), Qwen3()),
     *(Gemma(), Gemma2(), Gemma3Text(), Gemma3()),
-    *(Olmo2(), Arcee(), Apertus(), Starcoder2()),
+    *(Olmo2(), Exaone4(), Arcee(), Apertus(), Nemotron()),
+    *(Starcoder2(), StableLm(), Cohere(), Cohere2()),
     *(SmolLM3(), Phi3(), Granite(), Ernie45(), HunyuanV1Dense(), SeedOss(), InternLM3()),
     *(Glm(), Glm4(), Ministral(), Ministral3(), Mistral3()),
 )

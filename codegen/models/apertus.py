@@ -44,7 +44,7 @@ class Apertus(Llama):
     def mlp_bias(self, fields: Fields) -> bool:
         return False
 
-    def rope(self, fields: Fields, index: int) -> Rope:
+    def rope(self, fields: Fields, index: int) -> Rope | None:
         """llama3's where the config says nothing."""
         if fields.object("rope_parameters") or fields.object("rope_scaling"):
             return super().rope(fields, index)

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from ..spec import LayerSpec, Rope
 from .fields import Fields
 from .llama import NAMES, Llama
-from .rope import read_rope, rotated_part
+from .rope import of_part, read_rope
 
 _GLM = {**NAMES.layer, **dict.fromkeys(("gate", "up"), "mlp.gate_up_proj")}
 _GLM4 = {
@@ -28,12 +28,11 @@ class Glm(Llama):
         "num_key_value_heads": 2,
         "head_dim": 128,
         "rms_norm_eps": 1.5625e-07,
-        "partial_rotary_factor": 0.5,
     }
 
-    def rope(self, fields: Fields, index: int) -> Rope:
-        dims = rotated_part(fields, self.head_dim(fields))
-        return replace(read_rope(fields, self.context(fields), dims), is_interleaved=True)
+    def rope(self, fields: Fields, index: int) -> Rope | None:
+        rope = replace(read_rope(fields, self.context(fields)), is_interleaved=True)
+        return of_part(rope, fields, self.head_dim(fields), default=0.5)
 
     def qkv_bias(self, fields: Fields) -> bool:
         return fields.boolean("attention_bias", default=True)

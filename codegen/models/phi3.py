@@ -11,7 +11,7 @@ from ..spec import Rope
 from .fields import Fields
 from .llama import NAMES, read_window
 from .mistral import Mistral
-from .rope import read_rope, rotated_part
+from .rope import of_part
 
 _FUSED = {
     **dict.fromkeys(("q", "k", "v"), "self_attn.qkv_proj"),
@@ -28,8 +28,7 @@ class Phi3(Mistral):
     }
 
     def rope(self, fields: Fields, index: int) -> Rope | None:
-        dims = rotated_part(fields, self.head_dim(fields))
-        return read_rope(fields, self.context(fields), dims)
+        return of_part(super().rope(fields, index), fields, self.head_dim(fields), default=1.0)
 
     def sliding_window(self, fields: Fields, index: int) -> int | None:
         return read_window(fields) if fields.has("sliding_window") else None

@@ -21,35 +21,34 @@ def read_theta(fields: Fields, name: str = "rope_theta") -> float:
     return fields.number(name, *_THETA, default=10000.0)
 
 
-def read_rope(fields: Fields, context: int, dims: int | None = None) -> Rope:
-    """transformers 5 keeps all in `rope_parameters`; 4 had `rope_theta` beside `rope_scaling`.
-
-    `dims`: how many of a head's elements are turned, if not all.
-    """
+def read_rope(fields: Fields, context: int) -> Rope:
+    """transformers 5 keeps all in `rope_parameters`; 4 had `rope_theta` beside `rope_scaling`."""
     if fields.has("rope_parameters") and fields.raw("rope_scaling"):
         raise fields.refusal(
             "rope_scaling", fields.raw("rope_scaling"), "null beside rope_parameters"
         )
     parameters = rope_object(fields)
     if parameters is None:
-        return Rope(read_theta(fields), dims=dims)
+        return Rope(read_theta(fields))
     theta = read_theta(parameters if parameters.has("rope_theta") else fields)
-    return replace(scaled_rope(parameters, theta, fields, context), dims=dims)
+    return scaled_rope(parameters, theta, fields, context)
 
 
 def rope_object(fields: Fields) -> Fields | None:
     return fields.object("rope_parameters") or fields.object("rope_scaling")
 
 
-def rotated_part(fields: Fields, head_dim: int, name: str = "partial_rotary_factor") -> int | None:
-    """How many of a head's elements a class turns that reads `partial_rotary_factor`."""
-    parameters = rope_object(fields)
-    where = parameters if parameters is not None and parameters.has(name) else fields
-    part = where.number(name, 0, 1, default=fields.defaults.get(name, 1.0))
-    dims = int(head_dim * part)
-    if dims < 2 or dims % 2:
-        raise where.refusal(name, part, f"what makes an even part of head_dim, {head_dim}")
-    return None if dims == head_dim else dims
+def of_part(rope: Rope | None, fields: Fields, head_dim: int, default: float) -> Rope | None:
+    """The same of the part of a head that `partial_rotary_factor` says, here or with the scaling;
+    transformers cuts its product with the size to a whole number."""
+    name = "partial_rotary_factor"
+    objects = (fields.object("rope_parameters"), fields.object("rope_scaling"))
+    said = [each for each in objects if each is not None and each.has(name)]
+    factor = (said[0] if said else fields).number(name, 0, 1, default=default)
+    dims = int(head_dim * factor)
+    if dims % 2 or not dims:
+        raise fields.refusal(name, factor, f"an even part of {head_dim}")
+    return rope and replace(rope, dims=dims if dims < head_dim else None)
 
 
 def scaled_rope(parameters: Fields, theta: float, outer: Fields, context: int) -> Rope:

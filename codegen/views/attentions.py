@@ -27,6 +27,8 @@ class HeadsView(KernelView):
         self.rotated = spec.rope.turned(spec.head_dim) if spec.rope else 0
         self.half, self.rest = self.rotated // 2, spec.head_dim - self.rotated
         self.is_interleaved = spec.rope is not None and spec.rope.is_interleaved
+        # where queries are multiplied by what their positions say
+        self.grows = spec.rope is not None and spec.rope.query_growth != 0
         self.window, self.scale = spec.sliding_window, f32(spec.scale)
         self.softcap = f32(spec.softcap) if spec.softcap else ""
         self.block, self.dtype = cache.block, cache.dtype
@@ -39,10 +41,13 @@ class HeadsView(KernelView):
         self._norm_dtype = norm_dtype
 
     def _read_rows(self, types: Types, norms: str) -> None:
-        """Angles, q, k and v, and the weights of the norms of the heads called so: q, k."""
+        """Angles and growth, q, k and v, and the norms' weights; of the heads called so: q, k."""
         angle = (self.rows, 2, self.half, "f32")
         for name in ("cos", "sin") if self.rotated else ():
             self.angle = self._read(name, types.name("angle", *angle), *angle)
+        if self.grows and "q" in norms:
+            growth = (self.rows, "f32")
+            self.growth = self._read("growth", types.name("growth", *growth), *growth)
         columns = whole_tiles((self.num_heads + 2 * self.num_kv_heads) * self.head_dim)
         qkv = (self.rows, columns, "f32")
         self.qkv = self._read("qkv", types.name("qkv_rows", *qkv), *qkv)

@@ -21,6 +21,7 @@ from streams import (
     other_token,
 )
 from tiny import CASES, CONTEXT, tokens_from
+from tiny_families import FAMILY_CASES
 from workshop import BUILDS, EVERY_POSITION, TINY, Workshop, only, open_session
 
 from intaglio.runtime.generation.engine import Engine
@@ -32,14 +33,21 @@ SOME = ("llama_untied", "llama_biases", "llama_bf16", "llama_odd_sizes", "mistra
 WITHOUT_AVX512 = [
     pytest.param(name, "x86-64-v3", marks=needs_avx2) for name in ("llama_tied", "llama_odd_sizes")
 ]
+# families that together have every trait; of the others the default of two kinds is run
+WHOLE = ("cohere2", "cohere2_untied", "stablelm_parallel", "stablelm_tied")
+MODELS = [
+    name
+    for name, case in CASES.items()
+    if not case.fits_q8 and (name in WHOLE or name not in FAMILY_CASES)
+]
 every_model = pytest.mark.parametrize(
     ("name", "build"),
     [
         # those of quantized weights are test_quantize.py's
-        *((name, "packed") for name, case in CASES.items() if not case.fits_q8),
+        *((name, "packed") for name in MODELS),
         # without kernels, as other targets have every step
-        *((name, "portable") for name, case in CASES.items() if not case.fits_q8),
-        *((name, "rowmajor") for name in (*SOME, "gemma3_untied")),
+        *((name, "portable") for name in MODELS),
+        *((name, "rowmajor") for name in (*SOME, "gemma3_untied", *WHOLE)),
         *((name, "reaches") for name in ("llama_bf16", "mistral", "qwen2_tied", "gemma3_untied")),
         *WITHOUT_AVX512,
     ],
@@ -124,6 +132,17 @@ def test_greedy_tokens(workshop: Workshop, name: str, build: str, graph: str) ->
     assert list(run) == [""] * len(reference.continuation)
     assert run.tokens == reference.continuation
     assert run.finish_reason == "context"
+
+
+@pytest.mark.parametrize("name", [name for name in FAMILY_CASES if name not in WHOLE])
+def test_a_family(workshop: Workshop, name: str) -> None:
+    reference = load_reference(name)
+    session = workshop.session(name, only("prefill_all", "ragged"))
+    assert all(graph.kernels for graph in session.manifest.graphs if graph.kind == "ragged")
+    check(by_prefill(session, reference.inputs, 20, slot=2), reference.stream, "parts of 20")
+    streams = by_ragged(session, [reference.inputs] * SLOTS, joins=[9, 0, 4, 30])
+    for row, found in enumerate(streams):
+        check(found, reference.stream, f"row {row}")
 
 
 def test_shards_are_the_single_file(workshop: Workshop) -> None:

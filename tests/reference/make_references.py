@@ -77,7 +77,9 @@ def compute(case: Case, folder: Path) -> Computed:
     model = load_oracle(write_checkpoint(folder, case))
     tokens = case.prompt()
     while len(tokens) < CONTEXT:
-        tokens.append(int(all_logits(model, tokens)[-1].argmax()))
+        # always of the whole length, by which transformers chooses some RoPEs' factors
+        filled = tokens + [0] * (CONTEXT - len(tokens))
+        tokens.append(int(all_logits(model, filled)[len(tokens) - 1].argmax()))
     return Computed(np.array(tokens, np.int32), all_logits(model, tokens))
 
 
