@@ -43,12 +43,12 @@ class NormView:
         self.is_flat = bool(own) and own != used
         self.weight = types.name(weight, *self.weight_shape, dtype)
         self.weight_f32 = types.name(f"{weight}_f32", *used, "f32")
-        self.bias = self.weight if norm.bias else ""
+        self.is_shifted = norm.bias
 
     def parameters(self, weight: str, bias: str = "") -> list[Typed]:
         """Its weight and, if it has one, its bias, called `<weight>_bias` unless said."""
-        both = [(weight, self.weight), (bias or f"{weight}_bias", self.bias)]
-        return both if self.bias else both[:1]
+        both = [(weight, self.weight), (bias or f"{weight}_bias", self.weight)]
+        return both if self.is_shifted else both[:1]
 
 
 class RopeView:

@@ -14,6 +14,7 @@ from intaglio.codegen.sources.folder import load_model
 from intaglio.runtime.bundle.session import Session
 
 _ATTENTION = "attention/attention.mlir.j2"
+_GAIN, _KERNEL, _NORMED = "ops/gain.mlir.j2", "kernels/kernel.mlir.j2", "kernels/normed.mlir.j2"
 _NEAR = "arith.cmpi sgt, %seen_until, %query_position"
 _SEEN_UNTIL = "stablehlo.compare GT, %seen_until, "
 
@@ -35,7 +36,7 @@ CONTROLS: dict[str, tuple[str, str, str, tuple[Mutation, ...]]] = {
     ),
     "1 + w as w": (
         *("gemma3_untied", "decode", "portable"),
-        (("ops/rms_norm.mlir.j2", '"%whole_weight" if norm.weight_offset', '"%weight" if True'),),
+        ((_GAIN, '"%whole_weight" if norm.weight_offset', '"%weight" if True'),),
     ),
     "embedding not scaled": (
         *("gemma3_untied", "decode", "portable"),
@@ -43,7 +44,7 @@ CONTROLS: dict[str, tuple[str, str, str, tuple[Mutation, ...]]] = {
     ),
     "what is added not normed": (
         *("gemma3_untied", "decode", "portable"),
-        (("steps/layer.mlir.j2", '"%fed_normed" if l.post_norms', '"%fed" if True'),),
+        (("steps/layer.mlir.j2", '("_normed" if l.post_norms else "") ~ ("_s', '"" ~ ("_s'),),
     ),
     "SiLU for GELU": (
         *("gemma3_untied", "decode", "portable"),
@@ -100,6 +101,83 @@ CONTROLS: dict[str, tuple[str, str, str, tuple[Mutation, ...]]] = {
                 _SEEN_UNTIL.replace("GT", "GE") + "%queries",
             ),
         ),
+    ),
+    "cached scores not capped": (
+        *("gemma2", "decode", "portable"),
+        (("attention/blocked.mlir.j2", "linalg.yield %capped", "linalg.yield %score"),),
+    ),
+    "own scores and logits not capped": (
+        *("gemma2", "decode", "portable"),
+        (("ops/softcap.mlir.j2", "multiply {{ y }}_bent", "multiply {{ y }}_share"),),
+    ),
+    "a row less than its mean": (
+        *("cohere2", "decode", "portable"),
+        (("ops/layer_norm.mlir.j2", "subtract %x, %middles", "maximum %x, %middles"),),
+    ),
+    "a norm's bias taken off": (
+        *("starcoder2", "decode", "portable"),
+        ((_GAIN, "stablehlo.add %gained, %biases", "stablehlo.subtract %gained, %biases"),),
+    ),
+    "an MLP after attention, not beside it": (
+        *("cohere2", "decode", "portable"),
+        (
+            (
+                "steps/layer.mlir.j2",
+                '{% set to_feed = "%x_normed" %}',
+                '{% set to_feed = "%x_mid" %}',
+            ),
+        ),
+    ),
+    "logits not scaled": (
+        *("cohere2", "decode", "portable"),
+        (("ops/head.mlir.j2", "dense<{{ g.logit_scale }}>", "dense<1.0>"),),
+    ),
+    "ReLU for ReLU²": (
+        *("arcee", "decode", "portable"),
+        (("ops/relu2.mlir.j2", "multiply %above, %above", "maximum %above, %above"),),
+    ),
+    "xIELU's slope below 0 without β": (
+        *("apertus", "decode", "portable"),
+        (("ops/xielu.mlir.j2", "add %alpha_n_each, %beta", "maximum %alpha_n_each, %beta"),),
+    ),
+    # the same by kernels
+    "scores and logits not capped": (
+        *("gemma2", "decode", "packed"),
+        ((_KERNEL, "mulf {{ y }}_bent", "mulf {{ y }}_share"),),
+    ),
+    "rows less than their mean": (
+        *("cohere2", "decode", "packed"),
+        ((_NORMED, "arith.subf %x_tile, %middles", "arith.maximumf %x_tile, %middles"),),
+    ),
+    "norms' biases taken off": (
+        *("starcoder2", "decode", "packed"),
+        ((_NORMED, "arith.addf %grown, %own_shift", "arith.subf %grown, %own_shift"),),
+    ),
+    "rows before replaced": (
+        *("cohere2", "decode", "packed"),
+        (
+            (
+                "kernels/rows.mlir.j2",
+                '%share" if kernel.scale else y }}, %before',
+                '%share" if kernel.scale else y }}, %y_sum',
+            ),
+        ),
+    ),
+    "all heads normed by the first's weight": (
+        *("stablelm_parallel", "decode", "packed"),
+        (("kernels/qk_norm.mlir.j2", '"%before" if has_own', '"%c0" if has_own'),),
+    ),
+    "v not copied": (
+        *("olmo2", "decode", "packed"),
+        (("kernels/qk_norm.mlir.j2", "%v_begin to %v_end", "%v_end to %v_end"),),
+    ),
+    "ReLU for ReLU², by kernels": (
+        *("arcee", "decode", "packed"),
+        ((_KERNEL, "mulf %positive, %positive", "maximumf %positive, %positive"),),
+    ),
+    "xIELU's slope, by kernels": (
+        *("apertus", "decode", "packed"),
+        ((_KERNEL, "addf %alpha_n_each, %beta", "maximumf %alpha_n_each, %beta"),),
     ),
 }
 
