@@ -288,7 +288,8 @@ class TensorNames:
 
     `unused`: names, or endings of names after a dot, of tensors that have no effect; `aside`:
     beginnings of those of other parts of a model; any other that no weight takes is refused.
-    Products of one name are one tensor, theirs below each other in the order of `weights()`.
+    Products of one name are one tensor, theirs below each other in the order of `weights()`; of
+    q, k and v, with `qkv_by_head`, each head's.
     `older`: what other checkpoints of the family call them.
     """
 
@@ -296,6 +297,7 @@ class TensorNames:
     unused: tuple[str, ...] = ()
     aside: tuple[str, ...] = ()
     older: TensorNames | None = None
+    qkv_by_head: bool = False
     embed: str = "model.embed_tokens.weight"
     final_norm: str = "model.norm.weight"
     lm_head: str = "lm_head.weight"

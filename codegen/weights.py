@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from intaglio.runtime.bundle.manifest import Part, Quant, Tiling, WeightSpec
 
 from .kernels import KernelSet, RowBlocks
-from .spec import LayerSpec, Linear, ModelSpec, Vector
+from .spec import LayerSpec, Linear, ModelSpec, TensorNames, Vector
 
 # products of one input, which may be one product
 _JOINED = {"qkv": ("q", "k", "v"), "gate_up": ("gate", "up")}
@@ -107,11 +107,6 @@ def weight_list(model: ModelSpec, formats: Formats = ROWMAJOR) -> list[WeightSpe
         quant = formats.coding.of(role) if formats.coding else None
         return WeightSpec(name, parts, shape, dtype, formats.tiling, quant)
 
-    def part(index: int, place: _Place, row: tuple[int, ...], kind: str = "weight") -> Part:
-        rows = None if place.end - place.begin == place.rows else (place.begin, place.end)
-        name = names.of_layer(index, place.role, kind)
-        return Part(name, (place.rows, *row), dtype, rows)
-
     weights = [
         matrix("embed", whole(names.embed, *table), table),
         WeightSpec("final_norm", whole(names.final_norm, table[1]), (model.hidden_size,), dtype),
@@ -133,13 +128,21 @@ def weight_list(model: ModelSpec, formats: Formats = ROWMAJOR) -> list[WeightSpe
                 )
                 weights.append(WeightSpec(name, parts, weight.shape, dtype))
                 continue
-            parts = tuple(part(index, places[each.role], (each.inputs,)) for each in weight.members)
+            parts = tuple(
+                part
+                for each in weight.members
+                for part in places[each.role].parts(names, index, each, dtype)
+            )
             spec = matrix(name, parts, (weight.out, weight.inputs))
             # a kernel multiplies a tile of gate with the tile of up that is beside it
             alternates = formats.kernels is not None and weight.role == "gate_up"
             weights.append(replace(spec, alternates=alternates))
             if weight.bias:
-                parts = tuple(part(index, places[each.role], (), "bias") for each in weight.members)
+                parts = tuple(
+                    part
+                    for each in weight.members
+                    for part in places[each.role].parts(names, index, each, dtype, "bias")
+                )
                 weights.append(WeightSpec(f"{name}_bias", parts, (weight.out,), dtype))
     return [_as_stored(weight, model.dtypes) for weight in weights]
 
@@ -151,30 +154,37 @@ def _as_stored(weight: WeightSpec, dtypes: Mapping[str, str]) -> WeightSpec:
 
 @dataclass(frozen=True)
 class _Place:
-    """Which rows of its tensor's a product's are."""
+    """Which rows of a tensor of `size` are a product's: from each first to before its second."""
 
-    role: str
-    begin: int
-    end: int
-    rows: int
+    size: int
+    taken: tuple[tuple[int, int], ...]
+
+    def parts(
+        self, names: TensorNames, index: int, of: Linear, dtype: str, kind: str = "weight"
+    ) -> tuple[Part, ...]:
+        shape = (self.size,) if kind == "bias" else (self.size, of.inputs)
+        tensor = names.of_layer(index, of.role, kind)
+        rows = (None if each == (0, self.size) else each for each in self.taken)
+        return tuple(Part(tensor, shape, dtype, each) for each in rows)
 
 
 def _places(model: ModelSpec, layer: LayerSpec) -> dict[str, _Place]:
     """Of each of a layer's products: those of one tensor lie below each other, in order."""
+    names, heads = model.names, layer.attention.num_heads
     linears = [each for each in layer.weights(model.hidden_size) if isinstance(each, Linear)]
-    sizes: dict[str, int] = {}
-    begins: dict[str, int] = {}
+    together: dict[str, list[Linear]] = {}
     for each in linears:
-        name = model.names.layer[each.role]
-        begins[each.role] = sizes.get(name, 0)
-        sizes[name] = begins[each.role] + each.out
-    return {
-        each.role: _Place(
-            *(each.role, begins[each.role], begins[each.role] + each.out),
-            sizes[model.names.layer[each.role]],
-        )
-        for each in linears
-    }
+        together.setdefault(names.layer[each.role], []).append(each)
+    places = {}
+    for members in together.values():
+        runs = heads if names.qkv_by_head and members[0].role == "q" else 1
+        size, begin = sum(each.out for each in members), 0
+        for each in members:
+            firsts = [begin + run * size // runs for run in range(runs)]
+            taken = tuple((first, first + each.out // runs) for first in firsts)
+            places[each.role] = _Place(size, taken)
+            begin += each.out // runs
+    return places
 
 
 def unused_tensors(model: ModelSpec) -> tuple[str, ...]:

@@ -147,6 +147,51 @@ ROPE_CASES: dict[str, tuple[str, dict[str, Any]]] = {
             },
         ),
     ),
+    # full layers alone are scaled
+    "olmo3": (
+        "own",
+        _config(
+            *("olmo3", "Olmo3ForCausalLM"),
+            **_UNTIED,
+            rope_theta=None,
+            rope_parameters={
+                "sliding_attention": {"rope_type": "default", "rope_theta": 1e4},
+                "full_attention": {
+                    "rope_type": "yarn",
+                    "rope_theta": 1e4,
+                    "factor": 4.0,
+                    "original_max_position_embeddings": 16,
+                    "attention_factor": 1.3,
+                    "beta_fast": 4.0,
+                },
+            },
+            sliding_window=7,
+            layer_types=["sliding_attention", "full_attention"],
+        ),
+    ),
+    "gpt_neox": (
+        "own",
+        _config(
+            *("gpt_neox", "GPTNeoXForCausalLM"),
+            **_UNTIED,
+            num_key_value_heads=None,
+            layer_norm_eps=1e-3,
+            rotary_pct=0.5,
+            hidden_act="gelu",
+        ),
+    ),
+    "gpt_neox_sequential": (
+        "own",
+        _config(
+            *("gpt_neox", "GPTNeoXForCausalLM"),
+            **_UNTIED,
+            num_key_value_heads=None,
+            rotary_emb_base=500,
+            rope_theta=None,
+            use_parallel_residual=False,
+            attention_bias=False,
+        ),
+    ),
     "llama_yarn": (
         "none",
         _config(
@@ -163,4 +208,10 @@ ROPE_CASES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
 }
 # of those whose greedy choices would be too close, or repeat
-ROPE_SEEDS = {"phi3": 2028, "hunyuan_v1_dense": 2032, "ministral": 2028}
+ROPE_SEEDS = {
+    "gpt_neox": 2029,
+    "gpt_neox_sequential": 2028,
+    "phi3": 2028,
+    "hunyuan_v1_dense": 2032,
+    "ministral": 2028,
+}

@@ -17,6 +17,7 @@ from .gemma import Gemma
 from .gemma2 import Gemma2
 from .gemma3 import Gemma3, Gemma3Text
 from .glm4 import Glm, Glm4
+from .gpt_neox import GptNeoX
 from .granite import Granite
 from .hunyuan import HunyuanV1Dense
 from .internlm3 import InternLM3
@@ -26,6 +27,7 @@ from .ministral import Ministral, Ministral3, Mistral3
 from .mistral import Mistral
 from .nemotron import Nemotron
 from .olmo2 import Olmo2
+from .olmo3 import Olmo3
 from .phi3 import Phi3
 from .qwen2 import Qwen2
 from .qwen3 import Qwen3
@@ -37,7 +39,7 @@ from .starcoder2 import Starcoder2
 _FAMILIES = (
     *(Llama(), Mistral(), Qwen2(), Qwen3()),
     *(Gemma(), Gemma2(), Gemma3Text(), Gemma3()),
-    *(Olmo2(), Exaone4(), Arcee(), Apertus(), Nemotron()),
+    *(GptNeoX(), Olmo2(), Olmo3(), Exaone4(), Arcee(), Apertus(), Nemotron()),
     *(Starcoder2(), StableLm(), Cohere(), Cohere2()),
     *(SmolLM3(), Phi3(), Granite(), Ernie45(), HunyuanV1Dense(), SeedOss(), InternLM3()),
     *(Glm(), Glm4(), Ministral(), Ministral3(), Mistral3()),

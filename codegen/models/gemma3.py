@@ -13,10 +13,10 @@ from typing import Any, ClassVar
 
 from ..spec import Attention, LayerSpec, Mlp, Norm, Rope
 from .fields import Fields
-from .llama import LAYER_TYPES, Llama, layer_type, read_window
+from .llama import Llama, layer_type, read_window
 from .nested import Nested
 from .qwen3 import Qwen3
-from .rope import read_theta, scaled_rope
+from .rope import read_theta, rope_of_kind
 
 NAMES = replace(
     Qwen3.names,
@@ -62,16 +62,7 @@ class Gemma3Text(Qwen3):
         theta = read_theta(fields, "rope_theta")
         local = read_theta(fields, "rope_local_base_freq")
         base = theta if kind == "full_attention" else local
-        each = fields.object("rope_parameters")
-        if each is not None:
-            stated = {name: each.object(name) for name in LAYER_TYPES}[kind]
-            if stated is not None:
-                base = stated.number("rope_theta", 1e-3, 1e12, default=base)
-                return scaled_rope(stated, base, fields, context)
-        scaling = fields.object("rope_scaling")
-        if scaling is None or kind == "sliding_attention":
-            return Rope(base)
-        return scaled_rope(scaling, base, fields, context)
+        return rope_of_kind(fields, kind, base, context)
 
     def ffn(self, fields: Fields) -> Mlp:
         fields.text("hidden_activation", ["gelu_pytorch_tanh"], default="gelu_pytorch_tanh")

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from ..spec import Activation, Attention, LayerSpec, Mlp, ModelSpec, Norm, Rope, TensorNames
 from .fields import Fields
-from .rope import read_rope, rope_object
+from .rope import LAYER_TYPES, read_rope, rope_object
 
 # Of element types: as config.json has them, and as MLIR names them.
 DTYPES = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
@@ -20,8 +20,6 @@ ACTIVATIONS: Mapping[str, Activation] = {
     "relu2": "relu2",
     "xielu": "xielu",
 }
-
-LAYER_TYPES = ("full_attention", "sliding_attention")
 
 NAMES = TensorNames(
     layer={

@@ -12,6 +12,7 @@ from dataclasses import replace
 from ..spec import Rope
 from .fields import Fields
 
+LAYER_TYPES = ("full_attention", "sliding_attention")
 # of rope_theta: above, at most; outside it frequencies are no f32
 _THETA = (1e-3, 1e12)
 _ORIGINAL = "original_max_position_embeddings"
@@ -49,6 +50,20 @@ def of_part(rope: Rope | None, fields: Fields, head_dim: int, default: float) ->
     if dims % 2 or not dims:
         raise fields.refusal(name, factor, f"an even part of {head_dim}")
     return rope and replace(rope, dims=dims if dims < head_dim else None)
+
+
+def rope_of_kind(fields: Fields, kind: str, theta: float, context: int) -> Rope:
+    """Of a kind of layer, whose base is `theta` unless it has its own: transformers 5 states one of
+    each, 4 scaled only that of layers that see everything."""
+    each = fields.object("rope_parameters")
+    if each is not None:
+        stated = {name: each.object(name) for name in LAYER_TYPES}[kind]
+        if stated is not None:
+            return scaled_rope(stated, stated.number("rope_theta", *_THETA, theta), fields, context)
+    scaling = fields.object("rope_scaling")
+    if scaling is None or kind == "sliding_attention":
+        return Rope(theta)
+    return scaled_rope(scaling, theta, fields, context)
 
 
 def scaled_rope(parameters: Fields, theta: float, outer: Fields, context: int) -> Rope:
