@@ -292,7 +292,7 @@ _LIST: list[tuple[str, dict[str, Any]]] = [
         },
     ),
 ]
-CONFIGS = {name: {**_BASE, **config} for name, config in _LIST if config["model_type"] in FAMILIES}
+CONFIGS = {name: {**_BASE, **config} for name, config in _LIST}
 
 
 def tensors_of(config: dict[str, Any]) -> dict[str, np.ndarray]:
