@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -323,7 +323,8 @@ class ModelSpec:
 
     `embed_scale`: what the embedding's rows are multiplied by, `logit_scale`: what logits are, and
     `logit_softcap`: c · tanh(logit / c) of that. `unties_by_default`: what its
-    transformers class does where a config does not say.
+    transformers class does where a config does not say. `dtypes`: of the checkpoint's tensors that
+    are stored in another, which they are converted from.
     """
 
     model_type: str
@@ -341,6 +342,7 @@ class ModelSpec:
     embed_scale: float | None = None
     logit_scale: float | None = None
     logit_softcap: float | None = None
+    dtypes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def num_layers(self) -> int:
