@@ -33,7 +33,7 @@ from .progress import say
 @options.as_json
 def inspect_command(model: str, build: dict[str, Any], as_json: bool) -> None:
     """Show the arguments by position of MODEL's or a BUNDLE's graphs, and the memory needed."""
-    weights, (embedding, head), cache, graphs = _describe(model, build)
+    weights, (embedding, head), cache, graphs, scalings = _describe(model, build)
     rows = list(_rows(weights, cache, graphs))
     held = {
         "count": sum(math.prod(weight.shape) for weight in weights),
@@ -47,11 +47,14 @@ def inspect_command(model: str, build: dict[str, Any], as_json: bool) -> None:
     }
     memory["total"] = sum(memory.values())
     if as_json:
-        click.echo(json.dumps({"arguments": rows, "weights": held, "memory_bytes": memory}))
+        found = {"arguments": rows, "weights": held, "memory_bytes": memory}
+        click.echo(json.dumps({**found, **({"rope_scaling": scalings} if scalings else {})}))
         return
     # a pipe has no width: whole lines there, cut ones on a narrow terminal
     console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
     console.print(_table(rows))
+    if scalings:
+        click.echo(f"rope: {', '.join(scalings)}, in a context of {cache.context}")
     bits = 8 * held["bytes"] / held["count"]
     click.echo(
         f"weights: {held['count'] / 1e6:,.1f} million, {bits:.2f} bits each, "
@@ -71,15 +74,16 @@ Graph = tuple[str, tuple[TensorSpec, ...], tuple[TensorSpec, ...]]
 
 def _describe(
     model: str, build: dict[str, Any]
-) -> tuple[tuple[WeightSpec, ...], tuple[str, str], CacheFacts, list[Graph]]:
-    """The weights, which are embedding and head, the cache, and the graphs."""
+) -> tuple[tuple[WeightSpec, ...], tuple[str, str], CacheFacts, list[Graph], list[str]]:
+    """The weights, which are embedding and head, the cache, the graphs, and of a model how its
+    RoPE is scaled in that cache."""
     if is_bundle(Path(model)):
         from .loading import check_fixed
 
         manifest = Manifest.load(Path(model))
         check_fixed(manifest, build)
         ends = (manifest.model.embedding, manifest.model.head)
-        return manifest.weights, ends, manifest.cache, [_graph(g) for g in manifest.graphs]
+        return manifest.weights, ends, manifest.cache, [_graph(g) for g in manifest.graphs], []
     from intaglio.codegen.sources.folder import load_model
     from intaglio.codegen.sources.pull import resolve_model
 
@@ -89,7 +93,9 @@ def _describe(
     parts = tuple(cache.part for cache in plan.caches(spec))
     graphs = [(g.name, tuple(g.arguments()), tuple(g.results(spec))) for g in planned]
     cache = CacheFacts(plan.context, plan.slots, plan.precision, parts)
-    return tuple(planned[0].weights(spec)), ("embed", spec.head), cache, graphs
+    ropes = (layer.attention.rope for layer in spec.within(plan.context).layers)
+    scalings = list(dict.fromkeys(rope.scaling for rope in ropes if rope and rope.scaling))
+    return tuple(planned[0].weights(spec)), ("embed", spec.head), cache, graphs, scalings
 
 
 def _graph(facts: GraphFacts) -> Graph:
@@ -101,7 +107,9 @@ def _rows(
 ) -> Iterator[dict[str, Any]]:
     held = [(spec, weight) for weight in weights for spec in weight.arguments]
     for position, (spec, weight) in enumerate(held):
-        yield _row(position, "all", spec, " + ".join(part.tensor for part in weight.parts))
+        yield _row(
+            position, "all", spec, " + ".join(dict.fromkeys(part.tensor for part in weight.parts))
+        )
     for name, arguments, _ in graphs:
         for position, spec in enumerate((*arguments, *cache.tensors), len(held)):
             yield _row(position, name, spec, "")

@@ -107,6 +107,8 @@ class Rope:
             return f"longrope scaling by its {'long' if self.is_long else 'short'} factors"
         if self.kind == "default":
             return ""
+        if self.kind == "dynamic" and self.factor == 1:
+            return "dynamic scaling, which begins past the model's context"
         return f"{self.kind} scaling by {self.factor:g}"
 
 

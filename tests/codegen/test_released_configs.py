@@ -9,6 +9,7 @@ import pytest
 from helpers import DATA, refused, write_config
 
 from intaglio.codegen.bundle import BuildOptions
+from intaglio.codegen.emit import emit
 from intaglio.codegen.models import FAMILIES, read_model
 
 FOLDER = DATA / "configs"
@@ -32,6 +33,15 @@ def test_a_supported_family_is_read_without_a_line(name: str) -> None:
     assert graphs[0].cache.context == 2048
     text = RAW[name].get("text_config", RAW[name])
     assert model.num_layers == text["num_hidden_layers"]
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_supported_family_is_emitted(name: str) -> None:
+    """In every kind, with kernels: emit parses what it returns."""
+    model = read_model(FOLDER / f"{name}.json")
+    kinds = ("prefill", "prefill_all", "decode", "batched", "ragged")
+    for graph in BuildOptions(kinds=kinds, small_chunks=()).graphs(model):
+        assert len(emit(model, graph)) < 1 << 20
 
 
 @pytest.mark.parametrize("name", OTHERS)
