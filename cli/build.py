@@ -108,9 +108,10 @@ def compile_command(
 
 @click.command("pull")
 @click.argument("name")
-def pull_command(name: str) -> None:
+@options.revision
+def pull_command(name: str, revision: str | None) -> None:
     """Fetch a model by NAME, smollm2-135m-instruct or a hub id, and print its folder."""
-    click.echo(pull(name, progress=say))
+    click.echo(pull(options.at_revision(name, revision), progress=say))
 
 
 def _write_whole(path: Path, text: str) -> None:

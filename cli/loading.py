@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from intaglio.runtime.bundle.checkpoint import Checkpoint
+from intaglio.runtime.bundle.checkpoint import Checkpoint, no_weights
 from intaglio.runtime.bundle.manifest import Manifest, is_bundle
 from intaglio.runtime.bundle.random_weights import RandomWeights
 from intaglio.runtime.bundle.session import Session
@@ -143,7 +143,7 @@ def _bundle_of(
 
     loaded = load_model(resolve_model(model, progress=say), say)
     if loaded.checkpoint is None and needs_weights:
-        raise UserError(f"{loaded.folder}: no weights there to run: model.safetensors is missing")
+        raise no_weights(loaded.folder)
     slots = 1 if "batched" not in kinds and "ragged" not in kinds else _ROWS
     defaults: dict[str, Any] = {"slots": slots, **options.SMALLER}
     chosen = options.to_build_options({**defaults, **build}, kinds=kinds)

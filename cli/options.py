@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -104,10 +105,30 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON o
 verbose = click.option("-v", "--verbose", is_flag=True, help="Print the compile commands.")
 
 
+revision = click.option(
+    "--revision",
+    metavar="REV",
+    help="Of a hub id: a branch, a tag or a commit.  [default: the main branch]",
+)
+
+
+def at_revision(model: str, revision: str | None) -> str:
+    """A hub id as `resolve_model` takes it. Raises `UserError` for what is no hub id."""
+    if revision is None:
+        return model
+    if os.path.exists(model):
+        raise UserError(f"--revision {revision}: {model} is here, not a hub id")
+    return f"{model}@{revision}"
+
+
 def build_options(command: F) -> F:
-    """Adds the options that say what to build; those given are passed as `build`."""
+    """Adds the options that say what to build; those given are passed as `build`.
+
+    And `--revision`, which becomes part of `model`.
+    """
 
     def collect(*args: Any, **values: Any) -> Any:
+        values["model"] = at_revision(values["model"], values.pop("revision"))
         build = {name: values.pop(name) for name in _BUILD}
         given = {name: value for name, value in build.items() if value is not None}
         return command(*args, build=given, **values)
@@ -116,7 +137,7 @@ def build_options(command: F) -> F:
     collect.__doc__ = command.__doc__
     collect.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
     decorated: Any = collect
-    for option in reversed(_BUILD.values()):
+    for option in reversed((revision, *_BUILD.values())):
         decorated = option(decorated)
     return decorated  # type: ignore[no-any-return]
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from iree.compiler.version import VERSION
 
 from intaglio import __version__
+from intaglio.runtime.bundle.checkpoint import no_weights
 from intaglio.runtime.bundle.manifest import (
     KINDS,
     SCHEMA,
@@ -39,6 +40,8 @@ from .targets import TARGETS, Layout, formats_of, required_features
 from .weights import unused_tensors
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
+# of which the first is made where it is missing
+_ITS_SOURCES = ("tokenizer.model", "added_tokens.json")
 _DEFAULT_CONTEXT = 2048
 _DEFAULT_CHUNK = 256
 
@@ -106,7 +109,7 @@ def build_bundle(
     if os.path.exists(out) and not may_replace(out):
         raise UserError(f"{out}: exists and is not a bundle: give another -o, or remove it")
     if options.with_weights and model.checkpoint is None:
-        raise UserError(f"{model.folder}: --with-weights: no weights there to copy")
+        raise no_weights(model.folder)
     prepared = _prepare(model.spec, options)
     with placed_whole(out) as folder:
         manifest = _write(model, folder, options, prepared, progress)
@@ -152,7 +155,8 @@ def cached_bundle(
 
 
 def _tokenizer_versions(folder: Path) -> list[str]:
-    files = [folder / name for name in TOKENIZER_FILES if (folder / name).is_file()]
+    names = (*TOKENIZER_FILES, *_ITS_SOURCES)
+    files = [folder / name for name in names if (folder / name).is_file()]
     return [f"{file.name} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files]
 
 
@@ -184,10 +188,20 @@ def _write(
     for (_, job), binary in zip(prepared, binaries, strict=True):
         (folder / f"{job.name}.mlir").write_text(job.text, encoding="utf-8")
         (folder / f"{job.name}.vmfb").write_bytes(binary)
-    for name in TOKENIZER_FILES:
-        if (model.folder / name).is_file():
-            shutil.copyfile(model.folder / name, folder / name)
+    _write_tokenizer(model.folder, folder)
     return _describe(model, options, prepared, binaries)
+
+
+def _write_tokenizer(source: Path, folder: Path) -> None:
+    for name in TOKENIZER_FILES:
+        if (source / name).is_file():
+            shutil.copyfile(source / name, folder / name)
+    made = folder / TOKENIZER_FILES[0]
+    if not made.is_file() and (source / _ITS_SOURCES[0]).is_file():
+        # not needed, and so not loaded, for a folder that has it
+        from .sources.tokenizer_model import convert_tokenizer_model
+
+        made.write_text(convert_tokenizer_model(source), encoding="utf-8")
 
 
 def _describe(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -99,6 +99,11 @@ class Rope:
         # transformers' way around a division by zero
         span = last - first if last != first else 0.001
         return min(1.0, max(0.0, (pair - first) / span))
+
+    def __str__(self) -> str:
+        part = f", {self.dims} of a head's elements" if self.dims else ""
+        pairs = ", neighbours" if self.is_interleaved else ""
+        return f"theta {self.theta:g}{part}{pairs}{self.scaling and f', {self.scaling}'}"
 
     @property
     def scaling(self) -> str:
@@ -321,7 +326,8 @@ class ModelSpec:
 
     `embed_scale`: what the embedding's rows are multiplied by, `logit_scale`: what logits are, and
     `logit_softcap`: c · tanh(logit / c) of that. `unties_by_default`: what its
-    transformers class does where a config does not say.
+    transformers class does where a config does not say. `dtypes`: of the checkpoint's tensors that
+    are stored in another, which they are converted from.
     """
 
     model_type: str
@@ -339,6 +345,7 @@ class ModelSpec:
     embed_scale: float | None = None
     logit_scale: float | None = None
     logit_softcap: float | None = None
+    dtypes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def num_layers(self) -> int:

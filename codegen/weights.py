@@ -144,7 +144,12 @@ def weight_list(model: ModelSpec, formats: Formats = ROWMAJOR) -> list[WeightSpe
                     for part in places[each.role].parts(names, index, each, dtype, "bias")
                 )
                 weights.append(WeightSpec(f"{name}_bias", parts, (weight.out,), dtype))
-    return weights
+    return [_as_stored(weight, model.dtypes) for weight in weights]
+
+
+def _as_stored(weight: WeightSpec, dtypes: Mapping[str, str]) -> WeightSpec:
+    parts = (replace(part, dtype=dtypes.get(part.tensor, part.dtype)) for part in weight.parts)
+    return replace(weight, parts=tuple(parts))
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -39,7 +40,7 @@ def load_model(folder: Path, say: Say = lambda line: None) -> Model:
     checkpoint = Checkpoint.open(folder)
     model = _settle_names(model, checkpoint, say)
     model = _settle_head(model, checkpoint, say)
-    model = _settle_dtype(model, checkpoint)
+    model = _settle_dtype(model, checkpoint, say)
     check_weights(checkpoint, weight_list(model), unused_tensors(model))
     return Model(folder, model, checkpoint)
 
@@ -71,16 +72,30 @@ def _settle_head(model: ModelSpec, checkpoint: Checkpoint, say: Say) -> ModelSpe
     return model
 
 
-def _settle_dtype(model: ModelSpec, checkpoint: Checkpoint) -> ModelSpec:
-    """Weights stay as stored, so the checkpoint's dtype counts, whatever the config says."""
-    needed = [part.tensor for weight in weight_list(model) for part in weight.parts]
-    names = [name for name in needed if name in checkpoint.tensors]
-    dtypes = {checkpoint.tensors[name].dtype: name for name in names}
-    if len(dtypes) > 1:
-        found = ", ".join(f"{name} is {dtype}" for dtype, name in sorted(dtypes.items()))
-        raise UserError(f"{checkpoint.folder}: mixed dtypes ({found}): convert all to one")
-    dtype = next(iter(dtypes), model.dtype)
-    if dtype not in DTYPES.values():
-        supported = ", ".join(DTYPES.values())
-        raise UserError(f"{checkpoint.folder}: weights are {dtype}; supported: {supported}")
-    return replace(model, dtype=dtype)
+def _settle_dtype(model: ModelSpec, checkpoint: Checkpoint, say: Say) -> ModelSpec:
+    """Weights stay as stored, so the checkpoint's dtype counts, whatever the config says.
+
+    Where it has several, what most elements are; the others are converted when they are bound.
+    """
+    needed = {part.tensor for weight in weight_list(model) for part in weight.parts}
+    found = {name: checkpoint.tensors[name] for name in needed if name in checkpoint.tensors}
+    sizes: dict[str, int] = {}
+    for tensor in found.values():
+        sizes[tensor.dtype] = sizes.get(tensor.dtype, 0) + math.prod(tensor.shape)
+    for name in sorted(found):
+        if found[name].dtype not in DTYPES.values():
+            raise UserError(
+                f"{checkpoint.folder}: {name} is {found[name].dtype}; supported: "
+                + ", ".join(DTYPES.values())
+            )
+    if not sizes:
+        return model
+    dtype = max(sizes, key=lambda each: (sizes[each], each))
+    others = {name: tensor.dtype for name, tensor in found.items() if tensor.dtype != dtype}
+    if others:
+        kinds = ", ".join(sorted(set(others.values())))
+        say(
+            f"note: {len(others)} of {len(found)} tensors are {kinds}, such as {min(others)}: "
+            f"converted to {dtype}, which most weights are"
+        )
+    return replace(model, dtype=dtype, dtypes=others)

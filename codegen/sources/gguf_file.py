@@ -27,7 +27,7 @@ _STORED_AS = (
     *("Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K"),
     *("IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS", "IQ3_S", "IQ4_NL", "IQ4_XS"),
 )
-_MAX_READS = 2_000_000  # Llama 3, with 128k tokens and 280k merges, takes 1 million
+_MAX_READS = 4_000_000  # 256k tokens with merges, scores and kinds take 2 million
 _MAX_COUNT = 2**31 - 1
 
 
@@ -84,8 +84,12 @@ class GgufFile:
 
     def fault(self, what: str) -> UserError:
         """One printable line about this file, for the caller to raise."""
-        line = "".join(c if c.isprintable() else " " for c in f"{self.path}: {what}")
+        line = _printable(f"{self.path}: {what}")
         return UserError(line if len(line) <= 500 else line[:497] + "...")
+
+    def shown(self) -> str:
+        """The path, printable."""
+        return _printable(str(self.path))
 
     # metadata
 
@@ -145,6 +149,13 @@ class GgufFile:
         values: list[float] | None = self._array(key, _FLOATS, "an array of floats")
         return values
 
+    def flags(self, key: str) -> list[bool] | None:
+        values: list[bool] | None = self._array(key, _BOOL, "an array of booleans")
+        return values
+
+    def is_array(self, key: str) -> bool:
+        return key in self._fields and self._fields[key].types[0] == GGUFValueType.ARRAY
+
     def _scalar(self, key: str, kinds: frozenset[GGUFValueType], wanted: str) -> Any:
         return self._contents(key, wanted, lambda types: types[0] in kinds)
 
@@ -181,6 +192,10 @@ class GgufFile:
         """The shape as numpy and Hugging Face write it, `[out, in]`; `UserError` if absent."""
         return tuple(int(size) for size in reversed(self._tensor(name).shape))
 
+    def stored_as(self, name: str) -> str:
+        """The name of the type a tensor is stored in, such as `Q4_K`."""
+        return str(self._tensor(name).tensor_type.name)
+
     def check_tensor(self, name: str, shape: tuple[int, ...]) -> None:
         """Raise `UserError` unless `name` exists, has `shape` and can be dequantized."""
         found = self.shape(name)
@@ -188,10 +203,10 @@ class GgufFile:
             raise self.fault(
                 f"tensor {name!r} has shape {list(found)}; its metadata calls for {list(shape)}"
             )
-        kind = self._tensor(name).tensor_type
-        if kind.name not in _STORED_AS:
+        kind = self.stored_as(name)
+        if kind not in _STORED_AS:
             raise self.fault(
-                f"tensor {name!r} is stored as {kind.name}; supported: {', '.join(_STORED_AS)}"
+                f"tensor {name!r} is stored as {kind}; supported: {', '.join(_STORED_AS)}"
             )
 
     def values(self, name: str, rows: _Array | slice = slice(None)) -> _Array:
@@ -209,6 +224,10 @@ class GgufFile:
         if name not in self._tensors:
             raise self.fault(f"has no tensor {name!r}, which is needed")
         return self._tensors[name]
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else " " for c in text)
 
 
 def _reason(error: Exception) -> str:

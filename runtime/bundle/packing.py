@@ -1,4 +1,4 @@
-"""From a checkpoint's tensors to weight arguments: parts taken and joined, quantized, tiles packed.
+"""From a checkpoint's tensors to weight arguments: taken, converted, joined, quantized, tiled.
 
 It is here, once: a bundle's weights are packed when it is made, and those of `--weights DIR` when
 they are bound.
@@ -71,7 +71,17 @@ class Packing:
                 yield _as_bytes(pack_rows(scales, tiling) if tiling else scales)
 
     def _parts(self) -> list[Bytes]:
-        return [_part_bytes(self._checkpoint, part) for part in self._weight.parts]
+        return [self._converted(part) for part in self._weight.parts]
+
+    def _converted(self, part: Part) -> Bytes:
+        held, dtype = _part_bytes(self._checkpoint, part), self._weight.dtype
+        if part.dtype == dtype:
+            return held
+        try:
+            return convert(held, part.dtype, dtype)
+        except ValueError as error:
+            folder = self._checkpoint.folder
+            raise UserError(f"{folder}: {part.tensor} {error}") from None
 
     def _rows(self) -> Iterator[npt.NDArray[Any]]:
         """Blocks of the matrix's rows, as raw elements."""
@@ -95,6 +105,29 @@ def _values(bits: npt.NDArray[Any], dtype: str) -> npt.NDArray[Any]:
     if dtype == "bf16":
         return (bits.astype(np.uint32) << 16).view(np.float32)
     return bits.view(np.float16 if dtype == "f16" else np.float32)
+
+
+def convert(held: Bytes, dtype: str, wanted: str) -> Bytes:
+    """Elements of one float type as another's, rounded to the nearest, ties to even.
+
+    Raises `ValueError` for a finite value that the other has no number for.
+    """
+    values = _values(held.view(_RAW[ITEM_SIZES[dtype]]), dtype).astype(np.float32)
+    if wanted == "f32":
+        return _as_bytes(values)
+    if wanted == "bf16":
+        bits = values.view(np.uint32)
+        made = ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype(np.uint16)
+        # rounding would carry a NaN's bits over into infinity or zero
+        made[np.isnan(values)] = 0x7FC0
+        rounded = _values(made, "bf16")
+    else:
+        with np.errstate(over="ignore"):
+            made = values.astype(np.float16)
+        rounded = made
+    if (np.isinf(rounded) & np.isfinite(values)).any():
+        raise ValueError(f"has values that {wanted} cannot hold: store all weights as f32 or bf16")
+    return _as_bytes(made)
 
 
 def alternated(parts: Sequence[npt.NDArray[Any]], tile: int) -> npt.NDArray[Any]:

@@ -176,11 +176,25 @@ def test_models_that_are_none(bundle: Path, tmp_path: Path) -> None:
 
 def test_a_config_without_weights(bundle: Path) -> None:
     model = GOLDEN / "tiny-llama"
-    said = "no weights there to run: model.safetensors is missing"
+    said = "no weights: neither model.safetensors nor model.safetensors.index.json is there"
     check(said, "generate", model, "--tokens", "1")
     check(said, "chat", model)
     check(said, "eval", model, model / "config.json")
-    check("no weights there to copy", "compile", model, "-o", "out", "--with-weights")
+    check(said, "compile", model, "-o", "out", "--with-weights")
+
+
+def test_weights_in_a_pickle(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    model = tmp_path_factory.mktemp("pickled") / "model"
+    shutil.copytree(GOLDEN / "tiny-llama", model)
+    (model / "training_args.bin").write_bytes(b"not weights")
+    check("no weights: neither", "generate", model, "--tokens", "1")
+    (model / "pytorch_model-00001-of-00002.bin").write_bytes(b"\x80\x02")
+    for verb in (
+        ("generate", model, "--tokens", "1"),
+        ("compile", model, "-o", "out", "--with-weights"),
+    ):
+        check("pytorch_model-00001-of-00002.bin, a pickle, which may run any code", *verb)
+        check("transformers makes safetensors of it: AutoModelForCausalLM.from_", *verb)
 
 
 # verbs and places

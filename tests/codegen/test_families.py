@@ -250,7 +250,7 @@ OTHERWISE: dict[str, tuple[str, dict[str, Any]]] = {
     "the long factors": ("phi3_part", {"original_max_position_embeddings": 32}),
     "yarn from a whole pair on": ("llama_yarn", {"truncate": True}),
     "yarn of another context": ("llama_yarn", {"original_max_position_embeddings": 32}),
-    "yarn in no layer": ("olmo3", {"rope_type": "default", "factor": 1.0, "beta_fast": 32}),
+    "yarn without its attention factor": ("olmo3", {"attention_factor": 1.0}),
     "a smaller base": ("hunyuan_v1_dense", {"alpha": 25.0}),
     "another part of a head": ("glm4", {"partial_rotary_factor": 0.5}),
     "scores by the heads' size": ("granite", {"attention_multiplier": 0.25}),

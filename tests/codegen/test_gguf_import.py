@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import gguf
 import ml_dtypes
@@ -14,7 +15,11 @@ from tiny_gguf import HEAD_DIM, HEADS, HIDDEN, KV_HEADS, LAYERS, MLP, VOCAB, Q, 
 from tokenizers import Tokenizer
 
 from intaglio.codegen.sources.folder import load_model
+from intaglio.codegen.sources.gguf_file import GgufFile
 from intaglio.codegen.sources.gguf_import import import_gguf
+from intaglio.codegen.sources.gguf_tokenizer import read_vocabulary
+
+STORED = {"F32": np.float32, "F16": np.float16, "BF16": ml_dtypes.bfloat16}
 
 
 def convert(recipe: Recipe, tmp_path: Path) -> Path:
@@ -30,9 +35,8 @@ def read_tensors(folder: Path) -> dict[str, np.ndarray]:
     header.pop("__metadata__")
     out = {}
     for name, entry in header.items():
-        assert entry["dtype"] == "BF16"
         start, end = (8 + size + offset for offset in entry["data_offsets"])
-        raw = np.frombuffer(data[start:end], ml_dtypes.bfloat16)
+        raw = np.frombuffer(data[start:end], STORED[entry["dtype"]])
         out[name] = raw.reshape(entry["shape"]).astype(np.float32)
     return out
 
@@ -75,7 +79,7 @@ def test_rows_left_interleaved_would_be_noticed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", [Q.F16, Q.BF16, Q.Q4_1, Q.Q8_0])
-def test_stored_types_are_dequantized_to_bf16(tmp_path: Path, kind: Q) -> None:
+def test_several_stored_types_are_dequantized_to_bf16(tmp_path: Path, kind: Q) -> None:
     recipe = Recipe()
     names = ["model.layers.0.self_attn.q_proj.weight", "model.layers.1.mlp.down_proj.weight"]
     recipe.stored = {gguf_name(name): kind for name in names}
@@ -85,6 +89,28 @@ def test_stored_types_are_dequantized_to_bf16(tmp_path: Path, kind: Q) -> None:
         value = gguf.quants.dequantize(gguf.quants.quantize(recipe.weights[name], kind), kind)
         wanted = value.astype(ml_dtypes.bfloat16).astype(np.float32)
         np.testing.assert_array_equal(found[name], wanted, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    "kind, dtype", [(Q.F32, "F32"), (Q.F16, "F16"), (Q.BF16, "BF16"), (Q.Q8_0, "BF16")]
+)
+def test_matrices_of_one_type_stay_what_they_are(tmp_path: Path, kind: Q, dtype: str) -> None:
+    recipe = Recipe()
+    recipe.stored = {name: kind for name, value in recipe.tensors.items() if value.ndim == 2}
+    assert stored_types(convert(recipe, tmp_path)) == {dtype}
+
+
+def test_norms_that_f16_cannot_hold_make_it_bf16(tmp_path: Path) -> None:
+    recipe = Recipe()
+    recipe.stored = {name: Q.F16 for name, value in recipe.tensors.items() if value.ndim == 2}
+    recipe.tensors["output_norm.weight"][3] = 70000
+    assert stored_types(convert(recipe, tmp_path)) == {"BF16"}
+
+
+def stored_types(folder: Path) -> set[str]:
+    data = (folder / "model.safetensors").read_bytes()
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    return {entry["dtype"] for name, entry in header.items() if name != "__metadata__"}
 
 
 def test_a_tensor_longer_than_a_chunk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,7 +150,7 @@ def test_config(tmp_path: Path) -> None:
         "rope_theta": 500000.0,
         "rope_scaling": None,
         "tie_word_embeddings": False,
-        "torch_dtype": "bfloat16",
+        "torch_dtype": "float32",
         "attention_bias": False,
         "mlp_bias": False,
         "bos_token_id": 258,
@@ -216,17 +242,41 @@ def load_tokenizer(folder: Path) -> Tokenizer:
 @pytest.mark.parametrize(
     "pre, text, pieces",
     [
-        # where digits and line ends are cut tells the four ways apart
+        # where digits, line ends and capitals are cut tells the ways apart
         ("gpt2", "x12 3\n\n y", ["x", "12", "Ġ3", "ĊĊ", "Ġy"]),
+        ("exaone4", "x12 3\n\n y", ["x", "12", "Ġ3", "ĊĊ", "Ġy"]),
+        ("olmo", "x12 3\n\n y", ["x", "12", "Ġ3", "ĊĊ", "Ġy"]),
         ("smollm", "x12 3\n\n y", ["x", "1", "2", "Ġ", "3", "ĊĊ", "Ġy"]),
+        ("starcoder", "x12 3\n\n y", ["x", "1", "2", "Ġ", "3", "ĊĊ", "Ġy"]),
+        ("refact", "x12 3\n\n y", ["x", "1", "2", "Ġ", "3", "ĊĊ", "Ġy"]),
+        ("command-r", "x12 3\n\n y", ["x", "1", "2", "Ġ", "3", "ĊĊ", "Ġy"]),
         ("qwen2", "x1234!\n\n y", ["x", "1", "2", "3", "4", "!ĊĊ", "Ġy"]),
+        ("stablelm2", "x1234!\n\n y", ["x", "1", "2", "3", "4", "!ĊĊ", "Ġy"]),
         ("llama-bpe", "x1234!\n\n y", ["x", "123", "4", "!ĊĊ", "Ġy"]),
+        ("dbrx", "x1234!\n\n y", ["x", "123", "4", "!ĊĊ", "Ġy"]),
+        ("glm4", "x1234!\n\n y", ["x", "123", "4", "!ĊĊ", "Ġy"]),
+        ("seed-coder", "x12!\n\n y", ["x", "1", "2", "!", "ĊĊ", "Ġy"]),
+        ("tekken", "aBc12/\n it's", ["a", "Bc", "1", "2", "/Ċ", "Ġit", "'s"]),
+        ("gpt-4o", "aBc1234/\n it's", ["a", "Bc", "123", "4", "/Ċ", "Ġit's"]),
+        ("tiny_aya", "aBc1234/\n it's", ["a", "Bc", "1", "234", "/Ċ", "Ġit's"]),
+        ("hunyuan-dense", "x1234.b!\n", ["x", "123", "4", ".b", "!Ċ"]),
     ],
 )
 def test_text_is_split_as_named(tmp_path: Path, pre: str, text: str, pieces: list[str]) -> None:
-    tokenizer = load_tokenizer(convert(Recipe(metadata={"tokenizer.ggml.pre": pre}), tmp_path))
+    recipe = Recipe(metadata={"tokenizer.ggml.pre": pre, "tokenizer.ggml.add_bos_token": False})
+    tokenizer = load_tokenizer(convert(recipe, tmp_path))
     assert tokenizer.pre_tokenizer is not None
     assert [piece for piece, _ in tokenizer.pre_tokenizer.pre_tokenize_str(text)] == pieces
+    assert tokenizer.decode(tokenizer.encode(text).ids) == text
+
+
+@pytest.mark.parametrize(
+    "pre, normalizes", [("olmo", True), ("command-r", True), ("qwen2", True), ("dbrx", False)]
+)
+def test_text_is_normalized_as_named(tmp_path: Path, pre: str, normalizes: bool) -> None:
+    tokenizer = load_tokenizer(convert(Recipe(metadata={"tokenizer.ggml.pre": pre}), tmp_path))
+    is_composed = tokenizer.decode(tokenizer.encode("e\u0301").ids) == "é"
+    assert is_composed is normalizes
 
 
 def test_byte_level_tokens(tmp_path: Path) -> None:
@@ -257,30 +307,63 @@ def test_begin_and_end(
     assert tokenizer.encode(" ab", add_special_tokens=False).ids == [257]
 
 
-def test_sentencepiece_tokens(tmp_path: Path) -> None:
-    pieces = ["▁", "h", "e", "l", "o", "he", "ll", "▁he", "llo", "▁hello", "el"]
-    tokens = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), *pieces]
-    kinds = [2, 3, 3, *[6] * 256, *[1] * len(pieces)]
+PIECES = ["▁", "h", "e", "l", "o", "he", "ll", "▁he", "llo", "▁hello", "el"]
+
+
+def sentencepiece_recipe(architecture: str, added: dict[str, int], **more: Any) -> Recipe:
+    """`added`: tokens after the pieces, and their kinds."""
+    tokens = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), *PIECES, *added]
     # "el" scores best, so it is joined first, and "hello" must not become one piece
-    scores = [0.0] * 259 + [-float(rank) for rank in range(1, len(pieces))] + [-0.5]
-    recipe = Recipe(
-        metadata={
-            "tokenizer.ggml.model": "llama",
-            "tokenizer.ggml.pre": None,
-            "tokenizer.ggml.merges": None,
-            "tokenizer.ggml.tokens": tokens,
-            "tokenizer.ggml.token_type": kinds,
-            "tokenizer.ggml.scores": scores,
-            "tokenizer.ggml.bos_token_id": 1,
-            "tokenizer.ggml.eos_token_id": 2,
-            "tokenizer.ggml.unknown_token_id": 0,
-        }
-    )
+    scores = [0.0] * 259 + [-float(rank) for rank in range(1, len(PIECES))] + [-0.5]
+    metadata = {
+        "tokenizer.ggml.model": "llama",
+        "tokenizer.ggml.pre": "default",
+        "tokenizer.ggml.merges": None,
+        "tokenizer.ggml.tokens": tokens,
+        "tokenizer.ggml.token_type": [2, 3, 3, *[6] * 256, *[1] * len(PIECES), *added.values()],
+        "tokenizer.ggml.scores": scores + [-1000.0] * len(added),
+        "tokenizer.ggml.bos_token_id": 1,
+        "tokenizer.ggml.eos_token_id": 2,
+        "tokenizer.ggml.unknown_token_id": 0,
+        **more,
+    }
+    recipe = Recipe(architecture, metadata=metadata)
     for name in ("token_embd.weight", "output.weight"):
         recipe.tensors[name] = np.zeros((len(tokens), HIDDEN), np.float32)
-    tokenizer = load_tokenizer(convert(recipe, tmp_path))
+    return recipe
+
+
+def test_sentencepiece_tokens(tmp_path: Path) -> None:
+    tokenizer = load_tokenizer(convert(sentencepiece_recipe("llama", {}), tmp_path))
     assert tokenizer.encode("hello").tokens == ["<s>", "▁", "h", "el", "l", "o"]
     assert tokenizer.encode("he").tokens == ["<s>", "▁he"]
     euro = tokenizer.encode("h€", add_special_tokens=False)
     assert euro.tokens == ["▁", "h", "<0xE2>", "<0x82>", "<0xAC>"]
     assert tokenizer.decode(euro.ids) == "h€"
+
+
+def test_sentencepiece_as_gemma_has_it(tmp_path: Path) -> None:
+    """No space before the first word, runs of spaces as tokens of their own."""
+    more = {"tokenizer.ggml.add_space_prefix": False}
+    recipe = sentencepiece_recipe("llama", {"  ": 4, "<end_of_turn>": 3}, **more)
+    folder = convert(recipe, tmp_path)
+    tokenizer = load_tokenizer(folder)
+    text = tokenizer.encode("he  he he<end_of_turn>")
+    assert text.tokens == ["<s>", "he", "  ", "he", "▁he", "<end_of_turn>"]
+    assert tokenizer.decode(text.ids, skip_special_tokens=False) == "<s>he  he he<end_of_turn>"
+    # what ends a turn ends an answer, too
+    generation = json.loads((folder / "generation_config.json").read_text())
+    assert generation["eos_token_id"] == [
+        2,
+        recipe.metadata["tokenizer.ggml.tokens"].index(text.tokens[-1]),
+    ]
+
+
+def test_spaces_after_phi3s_tokens_belong_to_them(tmp_path: Path) -> None:
+    recipe = sentencepiece_recipe("phi3", {"<|user|>": 3, "<|endoftext|>": 3})
+    count = len(recipe.metadata["tokenizer.ggml.tokens"])
+    vocabulary = read_vocabulary(GgufFile(recipe.write(tmp_path / "a.gguf")), "phi3", count)
+    assert vocabulary is not None
+    ids = vocabulary.tokenizer().encode("<|user|>\nhe<|endoftext|> he").ids
+    tokens = [vocabulary.pieces[token].text for token in ids]
+    assert tokens == ["<s>", "<|user|>", "▁he", "<|endoftext|>", "▁", "▁he"]

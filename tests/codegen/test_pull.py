@@ -12,7 +12,6 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from huggingface_hub import errors
 from tiny_gguf import Recipe
 from tokenizers import Tokenizer
 
@@ -179,52 +178,6 @@ def test_processes_at_once(tmp_path: Path) -> None:
     assert sorted(file.name for file in Path(folder).parent.iterdir()) == sorted(
         [f".{Path(folder).name}.lock", Path(folder).name]
     )
-
-
-# the hub
-
-
-def hub_error(kind: type[Exception]) -> Exception:
-    """An error of `kind` without the HTTP response that huggingface_hub would attach."""
-    error = kind.__new__(kind)
-    error.args = ("several\nlines",)
-    return error
-
-
-@pytest.mark.parametrize(
-    "error, expected",
-    [
-        (hub_error(errors.RepositoryNotFoundError), "no such public model"),
-        (hub_error(errors.GatedRepoError), "gated: accept its terms"),
-        (errors.LocalEntryNotFoundError("offline"), "check the network"),
-        (errors.HFValidationError("odd"), "not a well-formed hub id"),
-        (hub_error(errors.HfHubHTTPError), "several lines"),
-        (RuntimeError("cut off"), "cut off"),
-        (OSError(28, "No space left on device"), "No space left"),
-    ],
-)
-def test_hub_errors(monkeypatch: pytest.MonkeyPatch, error: Exception, expected: str) -> None:
-    def fail(*_: object, **__: object) -> str:
-        raise error
-
-    monkeypatch.setattr("huggingface_hub.snapshot_download", fail)
-    with pytest.raises(UserError) as caught:
-        resolve_model("org/name")
-    assert str(caught.value).startswith("org/name: cannot be fetched from the Hugging Face hub: ")
-    assert expected in str(caught.value) and str(caught.value).isprintable()
-
-
-def test_hub_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def download(name: str, *, allow_patterns: list[str]) -> str:
-        assert name == "org/name" and "*.safetensors" in allow_patterns
-        return str(tmp_path)
-
-    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
-    with pytest.raises(UserError, match=r"no config\.json or no \.safetensors"):
-        pull("org/name")
-    for file in ("config.json", "model.safetensors"):
-        (tmp_path / file).write_text("")
-    assert pull("org/name") == tmp_path
 
 
 # the built-in model for real

@@ -93,10 +93,6 @@ def field(name: str, key: str, value: Any) -> Change:
     return header(lambda fields: fields[name].update({key: value}))
 
 
-def put(name: str, dtype: Any) -> Change:
-    return tensors(lambda held: held.update({name: held[name].astype(dtype)}))
-
-
 def all_as(dtype: Any) -> Change:
     return tensors(lambda held: held.update({n: t.astype(dtype) for n, t in held.items()}))
 
@@ -133,9 +129,8 @@ DAMAGE: list[tuple[str, Change, str]] = [
     ("another dtype of the same size", field(EMBED, "dtype", "I32"), f"{EMBED} is I32"),
     ("transposed", field(GATE, "shape", [64, 100]), "has shape [64, 100], expected [100, 64]"),
     ("flat", field(GATE, "shape", [6400]), "has shape [6400], expected [100, 64]"),
-    ("mixed dtypes", put(EMBED, np.float16), "mixed dtypes (model.embed_tokens.weight is f16"),
-    ("f64", all_as(np.float64), "weights are F64; supported: f32, bf16, f16"),
-    ("f8", all_as(ml_dtypes.float8_e4m3fn), "weights are F8_E4M3; supported: f32, bf16, f16"),
+    ("f64", all_as(np.float64), "is F64; supported: f32, bf16, f16"),
+    ("f8", all_as(ml_dtypes.float8_e4m3fn), "is F8_E4M3; supported: f32, bf16, f16"),
     ("missing", tensors(lambda held: held.pop(GATE)), f"tensor {GATE} is missing"),
     ("no head", tensors(lambda held: held.pop("lm_head.weight")), "tensor lm_head.weight is miss"),
     ("nothing", tensors(lambda held: held.clear()), "tensor model.embed_tokens.weight is missing"),
