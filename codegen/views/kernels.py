@@ -114,7 +114,7 @@ class RowsView(KernelView):
     `products`: the file that multiplies. `norm`: of the rows before the product, by their sums of
     squares. `next`: of the rows after it, which are added to what they were (residual; added, where
     no norm follows), times `scale`. `ffn`: whose activation is applied. `has_bias`: added to each
-    sum. Logits are multiplied by `scale` and softly capped.
+    sum. Logits are multiplied by `scale` and softly capped, plain sums cut to `clip`, both ways.
     """
 
     template = "kernels/rows.mlir.j2"
@@ -134,6 +134,7 @@ class RowsView(KernelView):
         ffn: Mlp | None = None,
         has_bias: bool = False,
         scale: float | None = None,
+        clip: float | None = None,
         softcap: float | None = None,
         form: RowForm = F32_ROWS,
     ) -> None:
@@ -145,6 +146,7 @@ class RowsView(KernelView):
         # of tiles of gate and up, which alternate
         self.is_pairs = ffn is not None and ffn.is_gated
         self.scale = f32(scale) if scale else ""
+        self.clip = f32(clip) if clip else ""
         self.softcap = f32(softcap) if softcap else ""
         self.norm, self.next = norm, next
         data, *parameters = weight.arguments

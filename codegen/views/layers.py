@@ -181,7 +181,8 @@ class FusedNorms(_Layers):
                 return product(role, x, "rows", "residual", **more), None
             return product(role, x, "rows", "plain"), self._row_norm("post_norm", self.gain)
 
-        qkv = product("qkv", "rows", "qkv_rows", "plain", norm=self.gain)
+        clip = spec.attention.clip_qkv
+        qkv = product("qkv", "rows", "qkv_rows", "plain", norm=self.gain, clip=clip)
         attend = view.attend(spec.attention, cache, suffix)
         o, post_attn = added("o", "q_rows")
         widen = product(
@@ -246,7 +247,7 @@ class ApartNorms(_Layers):
             return self._normed("norm", spec.norm, is_added=False) if is_there else None
 
         attn_norm = before(spec.pre_norms)
-        qkv = product("qkv", "rows", "qkv_rows", "plain")
+        qkv = product("qkv", "rows", "qkv_rows", "plain", clip=spec.attention.clip_qkv)
         attention, qk = spec.attention, self._qk(spec.attention)
         attend = view.attend(replace(attention, qk_norm=None) if qk else attention, cache, suffix)
         o, post_attn = added("o", "q_rows")

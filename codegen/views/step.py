@@ -260,9 +260,9 @@ def kernels_of(model: ModelSpec, graph: GraphSpec) -> KernelSet | None:
 
 
 def _has_kernels(layer: LayerSpec) -> bool:
-    """Not clipped products, or norms after RoPE but an RMSNorm of each head."""
+    """Norms after RoPE have none, but for an RMSNorm of each head."""
     attention, norm = layer.attention, layer.attention.qk_norm
     is_plain = norm is None or (
         attention.qk_norm_of == "head" and norm.kind == "rms" and not norm.bias
     )
-    return attention.clip_qkv is None and (is_plain or not attention.qk_norm_after_rope)
+    return is_plain or not attention.qk_norm_after_rope

@@ -255,7 +255,32 @@ def test_inspect(workshop: Workshop, cache: Path) -> None:
         "bytes_of_step": memory["weights"] - embedding + embedding // 331,
     }
     bundle = workshop.bundle(model, replace(TINY, kinds=KINDS, layout="rowmajor"))
+    # of a model alone
+    own = {name: shown.pop(name) for name in ("weights_bytes_by_coding", "rope")}
+    assert own["rope"] == ["theta 10000"]
+    assert own["weights_bytes_by_coding"]["bf16"] == 2 * shown["weights"]["count"]
     assert json.loads(succeed("inspect", bundle, "--json")) == shown
+
+
+@pytest.mark.parametrize(
+    ("context", "which"),
+    [(32, "longrope scaling by its short factors"), (48, "by its long factors")],
+)
+def test_inspect_says_which_factors(context: int, which: str, tmp_path: Path) -> None:
+    """Longrope's are fixed by a bundle's context: the long ones if it exceeds the original."""
+    model = write_config(tmp_path, CASES["phi3"].config)
+    options = ("--context", str(context), "--chunk", "16")
+    (said,) = json.loads(succeed("inspect", model, "--json", *options))["rope"]
+    assert said.endswith(which)
+
+
+def test_dynamic_rope_ends_at_its_limit(tmp_path: Path) -> None:
+    model = write_config(tmp_path, CASES["internlm3"].config)
+    assert "dynamic scaling, which begins past the model's context" in succeed(
+        "inspect", model, "--context", "48", "--chunk", "16"
+    )
+    error = refused("inspect", model, "--context", "49", "--chunk", "16")
+    assert "must be from 2 to the model's max_position_embeddings, 48" in error
 
 
 def test_inspect_as_a_table(workshop: Workshop) -> None:
@@ -266,9 +291,11 @@ def test_inspect_as_a_table(workshop: Workshop) -> None:
     assert shown[1].split() == [
         *("0", "all", "embed", "model.embed_tokens.weight", "331×64", "f32", "84,736")
     ]
-    assert shown[-2] == (
+    assert shown[-4] == (
         "weights: 0.1 million, 32.00 bits each, 0.4 MB; a step of one row reads 0.3 MB"
     )
+    assert shown[-3].startswith("weights by coding: 0.2 MB in bf16, ")
+    assert shown[-2] == "RoPE: theta 10000"
     assert shown[-1].startswith("memory: weights 0.4 MB + cache 0.1 MB (4 slots of 48 positions, ")
     # a config is enough
     assert "2,048 positions" not in succeed("inspect", GOLDEN / "llama-3.2-1b").splitlines()[-1]

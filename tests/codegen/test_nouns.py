@@ -9,7 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers import compile_cache
-from streams import Stream, by_batched, by_decode, by_prefill, by_ragged, check, load_reference
+from streams import (
+    Stream,
+    by_batched,
+    by_decode,
+    by_prefill,
+    by_ragged,
+    check,
+    load_reference,
+    worst_error,
+)
 from tiny import CASES, CONTEXT, Array, tokens_from, weights_of, write_folder, write_tensors
 from workshop import BUILDS, EVERY_POSITION, TINY, Workshop, only, open_session
 
@@ -80,6 +89,62 @@ def test_a_fused_checkpoint_gives_the_same_stream(
     folder = write_folder(tmp_path, case.config, tensors)
     session = Session(bundle, manifest, Checkpoint.open(folder))
     check(by_decode(session, reference.inputs), reference.stream, "fused")
+
+
+def test_which_rows_of_a_fused_tensor_a_product_takes(tmp_path: Path) -> None:
+    """phi3's q, k and v lie below each other, gpt_neox's head by head."""
+
+    def taken(name: str) -> list[list[tuple[int, ...] | None]]:
+        model = load_model(write_folder(tmp_path / name, CASES[name].config, {})).spec
+        weights = {weight.name: weight for weight in weight_list(model)}
+        found = [weights[f"layer1_{letter}"] for letter in "qkv"]
+        assert {part.shape for weight in found for part in weight.parts}.issubset(SHAPES)
+        return [[part.rows for part in weight.parts] for weight in found]
+
+    assert taken("phi3_part") == [[(0, 64)], [(64, 96)], [(96, 128)]]
+    assert taken("gpt_neox") == [
+        [(0, 16), (48, 64), (96, 112), (144, 160)],
+        [(16, 32), (64, 80), (112, 128), (160, 176)],
+        [(32, 48), (80, 96), (128, 144), (176, 192)],
+    ]
+
+
+SHAPES = {(128, 64), (192, 64)}
+
+
+# -- q, k and v cut both ways
+
+
+@pytest.mark.parametrize("build", ["packed", "portable"])
+def test_what_is_clipped(build: str, workshop: Workshop, tmp_path: Path) -> None:
+    """Without weights q, k and v are their biases: to cut both is to cut these."""
+    case, inputs = CASES["llama_biases"], tokens_from("clipped", CONTEXT)
+    tensors = dict(weights_of(case))
+    for name in tensors:
+        if any(name.endswith(f"{letter}_proj.weight") for letter in "qkv"):
+            tensors[name] = np.zeros_like(tensors[name])
+    cut = {
+        name: tensor.clip(-0.25, 0.25) if tensor.ndim == 1 and "self_attn" in name else tensor
+        for name, tensor in tensors.items()
+    }
+    for name in [name for name in tensors if name.endswith("o_proj.bias")]:
+        cut[name] = tensors[name]
+    whole = load_model(write_folder(tmp_path / "whole", case.config, tensors))
+    layer = whole.spec.first
+    clipped = replace(layer, attention=replace(layer.attention, clip_qkv=0.25))
+    model = replace(whole, spec=replace(whole.spec, layers=(clipped, clipped)))
+    kinds = only("prefill_all", "decode", build=build)
+    with compile_cache(workshop):
+        build_bundle(model, tmp_path / "bundle", kinds)
+    session = open_session(tmp_path / "bundle")
+    expected = open_session(
+        workshop.bundle(write_folder(tmp_path / "cut", case.config, cut), kinds)
+    )
+    wanted = by_decode(expected, inputs)
+    check(by_decode(session, inputs), wanted, "decode")
+    check(by_prefill(session, inputs, 20), wanted, "prefill_all")
+    uncut = open_session(workshop.bundle(tmp_path / "whole", kinds))
+    assert worst_error(by_decode(uncut, inputs).logits, wanted.logits) > 1e-2
 
 
 # -- layers that use two caches
