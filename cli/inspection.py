@@ -6,6 +6,7 @@ import json
 import math
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,12 @@ from .progress import say
 @options.build_options
 @options.as_json
 def inspect_command(model: str, build: dict[str, Any], as_json: bool) -> None:
-    """Show the arguments by position of MODEL's or a BUNDLE's graphs, and the memory needed."""
-    weights, (embedding, head), cache, graphs = _describe(model, build)
+    """Show the arguments by position of MODEL's or a BUNDLE's graphs, and the memory needed.
+
+    Of a model also how large its weights are in each coding, and which RoPE it has.
+    """
+    shown = _describe(model, build)
+    weights, (embedding, head), cache, graphs = shown.weights, shown.ends, shown.cache, shown.graphs
     rows = list(_rows(weights, cache, graphs))
     held = {
         "count": sum(math.prod(weight.shape) for weight in weights),
@@ -47,7 +52,9 @@ def inspect_command(model: str, build: dict[str, Any], as_json: bool) -> None:
     }
     memory["total"] = sum(memory.values())
     if as_json:
-        click.echo(json.dumps({"arguments": rows, "weights": held, "memory_bytes": memory}))
+        more = {"weights_bytes_by_coding": shown.sizes, "rope": shown.ropes} if shown.sizes else {}
+        found = {"arguments": rows, "weights": held, "memory_bytes": memory, **more}
+        click.echo(json.dumps(found))
         return
     # a pipe has no width: whole lines there, cut ones on a narrow terminal
     console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
@@ -57,6 +64,11 @@ def inspect_command(model: str, build: dict[str, Any], as_json: bool) -> None:
         f"weights: {held['count'] / 1e6:,.1f} million, {bits:.2f} bits each, "
         f"{_mb(held['bytes'])}; a step of one row reads {_mb(held['bytes_of_step'])}"
     )
+    if shown.sizes:
+        sizes = (f"{_mb(size)} in {name}" for name, size in shown.sizes.items())
+        click.echo(f"weights by coding: {', '.join(sizes)}")
+    for rope in shown.ropes:
+        click.echo(f"RoPE: {rope}")
     per_slot = cache.nbytes // cache.slots
     click.echo(
         f"memory: weights {_mb(memory['weights'])} + cache {_mb(memory['cache'])} "
@@ -69,19 +81,30 @@ _WIDE = 200
 Graph = tuple[str, tuple[TensorSpec, ...], tuple[TensorSpec, ...]]
 
 
-def _describe(
-    model: str, build: dict[str, Any]
-) -> tuple[tuple[WeightSpec, ...], tuple[str, str], CacheFacts, list[Graph]]:
-    """The weights, which are embedding and head, the cache, and the graphs."""
+@dataclass(frozen=True)
+class _Shown:
+    """`ends`: which weights are embedding and head. `sizes`: bytes of weights by coding; `ropes`:
+    in words; both of a model, not of a bundle, which has its own."""
+
+    weights: tuple[WeightSpec, ...]
+    ends: tuple[str, str]
+    cache: CacheFacts
+    graphs: list[Graph]
+    sizes: dict[str, int] = field(default_factory=dict)
+    ropes: list[str] = field(default_factory=list)
+
+
+def _describe(model: str, build: dict[str, Any]) -> _Shown:
     if is_bundle(Path(model)):
         from .loading import check_fixed
 
         manifest = Manifest.load(Path(model))
         check_fixed(manifest, build)
         ends = (manifest.model.embedding, manifest.model.head)
-        return manifest.weights, ends, manifest.cache, [_graph(g) for g in manifest.graphs]
+        return _Shown(manifest.weights, ends, manifest.cache, [_graph(g) for g in manifest.graphs])
     from intaglio.codegen.sources.folder import load_model
     from intaglio.codegen.sources.pull import resolve_model
+    from intaglio.codegen.targets import sizes_by_coding
 
     spec = load_model(resolve_model(model, progress=say), say).spec
     planned = options.to_build_options({"layout": "rowmajor", **build}).graphs(spec)
@@ -89,7 +112,10 @@ def _describe(
     parts = tuple(cache.part for cache in plan.caches(spec))
     graphs = [(g.name, tuple(g.arguments()), tuple(g.results(spec))) for g in planned]
     cache = CacheFacts(plan.context, plan.slots, plan.precision, parts)
-    return tuple(planned[0].weights(spec)), ("embed", spec.head), cache, graphs
+    held = spec.within(plan.context).layers
+    ropes = [str(layer.attention.rope) for layer in held if layer.attention.rope]
+    weights, ends = tuple(planned[0].weights(spec)), ("embed", spec.head)
+    return _Shown(weights, ends, cache, graphs, sizes_by_coding(spec), list(dict.fromkeys(ropes)))
 
 
 def _graph(facts: GraphFacts) -> Graph:

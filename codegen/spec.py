@@ -100,6 +100,10 @@ class Rope:
         span = last - first if last != first else 0.001
         return min(1.0, max(0.0, (pair - first) / span))
 
+    def __str__(self) -> str:
+        part = f", {self.dims} of a head's elements" if self.dims else ""
+        return f"theta {self.theta:g}{part}{self.scaling and f', {self.scaling}'}"
+
     @property
     def scaling(self) -> str:
         """In words; empty if there is none."""

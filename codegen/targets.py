@@ -13,7 +13,7 @@ from intaglio.runtime.host import cpu_features
 
 from .kernels import AttentionKernel, Kernels, KernelSet, RowBlocks, RowsKernel
 from .spec import Linear, ModelSpec
-from .weights import Coding, Formats
+from .weights import Coding, Formats, weight_list
 
 # The instructions that LLVM takes a CPU to have and uses unasked, and those of IREE's microkernels,
 # as Linux names them in /proc/cpuinfo. Not here: what only an intrinsic, an atomic or the system
@@ -329,6 +329,17 @@ def formats_of(
     operands = "bf16" if is_bf16 and not _has_odd_columns(model) else "f32"
     tile = weight_tile("bf16" if chosen and model.dtype != "f32" else operands)
     return Formats(joined=True, tiling=Tiling(*tile), operands=operands, kernels=chosen)
+
+
+def sizes_by_coding(model: ModelSpec) -> dict[str, int]:
+    """Bytes of a model's weights in 16 bits, and as `--quantize` codes them."""
+    formats = {"bf16": Formats()}
+    formats |= {name: Formats(operands="f32", coding=coding) for name, coding in CODINGS.items()}
+    low = replace(model, dtype="bf16")
+    return {
+        name: sum(weight.nbytes for weight in weight_list(low, each))
+        for name, each in formats.items()
+    }
 
 
 def kernel_set(arch: str) -> KernelSet | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from intaglio.runtime.errors import UserError
+
 from ..spec import ModelSpec
 from .apertus import Apertus
 from .arcee import Arcee
@@ -28,6 +30,7 @@ from .mistral import Mistral
 from .nemotron import Nemotron
 from .olmo2 import Olmo2
 from .olmo3 import Olmo3
+from .others import other_kind
 from .phi3 import Phi3
 from .qwen2 import Qwen2
 from .qwen3 import Qwen3
@@ -55,7 +58,12 @@ def read_model(path: Path, say: Say = lambda line: None) -> ModelSpec:
     supported.
     """
     fields = Fields(str(path), read_json_object(path, "config.json"))
-    model = FAMILIES[fields.text("model_type", sorted(FAMILIES))].read(fields)
+    families = sorted(FAMILIES)
+    if other := other_kind(fields.raw("model_type"), families):
+        name = fields.raw("model_type")
+        said = f'{path}: model_type is "{name}", {other}; supported: {", ".join(families)}'
+        raise UserError(said)
+    model = FAMILIES[fields.text("model_type", families)].read(fields)
     check_leftovers(fields, model, say)
     generation = path.with_name("generation_config.json")
     if not generation.exists():

@@ -6,10 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
-from helpers import DATA, refused, write_config
+from helpers import DATA, refused, succeed, write_config
 
 from intaglio.codegen.bundle import BuildOptions
+from intaglio.codegen.emit import emit
 from intaglio.codegen.models import FAMILIES, read_model
+from intaglio.runtime.bundle.manifest import ALL_KINDS
 
 FOLDER = DATA / "configs"
 RAW = {path.stem: json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))}
@@ -39,9 +41,43 @@ def test_any_other_family_is_refused_by_name(name: str, tmp_path: Path) -> None:
     error = refused("emit", write_config(tmp_path, RAW[name]), "-o", tmp_path / "out")
     found = RAW[name]["model_type"]
     assert error == (
-        f'{tmp_path / "config.json"}: model_type is "{found}"; '
+        f'{tmp_path / "config.json"}: model_type is "{found}", a Mixture-of-Experts; '
         f"supported: {', '.join(sorted(FAMILIES))}"
     )
+
+
+@pytest.mark.parametrize(
+    ("model_type", "said"),
+    [
+        ("jamba", '"jamba", a model of state spaces or linear attention; supported: '),
+        ("deepseek_v3", '"deepseek_v3", a model of multi-head latent attention; supported: '),
+        ("qwen2_5_vl", '"qwen2_5_vl", a model that also sees; supported: '),
+        ("granitemoehybrid", '"granitemoehybrid", a model of state spaces or linear attention; '),
+        ("gpt2", '"gpt2"; supported: '),
+    ],
+)
+def test_other_kinds_are_refused_by_name(model_type: str, said: str, tmp_path: Path) -> None:
+    raw = {**RAW["llama-3.2-1b"], "model_type": model_type}
+    assert said in refused("emit", write_config(tmp_path, raw), "-o", tmp_path / "out")
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_every_kind_of_a_released_model_is_emitted(name: str) -> None:
+    """Under a megabyte of text, which parses."""
+    model = read_model(FOLDER / f"{name}.json")
+    for graph in BuildOptions(kinds=ALL_KINDS).graphs(model):
+        assert 10_000 < len(emit(model, graph)) < 1_000_000
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_inspect_says_how_large(name: str, tmp_path: Path) -> None:
+    shown = json.loads(succeed("inspect", write_config(tmp_path, RAW[name]), "--json"))
+    sizes, count = shown["weights_bytes_by_coding"], shown["weights"]["count"]
+    assert sizes["bf16"] == 2 * count
+    # a scale for 32 of each matrix, embedding and head of q4 in 8 bits; vectors as they are
+    assert 1.06 * count < sizes["q8"] < 1.08 * count
+    assert 0.56 * count < sizes["q4"] < 0.9 * count
+    assert len(shown["rope"]) >= 1
 
 
 # what such a config is refused for where it calls itself a llama

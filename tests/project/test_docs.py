@@ -34,7 +34,7 @@ pytestmark = pytest.mark.slow
 FILES = (
     *("README.md", "CONTRIBUTING.md", "benchmarks/README.md"),
     *("docs/architecture.md", "docs/contract.md", "docs/kernels.md", "docs/performance.md"),
-    "docs/serving.md",
+    *("docs/serving.md", "docs/adding-a-model.md"),
 )
 BIN = Path(sys.executable).parent
 
@@ -50,7 +50,10 @@ NOT_RUN = {
 # Python that another test runs
 ELSEWHERE = {"from openai import OpenAI": "server/test_serve_api.py::test_the_readme_example"}
 # Python that stands in a file, by how it begins
-QUOTED = {"class Qwen3(Qwen2):": "codegen/models/qwen3.py"}
+QUOTED = {
+    '"""olmo2: llama with': "codegen/models/olmo2.py",
+    '    "olmo2": (': "tests/tiny_families.py",
+}
 # indented text that is no command, by how it begins
 DRAWINGS = {
     "The answer to this question": "what the demo prints",
