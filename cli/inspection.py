@@ -127,7 +127,9 @@ def _rows(
 ) -> Iterator[dict[str, Any]]:
     held = [(spec, weight) for weight in weights for spec in weight.arguments]
     for position, (spec, weight) in enumerate(held):
-        yield _row(position, "all", spec, " + ".join(part.tensor for part in weight.parts))
+        yield _row(
+            position, "all", spec, " + ".join(dict.fromkeys(part.tensor for part in weight.parts))
+        )
     for name, arguments, _ in graphs:
         for position, spec in enumerate((*arguments, *cache.tensors), len(held)):
             yield _row(position, name, spec, "")

@@ -102,7 +102,8 @@ class Rope:
 
     def __str__(self) -> str:
         part = f", {self.dims} of a head's elements" if self.dims else ""
-        return f"theta {self.theta:g}{part}{self.scaling and f', {self.scaling}'}"
+        pairs = ", neighbours" if self.is_interleaved else ""
+        return f"theta {self.theta:g}{part}{pairs}{self.scaling and f', {self.scaling}'}"
 
     @property
     def scaling(self) -> str:
@@ -111,6 +112,8 @@ class Rope:
             return f"longrope scaling by its {'long' if self.is_long else 'short'} factors"
         if self.kind == "default":
             return ""
+        if self.kind == "dynamic" and self.factor == 1:
+            return "dynamic scaling, which begins past the model's context"
         return f"{self.kind} scaling by {self.factor:g}"
 
 

@@ -258,6 +258,27 @@ def test_inspect(workshop: Workshop, cache: Path) -> None:
     assert json.loads(succeed("inspect", bundle, "--json")) == shown
 
 
+@pytest.mark.parametrize(
+    ("context", "which"),
+    [(32, "longrope scaling by its short factors"), (48, "by its long factors")],
+)
+def test_inspect_says_which_factors(context: int, which: str, tmp_path: Path) -> None:
+    """Longrope's are fixed by a bundle's context: the long ones if it exceeds the original."""
+    model = write_config(tmp_path, CASES["phi3"].config)
+    options = ("--context", str(context), "--chunk", "16")
+    (said,) = json.loads(succeed("inspect", model, "--json", *options))["rope"]
+    assert said.endswith(which)
+
+
+def test_dynamic_rope_ends_at_its_limit(tmp_path: Path) -> None:
+    model = write_config(tmp_path, CASES["internlm3"].config)
+    assert "dynamic scaling, which begins past the model's context" in succeed(
+        "inspect", model, "--context", "48", "--chunk", "16"
+    )
+    error = refused("inspect", model, "--context", "49", "--chunk", "16")
+    assert "must be from 2 to the model's max_position_embeddings, 48" in error
+
+
 def test_inspect_as_a_table(workshop: Workshop) -> None:
     shown = succeed("inspect", workshop.model("llama_untied"), *TINY_OPTIONS).splitlines()
     assert shown[0].split() == [

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from streams import Stream, by_decode, by_prefill, check, load_reference, worst_error
-from tiny import CASES, weights_of, write_folder
+from tiny import CASES, changed, weights_of, write_folder
 from workshop import Mutation, Workshop, only, open_session
 
 from intaglio.codegen.sources.folder import load_model
 from intaglio.runtime.bundle.session import Session
 
-_ATTENTION = "attention/attention.mlir.j2"
+_ATTENTION, _ROTARY = "attention/attention.mlir.j2", "ops/rotary.mlir.j2"
+_ANGLES, _HEADS = "ops/rotary_angles.mlir.j2", "kernels/heads.mlir.j2"
+_GROWN = '%{{ part }}{{ end.removesuffix("_grown") }}'
 _GAIN, _KERNEL, _NORMED = "ops/gain.mlir.j2", "kernels/kernel.mlir.j2", "kernels/normed.mlir.j2"
 _NEAR = "arith.cmpi sgt, %seen_until, %query_position"
 _SEEN_UNTIL = "stablehlo.compare GT, %seen_until, "
@@ -179,6 +182,79 @@ CONTROLS: dict[str, tuple[str, str, str, tuple[Mutation, ...]]] = {
         *("apertus", "decode", "packed"),
         ((_KERNEL, "addf %alpha_n_each, %beta", "maximumf %alpha_n_each, %beta"),),
     ),
+    "neighbours of the next head": (
+        *("glm", "decode", "portable"),
+        ((_ROTARY, "dims = [{{ turn.pair_axis }}]", "dims = [1, {{ turn.pair_axis }}]"),),
+    ),
+    "the rest of a head is its beginning": (
+        *("phi3_part", "decode", "portable"),
+        (
+            (
+                _ROTARY,
+                "{{ turn.turned }}:{{ turn.head_dim }}]",
+                "0:{{ turn.head_dim - turn.turned }}]",
+            ),
+        ),
+    ),
+    "cos not times its factor": (
+        *("llama_yarn", "decode", "portable"),
+        ((_ANGLES, "multiply %cos_plain, %factor", "maximum %cos_plain, %cos_plain"),),
+    ),
+    "queries and keys not normed after RoPE": (
+        *("hunyuan_v1_dense", "decode", "portable"),
+        (
+            (
+                _ATTENTION,
+                "%q_{{ made }} : ({{ q_row }}) -> {{ q_heads }}",
+                "%q_turned : ({{ q_row }}) -> {{ q_heads }}",
+            ),
+        ),
+    ),
+    "queries do not grow": (
+        *("ministral3", "decode", "portable"),
+        (
+            (
+                _ATTENTION,
+                "stablehlo.multiply %q_small, %growth_each",
+                "stablehlo.maximum %q_small, %q_small",
+            ),
+        ),
+    ),
+    "neighbours the other way around, by kernels": (
+        *("glm", "decode", "packed"),
+        ((_HEADS, "%a, %b = vector.deinterleave", "%b, %a = vector.deinterleave"),),
+    ),
+    "the rest of a head, by kernels": (
+        *("phi3_part", "decode", "packed"),
+        ((_HEADS, 'loaded(a, letter, "left", "%d"', 'loaded(a, letter, "left", "%c0"'),),
+    ),
+    "not normed after RoPE, by kernels": (
+        *("hunyuan_v1_dense", "decode", "packed"),
+        (
+            (
+                _HEADS,
+                'stored_turned(a, letter, "whole", ""',
+                'stored_turned(a, letter, "whole", "_raw"',
+            ),
+        ),
+    ),
+    "queries do not grow, by kernels": (
+        *("ministral3", "decode", "packed"),
+        ((_HEADS, f"mulf {_GROWN}, %{{{{ part }}}}_growth", f"maximumf {_GROWN}, {_GROWN}"),),
+    ),
+}
+# case, and what its config says instead: in RoPE's own object too
+OTHERWISE: dict[str, tuple[str, dict[str, Any]]] = {
+    "RoPE in every layer": ("smollm3", {"no_rope_layers": [1, 1, 1]}),
+    "the short factors": ("phi3", {"original_max_position_embeddings": 64}),
+    "the long factors": ("phi3_part", {"original_max_position_embeddings": 32}),
+    "yarn from a whole pair on": ("llama_yarn", {"truncate": True}),
+    "yarn of another context": ("llama_yarn", {"original_max_position_embeddings": 32}),
+    "yarn without its attention factor": ("olmo3", {"attention_factor": 1.0}),
+    "a smaller base": ("hunyuan_v1_dense", {"alpha": 25.0}),
+    "another part of a head": ("glm4", {"partial_rotary_factor": 0.5}),
+    "scores by the heads' size": ("granite", {"attention_multiplier": 0.25}),
+    "no windows": ("ministral", {"layer_types": ["full_attention"] * 3}),
 }
 
 
@@ -196,6 +272,18 @@ def test_what_a_family_adds_is_noticed(workshop: Workshop, control: str) -> None
     assert error > 1e-3, f"{control}: off by {error:.2g} only"
 
 
+@pytest.mark.parametrize("control", OTHERWISE)
+def test_what_a_config_says_is_noticed(workshop: Workshop, tmp_path: Path, control: str) -> None:
+    name, changes = OTHERWISE[control]
+    case, reference = CASES[name], load_reference(name)
+    assert changed(case.config, changes) != case.config
+    folder = write_folder(tmp_path, changed(case.config, changes), weights_of(case))
+    session = open_session(workshop.bundle(folder, only("decode")))
+    found = by_decode(session, reference.inputs)
+    error = worst_error(found.logits, reference.stream.logits)
+    assert error > 1e-3, f"{control}: off by {error:.2g} only"
+
+
 @pytest.mark.parametrize(
     "case", dict.fromkeys(case[:3] for case in CONTROLS.values()), ids="-".join
 )
@@ -206,20 +294,26 @@ def test_unmutated_passes(workshop: Workshop, case: tuple[str, str, str]) -> Non
     check(_feed(session, kind, reference.inputs), reference.stream, name)
 
 
-# gemma3: the text part of a model that also sees
+# the text part of a model that also sees
+
+NESTED = {
+    "gemma3": ("gemma3_tied", "mm_tokens_per_image"),
+    "mistral3": ("ministral3", "spatial_merge_size"),
+}
 
 
 @pytest.mark.parametrize("prefix", ["model.language_model.", "language_model.model."])
-def test_gemma3_by_its_text_part(workshop: Workshop, tmp_path: Path, prefix: str) -> None:
+@pytest.mark.parametrize("family", NESTED)
+def test_by_its_text_part(workshop: Workshop, tmp_path: Path, family: str, prefix: str) -> None:
     """Tensors by either of their names, those of the vision tower left aside, said once."""
-    case, reference = CASES["gemma3_tied"], load_reference("gemma3_tied")
+    name, of_vision = NESTED[family]
+    case, reference = CASES[name], load_reference(name)
     text = {name: value for name, value in case.config.items() if name != "torch_dtype"}
     config = {
-        "architectures": ["Gemma3ForConditionalGeneration"],
-        "model_type": "gemma3",
+        "model_type": family,
         "text_config": text,
-        "vision_config": {"model_type": "siglip_vision_model"},
-        "mm_tokens_per_image": 256,
+        "vision_config": {"model_type": "a tower"},
+        of_vision: 256,
         "torch_dtype": "float32",
     }
     tensors = {
@@ -229,7 +323,7 @@ def test_gemma3_by_its_text_part(workshop: Workshop, tmp_path: Path, prefix: str
     tensors["model." + tower if prefix.startswith("model.") else tower] = np.ones(3, np.float32)
     folder = write_folder(tmp_path, config, tensors)
     said: list[str] = []
-    assert load_model(folder, said.append).spec.model_type == "gemma3"
+    assert load_model(folder, said.append).spec.model_type == family
     (line,) = said
     assert line.startswith("note: only text: 1 tensors of other parts are left aside")
     session = open_session(workshop.bundle(folder, only("decode")))

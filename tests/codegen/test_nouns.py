@@ -82,6 +82,27 @@ def test_a_fused_checkpoint_gives_the_same_stream(
     check(by_decode(session, reference.inputs), reference.stream, "fused")
 
 
+def test_which_rows_of_a_fused_tensor_a_product_takes(tmp_path: Path) -> None:
+    """phi3's q, k and v lie below each other, gpt_neox's head by head."""
+
+    def taken(name: str) -> list[list[tuple[int, ...] | None]]:
+        model = load_model(write_folder(tmp_path / name, CASES[name].config, {})).spec
+        weights = {weight.name: weight for weight in weight_list(model)}
+        found = [weights[f"layer1_{letter}"] for letter in "qkv"]
+        assert {part.shape for weight in found for part in weight.parts}.issubset(SHAPES)
+        return [[part.rows for part in weight.parts] for weight in found]
+
+    assert taken("phi3_part") == [[(0, 64)], [(64, 96)], [(96, 128)]]
+    assert taken("gpt_neox") == [
+        [(0, 16), (48, 64), (96, 112), (144, 160)],
+        [(16, 32), (64, 80), (112, 128), (160, 176)],
+        [(32, 48), (80, 96), (128, 144), (176, 192)],
+    ]
+
+
+SHAPES = {(128, 64), (192, 64)}
+
+
 # -- layers that use two caches
 
 
