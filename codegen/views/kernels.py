@@ -286,7 +286,7 @@ class RowsView(KernelView):
             self._make("y", types, y, self.outputs, form)
             return
         is_added = self.epilogue in ("residual", "added")
-        columns = form.filled(self.outputs) if is_added else whole_tiles(self.outputs)
+        columns = form.filled(self.outputs) if self.next else whole_tiles(self.outputs)
         shape = (self.rows, columns, "f32")
         kind = types.name(y, *shape)
         if is_added:

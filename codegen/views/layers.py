@@ -11,7 +11,7 @@ from ..spec import Attention, LayerSpec, ModelSpec, Norm
 from ..weights import Product, layer_weights
 from .attentions import AppendView, ChunkAttentionView, MergeView, StepAttentionView
 from .caches import CacheView
-from .forms import LANES
+from .forms import LANES, whole_tiles
 from .kernels import GainView, KernelView, QuantizeView, RowNormView, RowsView
 from .normed import HeadNormsView, NormedView
 from .types import f32
@@ -207,11 +207,10 @@ class ApartNorms(_Layers):
 
     def __init__(self, view: KernelsView, model: ModelSpec) -> None:
         super().__init__(view, model)
-        form = view.row_form
-        columns = form.filled(view.hidden_size)
-        self.carried = [("", view.type("rows", view.rows, columns, "f32"))]
+        form, size = view.row_form, view.hidden_size
+        self.carried = [("", view.type("rows", view.rows, whole_tiles(size), "f32"))]
         # rows for the next product, where no norm makes them
-        made = view.type(form.alias("rows"), *form.shape(view.rows, columns))
+        made = view.type(form.alias("rows"), *form.shape(view.rows, size))
         self._carries_made = not model.first.pre_norms and made != self.carried[0][1]
         if self._carries_made:
             self.carried.append(("_made", made))

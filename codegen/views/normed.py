@@ -28,8 +28,9 @@ class NormedView(KernelView):
     ) -> None:
         super().__init__(rows)
         block = form.block if form else None
-        self.outputs, columns = size, whole_tiles(size, block)
-        self.tiles, self.is_cut = columns // LANES, size != columns
+        self.outputs, columns = size, whole_tiles(size)
+        # blocks may end behind the rows that they are made of
+        self.tiles, self.is_cut = columns // LANES, size != whole_tiles(size, block)
         self.norm, self.is_added, self.scale = norm, is_added, f32(scale) if scale else ""
         self.length = f32(size)
         held = (rows, columns, "f32")
