@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import zlib
+from dataclasses import replace
 from typing import Any
 
 import ml_dtypes
@@ -15,6 +16,7 @@ import numpy as np
 
 from intaglio.codegen.models import FAMILIES
 from intaglio.codegen.models.fields import Fields
+from intaglio.codegen.spec import LayerSpec, ModelSpec
 from intaglio.codegen.weights import weight_list
 
 TYPES = {"float32": np.float32, "float16": np.float16, "bfloat16": ml_dtypes.bfloat16}
@@ -305,3 +307,30 @@ def tensors_of(config: dict[str, Any]) -> dict[str, np.ndarray]:
             values = random.uniform(-1, 1, part.shape).astype(ml_dtypes.bfloat16)
             found[part.tensor] = values.astype(TYPES[config["torch_dtype"]])
     return found
+
+
+def comparable(spec: ModelSpec) -> ModelSpec:
+    """Without what a GGUF without a vocabulary does not say, nor how RoPE's base came about; RoPE's
+    own factors as f32."""
+    layers = tuple(map(_without_base, spec.layers))
+    return replace(spec, model_type="", tie_is_stated=True, eos_token_ids=(), layers=layers)
+
+
+def _without_base(layer: LayerSpec) -> LayerSpec:
+    rope = layer.attention.rope
+    if rope is None:
+        return layer
+    if rope.kind in ("default", "dynamic"):
+        plain = replace(rope, theta=1.0, kind="default", factor=1.0)
+    else:
+        short, long = (
+            tuple(np.array(factors, np.float32).tolist())
+            for factors in (rope.short_factors, rope.long_factors)
+        )
+        plain = replace(rope, short_factors=short, long_factors=long)
+    return replace(layer, attention=replace(layer.attention, rope=plain))
+
+
+def frequencies(spec: ModelSpec) -> list[list[float]]:
+    attentions = [layer.attention for layer in spec.layers]
+    return [each.rope.frequencies(each.head_dim) if each.rope else [] for each in attentions]

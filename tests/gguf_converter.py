@@ -48,20 +48,8 @@ def convert(
     `changes`: of metadata, by key after the architecture, and of tensors, by name; None for none.
     """
     changes = changes or {}
-    architecture = architecture_of(config)
-    writer = gguf.GGUFWriter(path, architecture)
-    stated = {**_metadata(config), **{k: v for k, v in changes.items() if not _is_tensor(k)}}
-    metadata = {f"{architecture}.{key}": value for key, value in stated.items()}
-    add = {
-        bool: writer.add_bool,
-        int: writer.add_uint32,
-        float: writer.add_float32,
-        str: writer.add_string,
-        list: writer.add_array,
-    }
-    for key, value in {**metadata, "tokenizer.ggml.model": "none"}.items():
-        if value is not None:
-            add[type(value)](key, value)
+    stated = {k: v for k, v in changes.items() if not _is_tensor(k)}
+    writer = _writer(config, path, stated)
     tensors = {**tensors_of(config, tensors), **{k: v for k, v in changes.items() if _is_tensor(k)}}
     for name, tensor in tensors.items():
         if tensor is None:
@@ -78,6 +66,60 @@ def convert(
     writer.write_tensors_to_file()
     writer.close()
     return path
+
+
+def convert_shapes(config: Config, shapes: Mapping[str, tuple[int, ...]], path: Path) -> Path:
+    """The same of a checkpoint's shapes: a file with holes where bf16 matrices and vectors are.
+
+    RoPE's tensors are there.
+    """
+    architecture = architecture_of(config)
+    names = gguf.get_tensor_name_map(_BY_NAME[architecture], config["num_hidden_layers"])
+    writer, rope = _writer(config, path, {}), _rope_tensors(config)
+    held: dict[str, tuple[int, ...]] = {name: value.shape for name, value in rope.items()}
+    for name, shape in shapes.items():
+        if not (architecture in ("gemma", "gemma2") and name == "lm_head.weight"):
+            held[_mapped(names, name)] = shape
+    size = 0
+    for name, shape in held.items():
+        dtype, item = (np.float32, 4) if len(shape) == 1 else (np.float16, 2)
+        kind = Q.BF16 if len(shape) > 1 else None
+        nbytes = math.prod(shape) * item
+        writer.add_tensor_info(name, shape, np.dtype(dtype), nbytes, raw_dtype=kind)
+        size += -(-nbytes // writer.data_alignment) * writer.data_alignment
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_ti_data_to_file()
+    writer.close()
+    with path.open("r+b") as file:
+        begin = file.seek(0, 2)
+        begin += -begin % writer.data_alignment
+        for value in rope.values():
+            file.seek(begin)
+            file.write(value.tobytes())
+            begin += -(-value.nbytes // writer.data_alignment) * writer.data_alignment
+            size -= -(-value.nbytes // writer.data_alignment) * writer.data_alignment
+        file.truncate(begin + size)
+    return path
+
+
+def _writer(config: Config, path: Path, changes: Mapping[str, Any]) -> gguf.GGUFWriter:
+    """With the metadata that the converter writes."""
+    architecture = architecture_of(config)
+    writer = gguf.GGUFWriter(path, architecture)
+    stated = {**_metadata(config), **changes}
+    metadata = {f"{architecture}.{key}": value for key, value in stated.items()}
+    add = {
+        bool: writer.add_bool,
+        int: writer.add_uint32,
+        float: writer.add_float32,
+        str: writer.add_string,
+        list: writer.add_array,
+    }
+    for key, value in {**metadata, "tokenizer.ggml.model": "none"}.items():
+        if value is not None:
+            add[type(value)](key, value)
+    return writer
 
 
 def _is_tensor(key: str) -> bool:
@@ -118,6 +160,7 @@ def tensors_of(config: Config, tensors: Tensors) -> dict[str, np.ndarray]:
 
 
 def _mapped(names: gguf.TensorNameMap, name: str) -> str:
+    name = name.replace("language_model.", "")  # of a model that also sees
     mapped = names.get_name(name, try_suffixes=(".weight", ".bias"))
     assert mapped is not None, name
     return mapped

@@ -93,8 +93,8 @@ def _longrope(metadata: Metadata, rotary: int, context: int) -> dict[str, Any]:
     factors = []
     for name in _FACTORS:
         file.check_tensor(name, (rotary // 2,))
-        # a float32 as its shortest decimal
-        values = [float(str(value)) for value in file.values(name)]
+        # float32 in transformers, too
+        values = file.values(name).tolist()
         if not all(0 < value < np.inf for value in values):
             raise file.fault(f"tensor {name!r} has a value that is no number above 0")
         factors.append(values)

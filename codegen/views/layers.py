@@ -218,7 +218,7 @@ class ApartNorms(_Layers):
         self.first = self._normed("first_rows", None)
         self.first_weights: list[str] = []
         self.gain = None
-        self.final = self._normed("final_norm", model.final_norm, is_added=False)
+        self.final = self._normed("norm", model.final_norm, is_added=False)
         self.normed = [("%normed", self.final.gives[0])]
 
     def results(self, index: int) -> list[str]:
@@ -243,15 +243,15 @@ class ApartNorms(_Layers):
             scale = spec.residual_scale
             return product(role, x, "rows", "plain"), self._normed("post_norm", spec.norm, scale)
 
-        def before(name: str, is_there: bool) -> NormedView | None:
-            return self._normed(name, spec.norm, is_added=False) if is_there else None
+        def before(is_there: bool) -> NormedView | None:
+            return self._normed("norm", spec.norm, is_added=False) if is_there else None
 
-        attn_norm = before("attn_norm", spec.pre_norms)
+        attn_norm = before(spec.pre_norms)
         qkv = product("qkv", "rows", "qkv_rows", "plain", clip=spec.attention.clip_qkv)
         attention, qk = spec.attention, self._qk(spec.attention)
         attend = view.attend(replace(attention, qk_norm=None) if qk else attention, cache, suffix)
         o, post_attn = added("o", "q_rows")
-        mlp_norm = before("mlp_norm", spec.pre_norms and spec.has_mlp_norm)
+        mlp_norm = before(spec.pre_norms and spec.has_mlp_norm)
         widen = product(
             *(view.widening(spec.ffn), "rows", "inner_rows", "activation"), ffn=spec.ffn
         )

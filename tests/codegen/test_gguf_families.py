@@ -9,14 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from gguf_cases import CONFIGS, tensors_of
+from gguf_cases import CONFIGS, comparable, frequencies, tensors_of
 from gguf_converter import architecture_of, convert
 from tiny import write_folder
 
 from intaglio.codegen.sources.folder import load_model
 from intaglio.codegen.sources.gguf_architectures import ARCHITECTURES
 from intaglio.codegen.sources.gguf_import import import_gguf
-from intaglio.codegen.spec import LayerSpec, ModelSpec
 from intaglio.runtime.errors import UserError
 
 
@@ -65,25 +64,6 @@ def test_what_is_not_undone_is_seen(
     monkeypatch.setattr("intaglio.codegen.sources.gguf_import.ARCHITECTURES", changed)
     with pytest.raises(AssertionError):
         test_a_model_comes_back(tmp_path, name)
-
-
-def comparable(spec: ModelSpec) -> ModelSpec:
-    """Without what a GGUF without a vocabulary does not say, nor how RoPE's base came about."""
-    layers = tuple(map(_without_base, spec.layers))
-    return replace(spec, model_type="", tie_is_stated=True, eos_token_ids=(), layers=layers)
-
-
-def _without_base(layer: LayerSpec) -> LayerSpec:
-    rope = layer.attention.rope
-    if rope is None or rope.kind not in ("default", "dynamic"):
-        return layer
-    plain = replace(rope, theta=1.0, kind="default", factor=1.0)
-    return replace(layer, attention=replace(layer.attention, rope=plain))
-
-
-def frequencies(spec: ModelSpec) -> list[list[float]]:
-    attentions = [layer.attention for layer in spec.layers]
-    return [each.rope.frequencies(each.head_dim) if each.rope else [] for each in attentions]
 
 
 def test_every_architecture_is_shown() -> None:
