@@ -11,7 +11,7 @@ from kernel_values import Array, Draw, Near, U, by_tile, padded, quantized, wide
 from kernels import NUMPY
 
 from intaglio.codegen.kernels import KernelSet, RowBlocks
-from intaglio.codegen.spec import Norm
+from intaglio.codegen.spec import Mlp, Norm
 from intaglio.codegen.views.forms import F32_ROWS, RowForm, whole_tiles
 from intaglio.codegen.views.kernels import ArgmaxView, GainView, RowNormView, RowsView
 from intaglio.codegen.views.ops import Op
@@ -83,7 +83,7 @@ class RowsCase:
             epilogue=self.epilogue,
             norm=self._gain(self.inputs) if self.norm else None,
             next=self._gain(self.outputs, self.offset) if self.epilogue == "residual" else None,
-            activation=self.activation,
+            ffn=Mlp(self.outputs, self.activation) if self.activation else None,
             has_bias=self.bias,
             **more,
         )

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from helpers import DATA, refused, succeed, write_config
+from helpers import DATA, ROOT, refused, succeed, write_config
 
 from intaglio.codegen.bundle import BuildOptions
 from intaglio.codegen.emit import emit
@@ -34,6 +34,11 @@ def test_a_supported_family_is_read_without_a_line(name: str) -> None:
     assert graphs[0].cache.context == 2048
     text = RAW[name].get("text_config", RAW[name])
     assert model.num_layers == text["num_hidden_layers"]
+
+
+def test_the_readme_has_a_row_of_each() -> None:
+    table = (ROOT / "README.md").read_text().split("| family |")[1].split("\n\n")[0]
+    assert {name for name in FAMILIES if f"`{name}`" in table} == set(FAMILIES)
 
 
 @pytest.mark.parametrize("name", OTHERS)
