@@ -214,10 +214,11 @@ class NormCase:
         return given
 
     def laid(self, given: Given) -> dict[str, Array]:
-        columns = self.size if self.is_first else whole_tiles(self.size, self.block)
+        columns = self.size if self.is_first else whole_tiles(self.size)
         laid = {**given, "x": padded(given["x"], columns)}
         if "residual" in given:
-            laid["residual"] = padded(given["residual"], columns)
+            filled = whole_tiles(self.size, self.block)
+            laid["residual"] = padded(given["residual"], filled)
         return laid
 
     def expected(self, given: Given) -> dict[str, Near]:

@@ -323,7 +323,9 @@ class RowNormView(KernelView):
         rows_type = types.name("rows", *shape)
         own, dtype = types.name("norm", size, next.weight.dtype), next.weight.dtype
         if norm:
-            self.x = self._read("x", rows_type, *shape)
+            # as a product leaves them, which knows of no blocks
+            given = (rows, whole_tiles(size), "f32")
+            self.x = self._read("x", types.name("rows", *given), *given)
             self._read("own_norm", own, size, dtype)
             self._read("residual", rows_type, *shape)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,13 @@ import numpy as np
 import pytest
 from streams import Stream, by_decode, by_prefill, check, load_reference, worst_error
 from tiny import CASES, changed, weights_of, write_folder
+from tiny_families import FAMILY_CASES
 from workshop import Mutation, Workshop, only, open_session
 
+from intaglio.codegen.bundle import BuildOptions
+from intaglio.codegen.emit import emit
+from intaglio.codegen.models import FAMILIES
+from intaglio.codegen.models.fields import Fields
 from intaglio.codegen.sources.folder import load_model
 from intaglio.runtime.bundle.session import Session
 
@@ -328,3 +334,21 @@ def test_by_its_text_part(workshop: Workshop, tmp_path: Path, family: str, prefi
     assert line.startswith("note: only text: 1 tensors of other parts are left aside")
     session = open_session(workshop.bundle(folder, only("decode")))
     check(by_decode(session, reference.inputs), reference.stream, prefix)
+
+
+# rows in blocks of integers
+
+
+@pytest.mark.parametrize("quantize", ["q8", "q4"])
+# longrope's factors are for heads of their size
+@pytest.mark.parametrize(
+    "name", [*(name for name in FAMILY_CASES if not name.startswith("phi3")), "gemma3_tied"]
+)
+def test_rows_that_no_block_divides(name: str, quantize: str) -> None:
+    """Of 72 columns, which are 80 in tiles of 16 and 96 in blocks of 32."""
+    case = CASES[name]
+    config = {**case.config, "hidden_size": 72, "head_dim": 24}
+    model = FAMILIES[config["model_type"]].read(Fields(name, config))
+    options = BuildOptions(kinds=("decode", "prefill"), context=40, arch="znver4", slots=1)
+    for graph in replace(options, quantize=quantize, block=16).graphs(model):
+        assert "stream.executable private @qkv " in emit(model, graph)
