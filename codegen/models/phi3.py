@@ -11,7 +11,7 @@ from ..spec import Rope
 from .fields import Fields
 from .llama import NAMES, read_window
 from .mistral import Mistral
-from .rope import of_part
+from .rope import of_part, rope_object
 
 _FUSED = {
     **dict.fromkeys(("q", "k", "v"), "self_attn.qkv_proj"),
@@ -28,6 +28,11 @@ class Phi3(Mistral):
     }
 
     def rope(self, fields: Fields, index: int) -> Rope | None:
+        """Older files call longrope by another scaling's name: transformers reads it so."""
+        scaling = rope_object(fields)
+        for name in ("rope_type", "type"):
+            if scaling is not None and scaling.raw(name) == "yarn":
+                raise scaling.refusal(name, "yarn", "longrope, which it means here")
         return of_part(super().rope(fields, index), fields, self.head_dim(fields), default=1.0)
 
     def sliding_window(self, fields: Fields, index: int) -> int | None:

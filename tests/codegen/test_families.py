@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers import refused
 from streams import Stream, by_decode, by_prefill, check, load_reference, worst_error
 from tiny import CASES, changed, weights_of, write_folder
 from tiny_families import FAMILY_CASES
@@ -334,6 +335,12 @@ def test_by_its_text_part(workshop: Workshop, tmp_path: Path, family: str, prefi
     assert line.startswith("note: only text: 1 tensors of other parts are left aside")
     session = open_session(workshop.bundle(folder, only("decode")))
     check(by_decode(session, reference.inputs), reference.stream, prefix)
+
+
+def test_what_phi3_once_called_yarn(tmp_path: Path) -> None:
+    config = changed(CASES["phi3"].config, {"type": "yarn", "rope_type": "yarn"})
+    said = refused("emit", write_folder(tmp_path, config, {}), "-o", tmp_path / "out")
+    assert 'is "yarn"; supported: longrope, which it means here' in said
 
 
 # rows in blocks of integers
