@@ -72,11 +72,11 @@ EVERY_KIND: dict[str, tuple[Mutation, ...]] = {
     "k and v swapped": (
         (
             "attention/attention.mlir.j2",
-            'else ("%q_flat", "%k_flat")',
-            'else ("%q_flat", "%v_flat")',
+            '[("%" ~ letter ~ "_" ~ given, turn.row)',
+            '[("%" ~ letter.replace("k", "v") ~ "_" ~ given, turn.row)',
         ),
-        ("attention/attention.mlir.j2", "reshape %v_flat", "reshape %k_flat"),
-        ("attention/attention.mlir.j2", '("v", "%v_flat"', '("v", "%k_flat"'),
+        ("attention/attention.mlir.j2", "reshape %v_{{ v_made }}", "reshape %k_{{ v_made }}"),
+        ("attention/attention.mlir.j2", '("v", "%v_" ~ v_made', '("v", "%k_" ~ v_made'),
     ),
     "cached mask one too many": (
         ("attention/blocked.mlir.j2", _SEEN, _SEEN.replace("slt", "sle")),

@@ -183,9 +183,8 @@ FAST: dict[str, tuple[str, tuple[Mutation, ...]]] = {
         (
             (
                 "attention/plain.mlir.j2",
-                "    %past_raw = stablehlo.dot_general",
-                read_as_f16("%k_past", "dims, a.head_dim, c.reach")
-                + "    %past_raw = stablehlo.dot_general",
+                '    {{ "%past_products" if',
+                read_as_f16("%k_past", "dims, a.head_dim, c.reach") + '    {{ "%past_products" if',
             ),
             (
                 "attention/plain.mlir.j2",

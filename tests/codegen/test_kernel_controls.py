@@ -228,8 +228,8 @@ CONTROLS: dict[str, tuple[Callable[..., None], Mutation]] = {
         partial(attention, case=NORMED),
         (
             HEADS,
-            "arith.mulf %{{ part }}_raw, %{{ letter }}_scaling",
-            "arith.mulf %a_raw, %a_raw",
+            "arith.mulf %{{ part }}_raw, {{ scaling }}",
+            "arith.mulf %{{ part }}_raw, %{{ part }}_raw",
         ),
     ),
     "a window one too long": (
