@@ -21,10 +21,6 @@ import numpy.typing as npt
 from safetensors import TensorSpec, serialize_file
 from tiny_families import FAMILY_CASES, SEEDS
 
-from intaglio.codegen.models import FAMILIES
-from intaglio.codegen.models.fields import Fields
-from intaglio.codegen.weights import weight_list
-
 Array = npt.NDArray[Any]
 Config = Mapping[str, Any]
 
@@ -286,6 +282,11 @@ def weights_of(case: Case) -> dict[str, Array]:
 def _by_spec(case: Case) -> dict[str, Array]:
     """The tensors that our own reading of the config asks for: what is wrong there transformers
     misses, or does not know."""
+    # which the emulated machine of `make arm` has not
+    from intaglio.codegen.models import FAMILIES
+    from intaglio.codegen.models.fields import Fields
+    from intaglio.codegen.weights import weight_list
+
     model = FAMILIES[case.config["model_type"]].read(Fields(case.name, dict(case.config)))
     tensors: dict[str, Array] = {}
     # what layers add outweighs a scaled embedding, or each token would foretell itself
