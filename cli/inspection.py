@@ -14,15 +14,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from intaglio.runtime.bundle.manifest import (
-    CacheFacts,
-    GraphFacts,
-    Manifest,
-    TensorSpec,
-    WeightSpec,
-    bytes_of_step,
-    is_bundle,
-)
+from intaglio.runtime.bundle.manifest import CacheFacts, GraphFacts, Manifest, is_bundle
+from intaglio.runtime.bundle.weight_spec import TensorSpec, WeightSpec, bytes_of_step
 
 from . import options
 from .progress import say

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from intaglio.runtime.bundle import packing
 from intaglio.runtime.bundle.checkpoint import BOUND_FILE, Checkpoint
-from intaglio.runtime.bundle.manifest import WeightSpec
 from intaglio.runtime.bundle.packing import Packing
+from intaglio.runtime.bundle.weight_spec import WeightSpec
 
 from .cache_home import cache_home
 from .holding import use

@@ -21,9 +21,9 @@ from intaglio.runtime.bundle.manifest import (
     Manifest,
     ModelFacts,
     TargetFacts,
-    WeightSpec,
     is_bundle,
 )
+from intaglio.runtime.bundle.weight_spec import WeightSpec
 from intaglio.runtime.errors import UserError
 
 from .bound_weights import bound_weights_folder, place_bound_weights, write_bound_weights

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Literal
 
-from intaglio.runtime.bundle.manifest import CachePart, StepSpec, TensorSpec, WeightSpec
+from intaglio.runtime.bundle.manifest import CachePart, StepSpec
+from intaglio.runtime.bundle.weight_spec import TensorSpec, WeightSpec
 from intaglio.runtime.errors import UserError
 
 from .spec import ModelSpec

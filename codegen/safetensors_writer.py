@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from intaglio.runtime.bundle.checkpoint import DTYPE_NAMES
-from intaglio.runtime.bundle.manifest import ITEM_SIZES
+from intaglio.runtime.bundle.weight_spec import ITEM_SIZES
 
 _ALIGNMENT = 64
 _FILE_DTYPES = {ours: theirs for theirs, ours in DTYPE_NAMES.items()}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from intaglio.runtime.amx import has_tiles
-from intaglio.runtime.bundle.manifest import Quant, Tiling
+from intaglio.runtime.bundle.weight_spec import Quant, Tiling
 from intaglio.runtime.errors import UserError
 from intaglio.runtime.host import cpu_features
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from intaglio.runtime.bundle.manifest import Part, Quant, Tiling, WeightSpec
+from intaglio.runtime.bundle.weight_spec import Part, Quant, Tiling, WeightSpec
 
 from .kernels import KernelSet, RowBlocks
 from .spec import LayerSpec, Linear, ModelSpec, TensorNames, Vector

@@ -13,9 +13,9 @@ from intaglio.codegen.kernels import KernelSet, RowBlocks
 from intaglio.codegen.views.forms import RowForm, whole_tiles
 from intaglio.codegen.views.kernels import RowsView
 from intaglio.codegen.views.types import Types
-from intaglio.runtime.bundle.manifest import Quant, Tiling, WeightSpec
 from intaglio.runtime.bundle.packing import alternated, pack_rows
 from intaglio.runtime.bundle.quantizing import packed
+from intaglio.runtime.bundle.weight_spec import Quant, Tiling, WeightSpec
 
 Q8, Q4 = Quant(8, 32, "f16", zero=128), Quant(4, 32, "f16", zero=8)
 # what IQ4_NL's integers stand for

@@ -17,8 +17,8 @@ from intaglio.codegen.views.kernels import ArgmaxView, GainView, RowNormView, Ro
 from intaglio.codegen.views.ops import Op
 from intaglio.codegen.views.types import Types
 from intaglio.codegen.weights import Formats
-from intaglio.runtime.bundle.manifest import Part, Tiling, WeightSpec
 from intaglio.runtime.bundle.packing import alternated, pack_rows
+from intaglio.runtime.bundle.weight_spec import Part, Tiling, WeightSpec
 
 EPS = 1e-3
 Given = Mapping[str, Array]

@@ -24,7 +24,7 @@ from intaglio.codegen.views.kernels import KernelView
 from intaglio.codegen.views.ops import Op
 from intaglio.codegen.views.types import Types
 from intaglio.runtime.bundle.device import Device
-from intaglio.runtime.bundle.manifest import TensorSpec
+from intaglio.runtime.bundle.weight_spec import TensorSpec
 
 Array = npt.NDArray[Any]
 NUMPY: dict[str, Any] = {

@@ -7,39 +7,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from tiny_ropes import ROPE_CASES, ROPE_SEEDS
-
-_BASE = {
-    "vocab_size": 331,
-    "hidden_size": 64,
-    "intermediate_size": 100,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "max_position_embeddings": 128,
-    "rope_theta": 10000.0,
-    "tie_word_embeddings": True,
-    "torch_dtype": "float32",
-    "bos_token_id": 1,
-    "eos_token_id": 2,
-    "pad_token_id": 0,
-}
-
-
-def _config(family: str, architecture: str, **own: Any) -> dict[str, Any]:
-    return {**_BASE, "architectures": [architecture], "model_type": family, **own}
-
+from tiny_ropes import ROPE_CASES, ROPE_SEEDS, tiny_config
 
 _GELU = "gelu_pytorch_tanh"
 # name: head (none: tied) and config
 FAMILY_CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "gemma": (
         "none",
-        _config("gemma", "GemmaForCausalLM", head_dim=24, hidden_act="gelu", rms_norm_eps=1e-4),
+        tiny_config("gemma", "GemmaForCausalLM", head_dim=24, hidden_act="gelu", rms_norm_eps=1e-4),
     ),
     "gemma2": (
         "none",
-        _config(
+        tiny_config(
             *("gemma2", "Gemma2ForCausalLM"),
             head_dim=24,
             num_hidden_layers=3,
@@ -54,15 +33,15 @@ FAMILY_CASES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "olmo2": (
         "own",
-        _config("olmo2", "Olmo2ForCausalLM", tie_word_embeddings=False, rms_norm_eps=1e-3),
+        tiny_config("olmo2", "Olmo2ForCausalLM", tie_word_embeddings=False, rms_norm_eps=1e-3),
     ),
     "arcee": (
         "own",
-        _config("arcee", "ArceeForCausalLM", tie_word_embeddings=False, hidden_act="relu2"),
+        tiny_config("arcee", "ArceeForCausalLM", tie_word_embeddings=False, hidden_act="relu2"),
     ),
     "apertus": (
         "own",
-        _config(
+        tiny_config(
             *("apertus", "ApertusForCausalLM"),
             tie_word_embeddings=False,
             hidden_act="xielu",
@@ -78,7 +57,7 @@ FAMILY_CASES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "starcoder2": (
         "none",
-        _config(
+        tiny_config(
             *("starcoder2", "Starcoder2ForCausalLM"),
             hidden_act=_GELU,
             norm_epsilon=1e-3,
@@ -88,7 +67,7 @@ FAMILY_CASES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "nemotron": (
         "own",
-        _config(
+        tiny_config(
             *("nemotron", "NemotronForCausalLM"),
             tie_word_embeddings=False,
             hidden_act="relu2",
@@ -99,7 +78,7 @@ FAMILY_CASES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "stablelm": (
         "own",
-        _config(
+        tiny_config(
             *("stablelm", "StableLmForCausalLM"),
             tie_word_embeddings=False,
             layer_norm_eps=1e-3,
@@ -110,7 +89,7 @@ FAMILY_CASES: dict[str, tuple[str, dict[str, Any]]] = {
     # beside each other, and a norm for each head
     "stablelm_parallel": (
         "own",
-        _config(
+        tiny_config(
             *("stablelm", "StableLmForCausalLM"),
             tie_word_embeddings=False,
             use_parallel_residual=True,
@@ -120,7 +99,7 @@ FAMILY_CASES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "cohere": (
         "none",
-        _config(
+        tiny_config(
             *("cohere", "CohereForCausalLM"),
             logit_scale=1.5,
             layer_norm_eps=1e-3,
@@ -129,7 +108,7 @@ FAMILY_CASES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "cohere2": (
         "none",
-        _config(
+        tiny_config(
             *("cohere2", "Cohere2ForCausalLM"),
             num_hidden_layers=3,
             head_dim=16,
@@ -140,7 +119,7 @@ FAMILY_CASES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "cohere2_untied": (
         "own",
-        _config(
+        tiny_config(
             *("cohere2", "Cohere2ForCausalLM"),
             tie_word_embeddings=False,
             num_hidden_layers=2,
@@ -152,7 +131,7 @@ FAMILY_CASES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "stablelm_tied": (
         "none",
-        _config(
+        tiny_config(
             *("stablelm", "StableLmForCausalLM"),
             qk_layernorm=True,
             partial_rotary_factor=0.75,
@@ -161,7 +140,7 @@ FAMILY_CASES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "exaone4": (
         "own",
-        _config(
+        tiny_config(
             *("exaone4", "Exaone4ForCausalLM"),
             tie_word_embeddings=False,
             num_hidden_layers=3,

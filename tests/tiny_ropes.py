@@ -5,9 +5,10 @@ Sizes are odd on purpose; the references' 48 positions pass windows and RoPE's l
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
-_BASE: dict[str, Any] = {
+_BASE = {
     "vocab_size": 331,
     "hidden_size": 64,
     "intermediate_size": 100,
@@ -15,7 +16,6 @@ _BASE: dict[str, Any] = {
     "num_attention_heads": 4,
     "num_key_value_heads": 2,
     "max_position_embeddings": 128,
-    "rms_norm_eps": 1e-4,
     "rope_theta": 10000.0,
     "tie_word_embeddings": True,
     "torch_dtype": "float32",
@@ -25,8 +25,12 @@ _BASE: dict[str, Any] = {
 }
 
 
-def _config(family: str, architecture: str, **own: Any) -> dict[str, Any]:
+def tiny_config(family: str, architecture: str, **own: Any) -> dict[str, Any]:
+    """A tiny config of a family, whose transformers class is `architecture`."""
     return {**_BASE, "architectures": [architecture], "model_type": family, **own}
+
+
+_config = partial(tiny_config, rms_norm_eps=1e-4)
 
 
 _UNTIED = {"tie_word_embeddings": False}

@@ -12,7 +12,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from intaglio.runtime.bundle.manifest import WeightSpec
+from intaglio.runtime.bundle.weight_spec import WeightSpec
 
 from ..models.llama import DTYPES
 from ..safetensors_writer import TensorToWrite

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from intaglio.runtime.bundle.manifest import ITEM_SIZES
+from intaglio.runtime.bundle.weight_spec import ITEM_SIZES
 
 from ..kernels import AttentionKernel
 from ..spec import Attention

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from intaglio.runtime.bundle.manifest import WeightSpec
+from intaglio.runtime.bundle.weight_spec import WeightSpec
 from intaglio.templates import Typed, tensor_type, wrapped
 
 from ..graphs import GraphSpec

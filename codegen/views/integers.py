@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from intaglio.runtime.bundle.manifest import Quant
+from intaglio.runtime.bundle.weight_spec import Quant
 
 from ..kernels import RowBlocks
 from .types import ceil

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from intaglio.runtime.bundle.manifest import TensorSpec, WeightSpec
+from intaglio.runtime.bundle.weight_spec import TensorSpec, WeightSpec
 
 from ..kernels import RowBlocks, RowsKernel
 from ..spec import Mlp, Norm

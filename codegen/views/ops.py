@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from intaglio.runtime.bundle.manifest import Quant, Tiling, WeightSpec
+from intaglio.runtime.bundle.weight_spec import Quant, Tiling, WeightSpec
 from intaglio.templates import Typed
 
 from ..kernels import RowBlocks

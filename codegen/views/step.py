@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -37,7 +38,7 @@ class StepLayerCall:
     place: int
 
 
-class KernelsView(GraphView):
+class KernelsView(GraphView, ABC):
     """`g` of a graph by kernels: every row through the same ones."""
 
     step_form, parts = "kernels/step.mlir.j2", "kernels/parts.mlir.j2"
@@ -140,16 +141,17 @@ class KernelsView(GraphView):
         return RowForm.of_blocks(self._graph.formats.block)
 
     @property
+    @abstractmethod
     def _place_parameters(self) -> list[Typed]:
         """What a layer is told of where its rows are."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _places(self, attend: AttendView) -> list[str]:
         """The same as arguments."""
-        raise NotImplementedError
 
+    @abstractmethod
     def attend(self, spec: Attention, cache: CacheView, suffix: str) -> AttendView:
-        raise NotImplementedError
+        """The kernels of attention of a kind of layer over one of the caches."""
 
     def _quantize(self, columns: int, is_done: bool) -> QuantizeView | None:
         block = self._graph.formats.block

@@ -18,7 +18,8 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 
 from ..errors import UserError
-from .manifest import TensorSpec, WeightSpec, plain_name
+from .manifest import plain_name
+from .weight_spec import TensorSpec, WeightSpec
 
 SINGLE_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from ..errors import UserError
 from ..host import narrowed_cpus, usable_threads
-from .manifest import ITEM_SIZES, TensorSpec
+from .weight_spec import ITEM_SIZES, TensorSpec
 
 ELEMENT_TYPES = {
     "f32": rt.HalElementType.FLOAT_32,

@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 from ..errors import UserError
 from .checkpoint import Checkpoint
-from .manifest import ITEM_SIZES, Part, Tiling, WeightSpec
 from .quantizing import quantize
+from .weight_spec import ITEM_SIZES, Part, Tiling, WeightSpec
 
 # of what is packed below: another number, and packed weights in the cache are made anew
 VERSION = 2

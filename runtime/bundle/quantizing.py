@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .manifest import Quant
+from .weight_spec import Quant
 
 # what a group's largest, with its sign, may become, as parts of the most negative integer: beside
 # -128 or -8 itself, what wastes a little of the range or clips its end

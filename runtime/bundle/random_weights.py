@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .checkpoint import Checkpoint, StoredTensor
-from .manifest import WeightSpec
+from .weight_spec import WeightSpec
 
 _ALIGNMENT = 64
 _BLOCK = 1 << 16

@@ -16,7 +16,8 @@ from ..errors import UserError
 from .checkpoint import Checkpoint
 from .compatibility import check_machine
 from .device import Device
-from .manifest import GraphFacts, Manifest, TensorSpec
+from .manifest import GraphFacts, Manifest
+from .weight_spec import TensorSpec
 from .weights import bind_weights
 
 

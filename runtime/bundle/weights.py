@@ -10,8 +10,9 @@ import numpy.typing as npt
 
 from ..errors import UserError
 from .checkpoint import Checkpoint, check_weights
-from .manifest import Manifest, WeightSpec
+from .manifest import Manifest
 from .packing import Packing
+from .weight_spec import WeightSpec
 
 Bytes = npt.NDArray[np.uint8]
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..bundle.manifest import Manifest, bytes_of_step
+from ..bundle.manifest import Manifest
 from ..bundle.session import Session, Step
+from ..bundle.weight_spec import bytes_of_step
 from ..generation.sampling import Sampler, SamplingParams
 
 # read by all threads together: more than the largest shared cache, so that it comes from memory

@@ -26,8 +26,9 @@ from intaglio.codegen.targets import TARGETS, kernel_set, required_features
 from intaglio.codegen.views.types import Types
 from intaglio.runtime import amx as tiles
 from intaglio.runtime.bundle import compatibility
-from intaglio.runtime.bundle.manifest import Manifest, Quant
+from intaglio.runtime.bundle.manifest import Manifest
 from intaglio.runtime.bundle.session import Session
+from intaglio.runtime.bundle.weight_spec import Quant
 from intaglio.runtime.bundle.weights import find_weights
 from intaglio.runtime.errors import UserError
 

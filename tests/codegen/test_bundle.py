@@ -22,7 +22,8 @@ from intaglio.codegen.bundle import build_bundle
 from intaglio.codegen.sources.folder import load_model
 from intaglio.codegen.targets import Layout
 from intaglio.runtime import Engine
-from intaglio.runtime.bundle.manifest import Manifest, Part, Tiling, WeightSpec
+from intaglio.runtime.bundle.manifest import Manifest
+from intaglio.runtime.bundle.weight_spec import Part, Tiling, WeightSpec
 from intaglio.runtime.errors import UserError
 
 Data = dict[str, Any]

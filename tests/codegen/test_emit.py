@@ -25,7 +25,8 @@ from intaglio.codegen.golden import compare
 from intaglio.codegen.graphs import GraphSpec
 from intaglio.codegen.models import read_model
 from intaglio.codegen.weights import weight_list
-from intaglio.runtime.bundle.manifest import ALL_KINDS, KINDS, TensorSpec
+from intaglio.runtime.bundle.manifest import ALL_KINDS, KINDS
+from intaglio.runtime.bundle.weight_spec import TensorSpec
 from intaglio.templates import tensor_type
 
 # the design's order; in parentheses there: biases

@@ -17,7 +17,7 @@ from workshop import Workshop
 from intaglio.codegen.kernels import RowBlocks
 from intaglio.codegen.views.kernels import QuantizeView
 from intaglio.codegen.views.types import Types
-from intaglio.runtime.bundle.manifest import Quant
+from intaglio.runtime.bundle.weight_spec import Quant
 
 CASES = [
     *(IntegersCase(3, 100, 200, "bf16", quant=coding) for coding in CODINGS),

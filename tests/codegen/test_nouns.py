@@ -31,9 +31,10 @@ from intaglio.codegen.spec import Place
 from intaglio.codegen.weights import weight_list
 from intaglio.runtime.bundle import packing
 from intaglio.runtime.bundle.checkpoint import Checkpoint
-from intaglio.runtime.bundle.manifest import Manifest, Part, Tiling, WeightSpec
+from intaglio.runtime.bundle.manifest import Manifest
 from intaglio.runtime.bundle.packing import Packing
 from intaglio.runtime.bundle.session import Session
+from intaglio.runtime.bundle.weight_spec import Part, Tiling, WeightSpec
 
 SLOTS = TINY.slots
 

@@ -20,8 +20,8 @@ from intaglio.codegen.spec import ModelSpec
 from intaglio.codegen.targets import MICROKERNELS, TARGETS, has_microkernel
 from intaglio.codegen.views.ops import Op, Types
 from intaglio.runtime.bundle.device import Device
-from intaglio.runtime.bundle.manifest import TensorSpec, WeightSpec
 from intaglio.runtime.bundle.packing import pack_rows
+from intaglio.runtime.bundle.weight_spec import TensorSpec, WeightSpec
 from intaglio.templates import environment
 
 ARCHS = ("x86-64", "x86-64-v2", "x86-64-v3", "x86-64-v4", "host")

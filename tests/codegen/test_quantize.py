@@ -31,9 +31,10 @@ from intaglio.codegen.sources.folder import load_model
 from intaglio.codegen.targets import CODINGS
 from intaglio.runtime.bundle.checkpoint import Checkpoint
 from intaglio.runtime.bundle.device import Device
-from intaglio.runtime.bundle.manifest import Manifest, Quant
+from intaglio.runtime.bundle.manifest import Manifest
 from intaglio.runtime.bundle.packing import Packing
 from intaglio.runtime.bundle.quantizing import quantize
+from intaglio.runtime.bundle.weight_spec import Quant
 from intaglio.runtime.errors import UserError
 from intaglio.runtime.generation.engine import Engine
 

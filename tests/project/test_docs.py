@@ -25,10 +25,10 @@ from workshop import Workshop
 from intaglio import __version__
 from intaglio.cli import main
 from intaglio.codegen.compile import compile_all, make_job
-from intaglio.runtime.bundle import manifest
+from intaglio.runtime.bundle import manifest, weight_spec
 from intaglio.runtime.bundle.device import Device
-from intaglio.runtime.bundle.manifest import TensorSpec, Tiling
 from intaglio.runtime.bundle.packing import pack_rows
+from intaglio.runtime.bundle.weight_spec import TensorSpec, Tiling
 
 pytestmark = pytest.mark.slow
 FILES = (
@@ -284,11 +284,11 @@ def test_paths_are_found() -> None:
         "`cache`": manifest.CacheFacts,
         "a graph": manifest.GraphFacts,
         "`takes`": manifest.StepSpec,
-        "a weight": manifest.WeightSpec,
-        "a part": manifest.Part,
-        "`tiling`, or null": manifest.Tiling,
-        "`quant`, or null": manifest.Quant,
-        "a tensor": manifest.TensorSpec,
+        "a weight": weight_spec.WeightSpec,
+        "a part": weight_spec.Part,
+        "`tiling`, or null": weight_spec.Tiling,
+        "`quant`, or null": weight_spec.Quant,
+        "a tensor": weight_spec.TensorSpec,
     }.items(),
 )
 def test_the_contract_has_every_field_of_the_manifest(row: str, held: type) -> None:

@@ -23,7 +23,11 @@ OURS = {
         "intaglio.__version__",
         *("intaglio.codegen", "intaglio.templates", "intaglio.runtime.bundle.manifest"),
         *("intaglio.runtime.errors", "intaglio.runtime.bundle.checkpoint", "intaglio.runtime.host"),
-        *("intaglio.runtime.bundle.packing", "intaglio.runtime.amx"),
+        *(
+            "intaglio.runtime.bundle.packing",
+            "intaglio.runtime.bundle.weight_spec",
+            "intaglio.runtime.amx",
+        ),
     },
     "cli": {"intaglio.cli", "intaglio.codegen", "intaglio.runtime", "intaglio.__version__"},
 }
