@@ -72,7 +72,7 @@ class GraphView:
             weight for name, weight in self._weights.items() if not name.startswith("layer")
         ]
         groups = [self._arguments(weight) for weight in of_model]
-        groups += [self._layer_arguments(index) for index in range(self.num_layers)]
+        groups += [self.layer_arguments(index) for index in range(self.num_layers)]
         return [wrapped([f"{name}: {kind}" for name, kind in group], 6) for group in groups]
 
     @property
@@ -159,7 +159,8 @@ class GraphView:
 
     # -- parts
 
-    def _layer_arguments(self, index: int) -> list[Typed]:
+    def layer_arguments(self, index: int) -> list[Typed]:
+        """Those of a layer's weights, in order."""
         own = [w for name, w in self._weights.items() if name.startswith(f"layer{index}_")]
         return [argument for weight in own for argument in self._arguments(weight)]
 

@@ -112,7 +112,7 @@ class PortableView(GraphView):
         if key not in self._kinds:
             suffix = self._suffix_of[key]
             self._kinds[key] = self._layer_view(index, spec, self.caches[place.cache], suffix)
-        return LayerCall(index, self._kinds[key], self._layer_arguments(index), place.index)
+        return LayerCall(index, self._kinds[key], self.layer_arguments(index), place.index)
 
     def _layer_view(self, index: int, spec: LayerSpec, cache: CacheView, suffix: str) -> LayerView:
         products = {
@@ -143,7 +143,7 @@ class PortableView(GraphView):
             self.mlps[spec.ffn] = MlpView(self._types, name, spec.ffn, self._model.dtype, *ops)
         parameters = [
             (f"%{name.removeprefix(f'%layer{index}_')}", kind)
-            for name, kind in self._layer_arguments(index)
+            for name, kind in self.layer_arguments(index)
         ]
         norm = self._norm_view(spec.norm)
         return LayerView(f"layer{suffix}", parameters, norm, attention, self.mlps[spec.ffn], spec)

@@ -87,9 +87,6 @@ class KernelsView(GraphView, ABC):
 
     # -- layers
 
-    def layer_arguments(self, index: int) -> list[Typed]:
-        return self._layer_arguments(index)
-
     def _layer_call(self, index: int) -> StepLayerCall:
         spec, place = self._model.layers[index], self._model.places[index]
         key, cache = (spec, place.cache), self.caches[place.cache]
