@@ -10,6 +10,7 @@ import pytest
 from helpers import ROOT, refused
 from streams import by_prefill, by_ragged, check, load_reference
 from tiny import CASES, write_checkpoint
+from tiny_ropes import tiny_config
 from workshop import TINY, Workshop, only, open_session
 
 from intaglio.codegen import models
@@ -48,13 +49,8 @@ def test_without_the_file_the_family_is_refused(folder: Path) -> None:
 
 
 def test_the_case_is_the_pages() -> None:
-    def config(family: str, architecture: str, **own: object) -> dict[str, object]:
-        return {"model_type": family, "architectures": [architecture], **own}
-
-    ((name, (head, said)),) = eval(f"{{{CASE}}}", {"_config": config}).items()
-    case = CASES[name]
-    assert (name, head) == (FAMILY, case.head)
-    assert said.items() <= case.config.items()
+    ((name, (head, config)),) = eval(f"{{{CASE}}}", {"tiny_config": tiny_config}).items()
+    assert (name, head, config) == (FAMILY, CASES[name].head, CASES[name].config)
 
 
 def test_with_it_logits_are_those_of_transformers(
