@@ -297,7 +297,7 @@ def _checked(grammar: str) -> str:
 
 def _line(problem: str) -> str:
     """One line of llguidance's words, without the state it prints below."""
-    text = " ".join(problem.partition("<state>")[0].split())
+    text = " ".join(problem.partition("<state>")[0].replace("<non-verbose/>", "").split())
     return "".join(c if c.isprintable() else "?" for c in text)[:300]
 
 
