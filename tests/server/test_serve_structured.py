@@ -82,7 +82,7 @@ LARK = 'start: GREETING ", " ("world" | "you") "!"\nGREETING: "hello" | "hi"\n'
 TEXTS: list[tuple[dict[str, Any], str]] = [
     ({"structured_outputs": {"regex": r"[a-c]{3}-\d\d"}}, r"[a-c]{3}-\d\d"),
     ({"guided_regex": r"(yes|no)\."}, r"(yes|no)\."),
-    ({"structured_outputs": {"choice": ["red", "green", "bl\"ue\n"]}}, 'red|green|bl"ue\n'),
+    ({"structured_outputs": {"choice": ["red", "green", 'bl"ue\n']}}, 'red|green|bl"ue\n'),
     ({"guided_choice": ["é", "ü"]}, "é|ü"),
     ({"structured_outputs": {"grammar": LARK}}, r"(hello|hi), (world|you)!"),
     ({"guided_grammar": GBNF}, r"(hello|hi), (world|you)!"),
