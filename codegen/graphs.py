@@ -164,7 +164,8 @@ class GraphPlan:
 
     `batches` (empty: the cache's slots) are for batched and ragged, `reaches` (empty: the context)
     for every kind, `small_chunks` for prefill and embed besides `chunk`, which is the largest.
-    prefill_all has `scored_chunk`, or `chunk` where that is less: its logits take chunk × vocabulary.
+    prefill_all has `scored_chunk`, or `chunk` where that is less, as its logits take chunk ×
+    vocabulary.
     """
 
     cache: CachePlan

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from .embedding import EmbeddingRequest, embed
 from .errors import ApiError, json_response
 from .fields import (
     ChatRequest,
@@ -29,7 +30,10 @@ from .page import load_page
 from .prompts import chat_tokens, encode_text
 from .state import Served, State
 
-R = TypeVar("R", bound=ChatRequest | CompletionRequest | TokenizeRequest | DetokenizeRequest)
+R = TypeVar(
+    "R",
+    bound=ChatRequest | CompletionRequest | EmbeddingRequest | TokenizeRequest | DetokenizeRequest,
+)
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,7 @@ class Api:
             Route("/v1/models/{name:path}", self._model, methods=["GET"]),
             Route("/v1/chat/completions", self._chat, methods=["POST"]),
             Route("/v1/completions", self._completions, methods=["POST"]),
+            Route("/v1/embeddings", self._embeddings, methods=["POST"]),
             Route("/tokenize", self._tokenize, methods=["POST"]),
             Route("/detokenize", self._detokenize, methods=["POST"]),
         ]
@@ -112,6 +117,10 @@ class Api:
     ) -> Response:
         _, asked = await self._read(request, kind)
         return await generate(self._state, request, asked)
+
+    async def _embeddings(self, request: Request) -> Response:
+        _, asked = await self._read(request, EmbeddingRequest)
+        return await embed(self._state, request, asked)
 
     async def _tokenize(self, request: Request) -> Response:
         served, asked = await self._read(request, TokenizeRequest)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from intaglio.runtime.generation.completion import Failed
+from intaglio.runtime.generation.embedding import Pooling
 from intaglio.runtime.server.worker import Ticket, Worker
 from intaglio.runtime.text.codec import TextCodec
 
@@ -23,13 +24,14 @@ _STOPPING = "the server is shutting down: try another"
 
 @dataclass(frozen=True)
 class Served:
-    """A model that is ready."""
+    """A model that is ready. `pooling`: of embeddings, if it makes them."""
 
     worker: Worker
     codec: TextCodec
     limits: ModelLimits
     metrics: Metrics
     since: int
+    pooling: Pooling | None = None
 
 
 @dataclass
