@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,8 @@ def embed_command(
     if prompts and file is not None:
         raise UserError("give texts either by -p or by --file, not both")
     texts = list(prompts) or _lines(file)
+    if not texts:
+        raise UserError("give texts: -p TEXT, --file FILE or lines on stdin")
     for number, text in enumerate(texts, 1):
         if not text:
             raise UserError(f"text {number} is empty: give some text, a line each")
@@ -74,7 +77,11 @@ def embed_command(
 
 
 def _lines(file: str | None) -> list[str]:
-    """Of a file, or of stdin."""
-    if file in (None, "-"):
-        return read_stdin("a text").split("\n")
-    return read_text(file or "").removesuffix("\n").split("\n")
+    """Of a file, or of stdin where that is no terminal or asked for."""
+    if file is not None and file != "-":
+        text = read_text(file).removesuffix("\n")
+    elif file is None and sys.stdin and sys.stdin.isatty():
+        text = ""
+    else:
+        text = read_stdin("a text")
+    return text.split("\n") if text else []
