@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 import openai
 import pytest
+from helpers import refused
 from serving import COMPLETIONS, MODEL, SERVED, Served, serve, served_bundle
 from workshop import Workshop
 
+from intaglio.cli.loading import load_for_serving
 from intaglio.runtime.errors import UserError
 
 PATH = "/v1/embeddings"
@@ -158,8 +160,18 @@ def test_a_server_without_them_says_how(workshop: Workshop, tmp_path: Any) -> No
     assert answer.status == 404 and "serve --embeddings mean" in answer.error["message"]
 
 
+def test_it_is_loaded_only_where_it_is_asked_for(workshop: Workshop, tmp_path: Any) -> None:
+    bundle = served_bundle(workshop, tmp_path, EMBEDDING)
+    for embeds in (False, True):
+        engine = load_for_serving(str(bundle), {}, embeds=embeds)
+        assert engine.session.has("embed") == embeds
+
+
 def test_a_bundle_without_the_graph_is_refused(workshop: Workshop, tmp_path: Any) -> None:
     bundle = served_bundle(workshop, tmp_path)
+    assert "no embed graph: compile it again with --embeddings" in refused(
+        "serve", bundle, "--embeddings", "mean", "--port", "0"
+    )
     with (
         pytest.raises(UserError, match="no graph embed: compile it again with --embeddings"),
         serve(bundle, embeddings="mean"),
