@@ -46,6 +46,11 @@ _PACKAGES = ("msgspec", "prometheus_client", "starlette", "uvicorn")
 @click.option(
     "--max-body", type=int, default=4 * 1024**2, show_default=True, help="Bytes of a request."
 )
+@click.option(
+    "--embeddings",
+    type=click.Choice(["mean", "last"]),
+    help="Also make embeddings: the mean of a text's hidden rows, or its last token's.",
+)
 @click.option("--log-json", is_flag=True, help="The access log as JSON objects.")
 @options.build_options
 @options.weights
@@ -67,7 +72,13 @@ def serve_command(
     server, settings = _server(given)
     name = _name_of(model)
     with server.listening():
-        engine = load_for_serving(model, build, weights=weights, threads=threads, verbose=verbose)
+        engine = load_for_serving(
+            *(model, build),
+            embeds=settings.embeddings is not None,
+            weights=weights,
+            threads=threads,
+            verbose=verbose,
+        )
         server.serve(engine, name, lambda: _announce(server, settings, name))
 
 
@@ -94,6 +105,7 @@ def _server(given: dict[str, Any]) -> tuple[Server, ServeSettings]:
         grace_s=given["grace"],
         max_body=given["max_body"],
         log_json=given["log_json"],
+        embeddings=given["embeddings"],
     )
     return Server(settings), settings
 

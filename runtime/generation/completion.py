@@ -78,6 +78,8 @@ class Completion:
     string.
     """
 
+    embeds_prompt = False
+
     def __init__(
         self,
         prompt: Sequence[int],

@@ -14,6 +14,7 @@ from ..bundle.weights import find_weights
 from ..errors import UserError
 from ..text.codec import TextCodec
 from .completion import Completion, CompletionParams
+from .embedding import Pooling, Vector, embed
 from .generation import Generation, Lane
 from .machine import SingleMachine
 from .sampling import SamplingParams
@@ -93,6 +94,19 @@ class Engine:
         """
         tokens = self._text().chat(list(messages))
         return self._generation(tokens, is_chat=True, **options)
+
+    def embed(self, text: str | Sequence[int], *, pooling: Pooling = "mean") -> Vector:
+        """The embedding of a text or of token ids, f32 `[H]`, of length 1.
+
+        `pooling`: of the rows after the final norm the `mean`, or the `last` token's. Raises
+        `UserError` for an empty or too long text, an id out of range, text without a tokenizer,
+        or a bundle without the graph `embed`.
+        """
+        if not self.session.has("embed"):
+            raise UserError("the bundle has no graph embed: compile it again with --embeddings")
+        tokens = self.encode(text) if isinstance(text, str) else text
+        _check(self.session.manifest, tokens, None)
+        return embed(self.session, tokens, pooling)
 
     def encode(self, text: str) -> list[int]:
         """Token ids of a text, special tokens added as the tokenizer says."""

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from .embedding import EmbeddingRequest, embed
 from .errors import ApiError, json_response
 from .fields import (
     ChatRequest,
@@ -30,7 +31,10 @@ from .plans import chat_plan, completion_plan
 from .prompts import chat_tokens, encode_text
 from .state import Served, State
 
-R = TypeVar("R", bound=ChatRequest | CompletionRequest | TokenizeRequest | DetokenizeRequest)
+R = TypeVar(
+    "R",
+    bound=ChatRequest | CompletionRequest | EmbeddingRequest | TokenizeRequest | DetokenizeRequest,
+)
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,7 @@ class Api:
             Route("/v1/models/{name:path}", self._model, methods=["GET"]),
             Route("/v1/chat/completions", self._chat, methods=["POST"]),
             Route("/v1/completions", self._completions, methods=["POST"]),
+            Route("/v1/embeddings", self._embeddings, methods=["POST"]),
             Route("/tokenize", self._tokenize, methods=["POST"]),
             Route("/detokenize", self._detokenize, methods=["POST"]),
         ]
@@ -109,6 +114,10 @@ class Api:
     async def _completions(self, request: Request) -> Response:
         _, asked = await self._read(request, CompletionRequest)
         return await generate(self._state, request, asked, completion_plan)
+
+    async def _embeddings(self, request: Request) -> Response:
+        _, asked = await self._read(request, EmbeddingRequest)
+        return await embed(self._state, request, asked)
 
     async def _tokenize(self, request: Request) -> Response:
         served, asked = await self._read(request, TokenizeRequest)

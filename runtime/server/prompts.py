@@ -107,12 +107,14 @@ def chat_tokens(messages: Sequence[Message], codec: TextCodec) -> list[int]:
         raise _invalid("messages", str(error)) from None
 
 
-def encode_text(text: str, codec: TextCodec, *, add_special_tokens: bool = True) -> list[int]:
-    """Token ids of a prompt."""
+def encode_text(
+    text: str, codec: TextCodec, *, add_special_tokens: bool = True, field: str = "prompt"
+) -> list[int]:
+    """Token ids of the text in a `field`."""
     try:
         return codec.encode(text, add_special_tokens=add_special_tokens)
     except UserError as error:
-        raise _invalid("prompt", str(error)) from None
+        raise _invalid(field, str(error)) from None
 
 
 def _text(content: Any, where: str) -> str:
@@ -174,7 +176,7 @@ class _Maker:
     def choices(self, prompt: list[int]) -> list[Completion]:
         """`n` of a prompt. Raises `ApiError` for one that the model cannot take."""
         request, limits = self.request, self.limits
-        _check_prompt(prompt, self.source, limits)
+        check_prompt(prompt, self.source, limits)
         stop = [request.stop] if isinstance(request.stop, str) else request.stop or []
         params = CompletionParams(
             max_tokens=self.max_tokens,
@@ -202,7 +204,8 @@ class _Maker:
         )
 
 
-def _check_prompt(prompt: Sequence[int], field: str, limits: ModelLimits) -> None:
+def check_prompt(prompt: Sequence[int], field: str, limits: ModelLimits) -> None:
+    """Raises `ApiError`, 400, for token ids that the model cannot take."""
     if not prompt:
         raise _invalid(field, f"{field}: has no tokens: give at least one")
     if len(prompt) > limits.context:

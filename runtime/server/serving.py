@@ -17,6 +17,7 @@ from starlette.types import Scope
 
 from intaglio.runtime.errors import UserError
 from intaglio.runtime.generation.constraint import Grammars
+from intaglio.runtime.generation.embedding import Pooling
 from intaglio.runtime.generation.engine import Engine
 from intaglio.runtime.generation.machine import SessionMachine
 from intaglio.runtime.generation.scheduler import Scheduler
@@ -29,7 +30,7 @@ from .prompts import ModelLimits
 from .protocol import BoundedProtocol
 from .state import Served, State
 
-_GENERATING = ("/v1/chat/completions", "/v1/completions")
+_COUNTED = ("/v1/chat/completions", "/v1/completions", "/v1/embeddings")
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _HEADER_BYTES = 16 * 1024
 
@@ -38,7 +39,8 @@ _HEADER_BYTES = 16 * 1024
 class ServeSettings:
     """The options of `intaglio serve`; `grace_s` in seconds, `max_body` in bytes.
 
-    `prefill_budget`: prompt tokens between two steps (None: one chunk).
+    `prefill_budget`: prompt tokens between two steps (None: one chunk). `embeddings`: how hidden
+    rows are pooled (None: there are no embeddings).
     """
 
     host: str = "127.0.0.1"
@@ -50,6 +52,7 @@ class ServeSettings:
     grace_s: float = 30.0
     max_body: int = 4 * 1024**2
     log_json: bool = False
+    embeddings: Pooling | None = None
 
 
 class Server:
@@ -139,6 +142,8 @@ class Server:
         if engine.codec is None:
             raise UserError(f"{name}: has no tokenizer.json: serve needs text")
         _ = engine.codec.has_chat_template  # one that cannot be read is told now
+        if settings.embeddings is not None and not session.has("embed"):
+            raise UserError(f"{name}: has no graph embed: compile it again with --embeddings")
         machine = SessionMachine(session)
         metrics = Metrics(machine.slots)
         budget = settings.prefill_budget or machine.chunk
@@ -158,7 +163,8 @@ class Server:
         # its vocabulary takes a second: not the first request's
         self._state.texts.submit(lambda: grammars.tokenizer)
         self._state.served = Served(
-            worker, engine.codec, limits, grammars, metrics, int(time.time())
+            *(worker, engine.codec, limits, grammars, metrics, int(time.time())),
+            pooling=settings.embeddings,
         )
         return worker
 
@@ -171,7 +177,7 @@ class Server:
 
     def _on_end(self, scope: Scope, status: int, seconds: float) -> None:
         self._log(record_of(scope, status, seconds))
-        if scope["path"] in _GENERATING and self._state.served is not None:
+        if scope["path"] in _COUNTED and self._state.served is not None:
             self._state.served.metrics.on_end(scope, status, seconds)
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from intaglio.runtime.generation.completion import Failed
 from intaglio.runtime.generation.constraint import Grammars
+from intaglio.runtime.generation.embedding import Pooling
 from intaglio.runtime.server.worker import Ticket, Worker
 from intaglio.runtime.text.codec import TextCodec
 
@@ -24,7 +25,7 @@ _STOPPING = "the server is shutting down: try another"
 
 @dataclass(frozen=True)
 class Served:
-    """A model that is ready."""
+    """A model that is ready. `pooling`: of embeddings, if it makes them."""
 
     worker: Worker
     codec: TextCodec
@@ -32,6 +33,7 @@ class Served:
     grammars: Grammars
     metrics: Metrics
     since: int
+    pooling: Pooling | None = None
 
 
 @dataclass

@@ -63,6 +63,9 @@ class FakeMachine:
         row = self.prefill(tokens, slot, start)
         return row, np.array([[start + i] for i in range(len(tokens))], np.float32)
 
+    def embed(self, tokens: Sequence[int], slot: int, start: int) -> tuple[FakeRow, Logits]:
+        return self.prefill_all(tokens, slot, start)
+
     def step(
         self, tokens: Sequence[int], positions: Sequence[int], live: Collection[int]
     ) -> list[FakeRow]:
@@ -96,6 +99,7 @@ class FakeJob:
     count: int
     group: object = None
     scores_prompt: bool = False
+    embeds_prompt: bool = False
     knows: int = 1  # how many tokens it tells at once
     tokens: list[int] = field(default_factory=list)
     scored: list[int] = field(default_factory=list)
@@ -105,7 +109,7 @@ class FakeJob:
 
     @property
     def reuses_prefix(self) -> bool:
-        return not self.scores_prompt
+        return not self.scores_prompt and not self.embeds_prompt
 
     def begin(self, cached: int) -> None:
         assert self.cached is None
@@ -167,8 +171,12 @@ def machines(draw: st.DrawFn) -> FakeMachine:
 def jobs(draw: st.DrawFn) -> FakeJob:
     prompt = draw(prompts)
     count = draw(st.integers(1, CONTEXT - len(prompt) + 1))
-    scores_prompt, knows = draw(st.booleans()), draw(st.integers(1, 2 * RUN))
-    return FakeJob(prompt, count, object(), scores_prompt, knows)
+    job = FakeJob(prompt, count, group=object(), knows=draw(st.integers(1, 2 * RUN)))
+    wanted = draw(st.sampled_from(["last", "scores", "rows"]))
+    if wanted == "rows":  # and nothing is generated
+        job.embeds_prompt, job.count = True, 1
+    job.scores_prompt = wanted == "scores"
+    return job
 
 
 events = st.lists(
@@ -216,7 +224,8 @@ def test_whatever_happens(machine: FakeMachine, budget: int, happening: list[obj
         assert job.ends == 1 or (number in cancelled and job.ends == 0)
         if job.ends and not job.failed:
             assert len(job.tokens) == job.count and job.cached in range(len(job.prompt))
-            assert not job.scores_prompt or job.scored == list(range(len(job.prompt)))
+            is_seen = job.scores_prompt or job.embeds_prompt
+            assert job.scored == (list(range(len(job.prompt))) if is_seen else [])
 
 
 def check_step(machine: FakeMachine, log: list[tuple[str, int]], budget: int) -> None:
