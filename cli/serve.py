@@ -50,12 +50,14 @@ _PACKAGES = ("msgspec", "prometheus_client", "starlette", "uvicorn")
 @options.build_options
 @options.weights
 @options.threads
+@options.chat_template
 @options.verbose
 def serve_command(
     model: str,
     build: dict[str, Any],
     weights: str | None,
     threads: int | None,
+    chat_template: str | None,
     verbose: bool,
     **given: Any,
 ) -> None:
@@ -67,7 +69,14 @@ def serve_command(
     server, settings = _server(given)
     name = _name_of(model)
     with server.listening():
-        engine = load_for_serving(model, build, weights=weights, threads=threads, verbose=verbose)
+        engine = load_for_serving(
+            model,
+            build,
+            weights=weights,
+            threads=threads,
+            chat_template=chat_template,
+            verbose=verbose,
+        )
         server.serve(engine, name, lambda: _announce(server, settings, name))
 
 

@@ -112,9 +112,7 @@ class ChatTemplate:
             messages, tools = told_in_words(messages, tools, in_system=self._has_system), ()
         return self._render(messages, tools=list(tools) or None, **variables)
 
-    def _render(
-        self, messages: list[dict[str, Any]], tools: Any = None, **variables: Any
-    ) -> str:
+    def _render(self, messages: list[dict[str, Any]], tools: Any = None, **variables: Any) -> str:
         template = self._of_tools if tools else self._plain
         variables = {"add_generation_prompt": True, **variables}
         return render_chat(

@@ -82,9 +82,7 @@ MISTRAL = ToolFormat(
 MISTRAL_NAMED = ToolFormat(
     "mistral-named", (Opener("[TOOL_CALLS]", is_named=True),), separator="", has_short_ids=True
 )
-GRANITE = ToolFormat(
-    "granite", (Opener("<|tool_call|>"), _TAGGED), separator=", ", is_list=True
-)
+GRANITE = ToolFormat("granite", (Opener("<|tool_call|>"), _TAGGED), separator=", ", is_list=True)
 # of models that were trained on none of these: tags and fenced blocks are what some of them write
 GENERIC = ToolFormat("generic", (_TAGGED, Opener("```json", "```", is_sure=False)), is_bare=True)
 

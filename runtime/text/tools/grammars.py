@@ -7,7 +7,7 @@ Of each call a name and its arguments are one alternative. https://github.com/gu
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .formats import ARGUMENTS, Opener, ToolFormat
@@ -23,100 +23,100 @@ _GAP = r"/[ \n]{0,16}/"
 
 def calls_grammar(form: ToolFormat, tools: Schemas, parallel: bool, special: Special) -> str:
     """Of an answer that is one call, or with `parallel` several, in the format's own form."""
-    return _Grammar(form, tools, parallel, special).from_the_start()
+    grammar = _Grammar(form, tools, parallel, special, gap=None)
+    return grammar.of([form.openers[0] if form.openers and not form.is_bare else None])
 
 
-def begun_grammars(
+def begun_grammar(
     form: ToolFormat, tools: Schemas, parallel: bool, special: Special
-) -> dict[str, str]:
-    """Of what follows, by the text with which a call begins amid others."""
-    grammar = _Grammar(form, tools, parallel, special)
-    begun = {opener.text: grammar.after(opener) for opener in form.openers if opener.is_sure}
+) -> tuple[str, dict[str, str]]:
+    """Of calls that begin amid other text, in every form that is read, and laid out in any way.
+
+    Also by the texts with which they begin what the grammar then has of them.
+    """
+    openers: list[Opener | None] = [opener for opener in form.openers if opener.is_sure]
+    begun = {opener.text: opener.text for opener in openers if opener}
     if form.is_bare:
-        for number, name in enumerate(tools):
-            rest = grammar.after_name(number)
-            begun |= {f'"name":{space}"{name}"': rest for space in (" ", "")}
-    return begun
+        openers.append(None)
+        for name in tools:
+            come = f'{{"name": "{name}"'
+            begun |= {f'"name": "{name}"': come, f'"name":"{name}"': come}
+    return _Grammar(form, tools, parallel, special, gap=_GAP).of(openers), begun
 
 
 class _Grammar:
-    def __init__(self, form: ToolFormat, tools: Schemas, parallel: bool, special: Special) -> None:
-        self._form, self._special = form, special
-        self._names = list(tools)
-        self._parallel = parallel
-        self._main = form.openers[0] if form.openers and not form.is_bare else None
-        self._separator = _literal(form.separator) if form.separator else ""
-        bodies, named = [], []
-        self._rules = []
-        for number, (name, schema) in enumerate(tools.items()):
-            begun = _literal(f'{{"name": "{name}", "{form.arguments}": ')
-            bodies.append(f'{begun} args{number} "}}"')
-            named.append(f"{_literal(name)} {self._mark(ARGUMENTS)} args{number}")
+    """`gap`: what may stand where spaces may; None: laid out as the format has it."""
+
+    def __init__(
+        self,
+        form: ToolFormat,
+        tools: Schemas,
+        parallel: bool,
+        special: Special,
+        gap: str | None,
+    ) -> None:
+        self._form, self._parallel, self._special, self._gap = form, parallel, special, gap
+        self._tools = tools
+
+    def of(self, openers: Sequence[Opener | None]) -> str:
+        """Calls that begin with one of these; None: bare objects."""
+        lines = [f"start: {' | '.join(map(self._calls, openers))}"]
+        for number, schema in enumerate(self._tools.values()):
             held = {**schema, "x-guidance": {"whitespace_pattern": _SPACE}}
-            self._rules.append(f"args{number}: %json {json.dumps(held)}")
-        self._rules.append(f"object: {' | '.join(bodies)}")
+            lines.append(f"args{number}: %json {json.dumps(held)}")
+        lines.append(f"object: {self._any(self._object)}")
         if self._is_named:
-            self._rules.append(f"named: {' | '.join(named)}")
-
-    def from_the_start(self) -> str:
-        return self._grammar(f"{self._call()} {self._more()}")
-
-    def after(self, opener: Opener) -> str:
-        if self._is_named:
-            return self._grammar(f"named {self._more()}")
-        inner = self._list() if self._form.is_list else f"(object | {self._list()})"
-        if self._main is None:
-            more = self._repeated(f"{self._separator} object")
-            if not opener.closer:
-                return self._grammar(f"{_GAP} object {more}")
-        else:
-            more = self._more()
-        closer = f"{_GAP} {self._mark(opener.closer)}" if opener.closer else ""
-        return self._grammar(f"{_GAP} {inner} {closer} {more}")
-
-    def after_name(self, number: int) -> str:
-        """After a bare object's `"name": "…"`."""
-        key = _literal(f'"{self._form.arguments}"')
-        args = f'_GAP {key} _GAP ":" _GAP args{number} _GAP "}}"'.replace("_GAP", _GAP)
-        more = self._repeated(f"{self._separator} object")
-        return self._grammar(f'{_GAP} "," {args} {more}')
+            lines.append(f"named: {self._any(self._named)}")
+        return "\n".join(lines) + "\n"
 
     @property
     def _is_named(self) -> bool:
         """Mistral's newer form."""
-        return self._main is not None and self._main.is_named and not self._form.is_list
+        return not self._form.is_list and any(opener.is_named for opener in self._form.openers)
 
-    def _call(self) -> str:
-        """One as the format has it; where it has a list, all."""
-        opener = self._main
+    def _calls(self, opener: Opener | None) -> str:
+        gap = self._gap or ""
         if opener is None:
-            return "object"
+            return self._several("object", self._form.separator)
         begin = self._mark(opener.text)
-        if self._form.is_list:
-            return f"{begin} {self._list()}"
         if self._is_named:
-            return f"{begin} named"
-        return f'{begin} "\\n" object "\\n" {self._mark(opener.closer)}'
+            return self._several(f"{begin} named", "")
+        listed = f'"[" {gap} {self._several("object", ", ")} {gap} "]"'
+        if not opener.closer:
+            if self._form.is_list:
+                return f"{begin} {gap} {listed}"
+            return f"{begin} {gap} {self._several('object', self._form.separator)}"
+        end = self._mark(opener.closer)
+        if self._gap is None:
+            return self._several(f'{begin} "\\n" object "\\n" {end}', "\n")
+        return self._several(f"{begin} {gap} (object | {listed}) {gap} {end}", "\n")
 
-    def _more(self) -> str:
-        """Further calls after one."""
-        if self._form.is_list:
-            return ""
-        return self._repeated(f"{self._separator} {self._call()}")
+    def _several(self, call: str, separator: str) -> str:
+        if not self._parallel:
+            return call
+        between = _literal(separator) if separator else ""
+        if self._gap is not None and separator:
+            between = f"{self._gap} {_literal(separator.strip())}" if separator.strip() else ""
+            between += f" {self._gap}"
+        return f"{call} ({between} {call})*"
 
-    def _list(self) -> str:
-        more = self._repeated('", " object')
-        return f'"[" object {more} "]"'
+    def _any(self, of: Callable[[str, str], str]) -> str:
+        return " | ".join(of(name, f"args{number}") for number, name in enumerate(self._tools))
 
-    def _repeated(self, call: str) -> str:
-        return f"({call})*" if self._parallel else ""
+    def _object(self, name: str, arguments: str) -> str:
+        key = self._form.arguments
+        if self._gap is None:
+            begun = _literal(f'{{"name": "{name}", "{key}": ')
+            return f'{begun} {arguments} "}}"'
+        marks = ("{", '"name"', ":", f'"{name}"', ",", f'"{key}"', ":")
+        return f" {self._gap} ".join([*map(_literal, marks), arguments, '"}"'])
+
+    def _named(self, name: str, arguments: str) -> str:
+        return f"{_literal(name)} {self._mark(ARGUMENTS)} {arguments}"
 
     def _mark(self, text: str) -> str:
         token = self._special(text)
         return _literal(text) if token is None else f"<[{token}]>"
-
-    def _grammar(self, start: str) -> str:
-        return "\n".join([f"start: {start}", *self._rules]) + "\n"
 
 
 def _literal(text: str) -> str:
