@@ -55,12 +55,14 @@ _PACKAGES = ("msgspec", "prometheus_client", "starlette", "uvicorn")
 @options.build_options
 @options.weights
 @options.threads
+@options.chat_template
 @options.verbose
 def serve_command(
     model: str,
     build: dict[str, Any],
     weights: str | None,
     threads: int | None,
+    chat_template: str | None,
     verbose: bool,
     **given: Any,
 ) -> None:
@@ -77,6 +79,7 @@ def serve_command(
             embeds=settings.embeddings is not None,
             weights=weights,
             threads=threads,
+            chat_template=chat_template,
             verbose=verbose,
         )
         server.serve(engine, name, lambda: _announce(server, settings, name))

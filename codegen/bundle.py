@@ -155,9 +155,14 @@ def cached_bundle(
 
 
 def _tokenizer_versions(folder: Path) -> list[str]:
-    names = (*TOKENIZER_FILES, *_ITS_SOURCES)
-    files = [folder / name for name in names if (folder / name).is_file()]
+    files = _tokenizer_files(folder, (*TOKENIZER_FILES, *_ITS_SOURCES))
     return [f"{file.name} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files]
+
+
+def _tokenizer_files(folder: Path, names: Sequence[str]) -> list[Path]:
+    """Those of `names` that are there, and chat templates beside the one."""
+    files = [folder / name for name in names if (folder / name).is_file()]
+    return [*files, *sorted(folder.glob("additional_chat_templates/*.jinja"))]
 
 
 def _needs_own(weights: Sequence[WeightSpec]) -> bool:
@@ -193,9 +198,10 @@ def _write(
 
 
 def _write_tokenizer(source: Path, folder: Path) -> None:
-    for name in TOKENIZER_FILES:
-        if (source / name).is_file():
-            shutil.copyfile(source / name, folder / name)
+    for file in _tokenizer_files(source, TOKENIZER_FILES):
+        copy = folder / file.relative_to(source)
+        copy.parent.mkdir(exist_ok=True)
+        shutil.copyfile(file, copy)
     made = folder / TOKENIZER_FILES[0]
     if not made.is_file() and (source / _ITS_SOURCES[0]).is_file():
         # not needed, and so not loaded, for a folder that has it

@@ -57,7 +57,7 @@ class CompletionParams:
     `max_tokens`: None is until the context is full. `top_logprobs`: likeliest tokens to list with
     each score; None: no scores. `scores_prompt`: score the prompt's tokens, too; `max_tokens` may
     be 0 only with that. `keep_logits`: keep what each token was chosen from. `constraint`: what the
-    text is held to.
+    text is held to. `shown`: texts that are told though a special token says them.
     """
 
     max_tokens: int | None = None
@@ -68,6 +68,7 @@ class CompletionParams:
     scores_prompt: bool = False
     keep_logits: bool = False
     constraint: Constraint | None = None
+    shown: Sequence[str] = ()
 
 
 class Completion:
@@ -111,7 +112,7 @@ class Completion:
         self._vocab_size = vocab_size
         # the last token's keys and values are never needed
         self._room = context - len(prompt) + 1
-        self._text = None if codec is None else codec.stream()
+        self._text = None if codec is None else codec.stream(params.shown)
         if self._text is not None and continues:
             for token in prompt[-_BEFORE:]:
                 self._text.push(token)

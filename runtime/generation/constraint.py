@@ -32,6 +32,14 @@ class GrammarError(UserError):
 
 
 @dataclass(frozen=True)
+class Begun:
+    """A grammar of which the text `come` has come already."""
+
+    grammar: str
+    come: str
+
+
+@dataclass(frozen=True)
 class Thinking:
     """How a model marks its thoughts, which no grammar holds.
 
@@ -48,6 +56,8 @@ class Grammars:
 
     def __init__(self, codec: TextCodec, eos: Sequence[int]) -> None:
         self._codec, self._eos = codec, tuple(eos)
+        # a client asks again and again for the same
+        self._matcher = functools.lru_cache(64)(self._made)
 
     @functools.cached_property
     def tokenizer(self) -> LLTokenizer:
@@ -58,23 +68,40 @@ class Grammars:
         return LLTokenizer(text, n_vocab=self._codec.vocab_size, eos_token=eos)
 
     def constraint(
-        self, grammars: Mapping[str, str], thinking: Thinking | None = None
+        self, grammars: Mapping[str, str | Begun], thinking: Thinking | None = None
     ) -> Constraint:
         """Hold the text to a grammar of `json_grammar` and the like.
 
         `grammars`: by the text that it begins after ("": at once). Raises `GrammarError`.
         """
-        from llguidance import LLMatcher, LLParserLimits
-
         matchers = {}
         for after, grammar in grammars.items():
-            matcher = LLMatcher(
-                self.tokenizer, grammar, log_level=0, limits=LLParserLimits(verbose_errors=False)
-            )
-            if matcher.is_error():
-                raise GrammarError(_line(matcher.get_error()))
+            begun = grammar if isinstance(grammar, Begun) else Begun(grammar, "")
+            matcher = self._matcher(begun.grammar)
+            if begun.come:
+                matcher = matcher.deep_copy()
+                tokens = self.tokenizer.tokenize_str(begun.come, parse_special=True)
+                if matcher.try_consume_tokens(tokens) != len(tokens):
+                    raise GrammarError(f"the grammar cannot begin with {begun.come!r}")
             matchers[after] = matcher
         return Constraint(self.tokenizer, matchers, self._eos, self._codec.vocab_size, thinking)
+
+    def special_token(self, text: str) -> int | None:
+        """The token of a text that grammars must name by its id."""
+        tokens: list[int] = self.tokenizer.tokenize_str(text, parse_special=True)
+        is_one = len(tokens) == 1 and self.tokenizer.is_special_token(tokens[0])
+        return tokens[0] if is_one else None
+
+    def _made(self, grammar: str) -> LLMatcher:
+        """The grammar's beginning: to be copied, not advanced."""
+        from llguidance import LLMatcher, LLParserLimits
+
+        matcher = LLMatcher(
+            self.tokenizer, grammar, log_level=0, limits=LLParserLimits(verbose_errors=False)
+        )
+        if matcher.is_error():
+            raise GrammarError(_line(matcher.get_error()))
+        return matcher
 
 
 def json_grammar(schema: Any) -> str:

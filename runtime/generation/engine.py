@@ -12,6 +12,7 @@ from ..bundle.manifest import Manifest
 from ..bundle.session import Session
 from ..bundle.weights import find_weights
 from ..errors import UserError
+from ..text.chat_template import read_template
 from ..text.codec import TextCodec
 from .completion import Completion, CompletionParams
 from .embedding import Pooling, Vector, embed
@@ -37,12 +38,14 @@ class Engine:
         weights: str | Path | None = None,
         graphs: Sequence[str] | None = None,
         threads: int | None = None,
+        chat_template: str | Path | None = None,
     ) -> Engine:
         """Load a bundle made by `intaglio compile`.
 
         `weights`: a folder to take the weights from instead of the bundle or the recorded
         checkpoint. `graphs`: load only these (default all). `threads`: CPU threads, for the
-        whole process (default: one a physical core). Raises `UserError` for a damaged bundle,
+        whole process (default: one a physical core). `chat_template`: a file to use instead of the
+        model's own. Raises `UserError` for a damaged bundle,
         weights that do not match, another IREE version, or a CPU that lacks instructions.
         """
         start = time.perf_counter()
@@ -54,7 +57,8 @@ class Engine:
         manifest = Manifest.load(folder)
         checkpoint = find_weights(folder, manifest, Path(weights) if weights else None)
         session = Session(folder, manifest, checkpoint, graphs=graphs, threads=threads)
-        codec = _find_codec(folder, manifest)
+        template = None if chat_template is None else read_template(Path(chat_template))
+        codec = _find_codec(folder, manifest, template)
         return cls(session, codec, time.perf_counter() - start)
 
     def generate(
@@ -173,9 +177,9 @@ def _check(manifest: Manifest, prompt: Sequence[int], max_tokens: int | None) ->
         raise UserError(f"max tokens is {max_tokens}: must be 1 or more")
 
 
-def _find_codec(bundle: Path, manifest: Manifest) -> TextCodec | None:
+def _find_codec(bundle: Path, manifest: Manifest, template: str | None) -> TextCodec | None:
     places = [bundle, *([Path(manifest.checkpoint)] if manifest.checkpoint else [])]
     for folder in places:
         if (folder / "tokenizer.json").is_file():
-            return TextCodec.load(folder, manifest.model.vocab_size)
+            return TextCodec.load(folder, manifest.model.vocab_size, template)
     return None

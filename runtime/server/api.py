@@ -26,10 +26,12 @@ from .fields import (
 )
 from .generating import generate
 from .guard import Guard, OnEnd, read_body
+from .messages import chat_tokens
 from .page import load_page
 from .plans import chat_plan, completion_plan
-from .prompts import chat_tokens, encode_text
+from .prompts import encode_text
 from .state import Served, State
+from .tools import tools_of
 
 R = TypeVar(
     "R",
@@ -149,7 +151,7 @@ class Api:
 
 def _tokens(asked: TokenizeRequest, served: Served) -> list[int]:
     if asked.messages is not None:
-        return chat_tokens(asked.messages, served.codec)
+        return chat_tokens(asked, served.codec, tools_of(asked))
     return encode_text(
         asked.prompt or "", served.codec, add_special_tokens=asked.add_special_tokens
     )

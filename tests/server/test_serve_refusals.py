@@ -39,7 +39,7 @@ WRONG = [
     ("messages[0]", [7], "expected `object`"),
     ("messages[0].content", [{"role": "user"}], "a string"),
     ("messages[0].role", [{"role": 1, "content": "x"}], "`str`"),
-    ("messages[0].role", [{"role": "tool", "content": "x"}], "system, user, assistant"),
+    ("messages[0].role", [{"role": "robot", "content": "x"}], "developer, user, assistant, tool"),
     ("messages[0].content", [{"role": "user", "content": 1}], "a string"),
     ("messages[0].content", [{"role": "user", "content": []}], "a string"),
     (
