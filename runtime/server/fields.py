@@ -1,4 +1,4 @@
-"""What requests may hold: every field with its type and range; anything else is refused by name."""
+"""What requests may hold: every field with its type and range; `known_fields` has the others."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from .errors import ApiError
+from .known_fields import advice, is_known, is_neutral
 
 _CHOICES = 128
 _PROBS = "a whole number from 0 to 20"
@@ -111,21 +112,17 @@ _SHAPES = {
     "tokens": "a list of token ids",
     "user": "a string",
 }
-# OpenAI's fields that nothing here answers to, and the one value that asks for nothing more
-_UNSUPPORTED: dict[str, Any] = {
-    **dict.fromkeys(("tools", "tool_choice", "parallel_tool_calls", "functions", "function_call")),
-    **dict.fromkeys(("audio", "prediction", "reasoning_effort", "verbosity", "web_search_options")),
-    **dict.fromkeys(("suffix", "best_of", "metadata", "service_tier")),
-    "store": False,
-    "modalities": ["text"],
-    "response_format": {"type": "text"},
-}
+# what one endpoint does another cannot leave undone without a word
+_ELSEWHERE = {*ChatRequest.__struct_fields__, *CompletionRequest.__struct_fields__}
 
 R = TypeVar("R", bound=Struct)
 
 
-def read_request(body: bytes, kind: type[R]) -> R:
-    """The request that a body is. Raises `ApiError`, 400, naming the field and what it takes."""
+def read_request(body: bytes, kind: type[R], *, strict: bool = False) -> tuple[R, list[str]]:
+    """The request that a body is, and the names in it that nobody knows.
+
+    Raises `ApiError`, 400, naming the field and what it takes; `strict`: for such a name, too.
+    """
     try:
         raw = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -133,14 +130,15 @@ def read_request(body: bytes, kind: type[R]) -> R:
     if not isinstance(raw, dict):
         raise ApiError(400, "the body must be a JSON object", code="invalid_json")
     given = {name: value for name, value in raw.items() if value is not None}
-    for name, value in given.items():
-        if name not in kind.__struct_fields__:
-            _check_unsupported(name, value)
     fields = {name: value for name, value in given.items() if name in kind.__struct_fields__}
+    others = given.keys() - fields.keys()
+    unknown = [name for name in given if name in others and _is_unknown(name, given[name])]
+    if strict and unknown:
+        raise _unknown(unknown[0])
     if isinstance(messages := fields.get("messages"), list):
         fields["messages"] = [_without_nulls(message) for message in messages]
     try:
-        return msgspec.convert(fields, kind)
+        return msgspec.convert(fields, kind), unknown
     except (msgspec.ValidationError, RecursionError) as error:
         raise _field_error(str(error), kind) from None
 
@@ -152,25 +150,25 @@ def _without_nulls(message: Any) -> Any:
     return {name: value for name, value in message.items() if value is not None}
 
 
-def _check_unsupported(name: str, value: Any) -> None:
-    if name not in _UNSUPPORTED:
-        shown = name if len(name) <= 40 else name[:40] + "…"
-        raise ApiError(
-            400,
-            f"there is no field {shown!r} here: leave it out",
-            param=shown,
-            code="unknown_field",
-        )
-    harmless = _UNSUPPORTED[name]
-    if harmless is None or value != harmless:
-        leave = "leave it out" + ("" if harmless is None else f", or give {_json(harmless)}")
-        raise ApiError(
-            400, f"{name} is not supported: {leave}", param=name, code="unsupported_field"
-        )
+def _is_unknown(name: str, value: Any) -> bool:
+    """Whether no table has a field that isn't the endpoint's. Raises `ApiError` if one refuses it."""
+    if is_known(name) or name in _ELSEWHERE:
+        if not is_neutral(name, value):
+            raise ApiError(
+                400,
+                f"{name} is not supported here: {advice(name)}",
+                param=name,
+                code="unsupported_field",
+            )
+        return False
+    return True
 
 
-def _json(value: Any) -> str:
-    return msgspec.json.encode(value).decode()
+def _unknown(name: str) -> ApiError:
+    shown = name if len(name) <= 40 else name[:40] + "…"
+    return ApiError(
+        400, f"there is no field {shown!r} here: leave it out", param=shown, code="unknown_field"
+    )
 
 
 def _field_error(text: str, kind: type[Struct]) -> ApiError:

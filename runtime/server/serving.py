@@ -28,7 +28,7 @@ from .prompts import ModelLimits
 from .protocol import BoundedProtocol
 from .state import Served, State
 
-_GENERATING = ("/v1/chat/completions", "/v1/completions")
+_GENERATING = ("/chat/completions", "/completions")
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _HEADER_BYTES = 16 * 1024
 
@@ -37,7 +37,9 @@ _HEADER_BYTES = 16 * 1024
 class ServeSettings:
     """The options of `intaglio serve`; `grace_s` in seconds, `max_body` in bytes.
 
-    `prefill_budget`: prompt tokens between two steps (None: one chunk).
+    `prefill_budget`: prompt tokens between two steps (None: one chunk). `names`: what clients call
+    the model, instead of its own name. `strict`: refuse fields that nobody knows. `model_sampling`:
+    whether a request that says nothing gets the sampling of the model's generation_config.json.
     """
 
     host: str = "127.0.0.1"
@@ -49,6 +51,9 @@ class ServeSettings:
     grace_s: float = 30.0
     max_body: int = 4 * 1024**2
     log_json: bool = False
+    names: tuple[str, ...] = ()
+    strict: bool = False
+    model_sampling: bool = True
 
 
 class Server:
@@ -59,7 +64,9 @@ class Server:
         self._settings, self._state = settings, State()
         self._socket = _listen(settings.host, settings.port)
         self._log = log_json if settings.log_json else log_line
-        api = ApiSettings(settings.key, settings.origin, settings.max_body, self._on_end)
+        api = ApiSettings(
+            settings.key, settings.origin, settings.max_body, settings.strict, self._on_end
+        )
         # what a bug raises; requests have a log of their own
         logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
         self._uvicorn = uvicorn.Server(
@@ -146,14 +153,17 @@ class Server:
             time.sleep(0.01)
         worker = Worker(scheduler, self._loop, metrics.on_step)
         facts = session.manifest.model
+        names = settings.names or (name,)
+        sampling = engine.default_sampling().given if settings.model_sampling else {}
         limits = ModelLimits(
-            name,
+            names[0],
             facts.vocab_size,
             facts.eos_token_ids,
             machine.context,
             session.has("prefill_all"),
+            {"temperature": 1.0, **sampling},
         )
-        self._state.served = Served(worker, engine.codec, limits, metrics, int(time.time()))
+        self._state.served = Served(names, worker, engine.codec, limits, metrics, int(time.time()))
         return worker
 
     def _run(self) -> None:
@@ -165,7 +175,7 @@ class Server:
 
     def _on_end(self, scope: Scope, status: int, seconds: float) -> None:
         self._log(record_of(scope, status, seconds))
-        if scope["path"] in _GENERATING and self._state.served is not None:
+        if scope["path"].removeprefix("/v1") in _GENERATING and self._state.served is not None:
             self._state.served.metrics.on_end(scope, status, seconds)
 
 

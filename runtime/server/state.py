@@ -23,8 +23,9 @@ _STOPPING = "the server is shutting down: try another"
 
 @dataclass(frozen=True)
 class Served:
-    """A model that is ready."""
+    """A model that is ready. `names`: what clients may call it; answers say the first."""
 
+    names: tuple[str, ...]
     worker: Worker
     codec: TextCodec
     limits: ModelLimits
