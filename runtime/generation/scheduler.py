@@ -7,6 +7,7 @@ its rules can be tested with neither.
 from __future__ import annotations
 
 import time
+from bisect import insort
 from collections import deque
 from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ import numpy.typing as npt
 from .slots import Cache, Slots
 
 Logits = npt.NDArray[np.float32]
+# known tokens that are faster by a call of prefill than by a step each
+RUN = 3
 
 
 class Row(Protocol):
@@ -63,15 +66,17 @@ class Machine(Cache, Protocol):
 class Job(Protocol):
     """One sequence to generate. It chooses its own tokens and says when it is done.
 
-    `group`: what it is a part of, for the queue's limit. `scores_prompt`: whether it wants the
-    prompt's logits. `reuses_prefix`: whether its prompt's beginning may come from the cache; not
-    if it is to be scored.
+    `group`: what it is a part of, for the queue's limit. `priority`: a lower one goes first.
+    `scores_prompt`: whether it wants the prompt's logits. `reuses_prefix`: whether its prompt's
+    beginning may come from the cache; not if it is to be scored.
     """
 
     @property
     def prompt(self) -> Sequence[int]: ...
     @property
     def group(self) -> Hashable: ...
+    @property
+    def priority(self) -> int: ...
     @property
     def scores_prompt(self) -> bool: ...
     @property
@@ -83,8 +88,11 @@ class Job(Protocol):
     def score(self, start: int, logits: Logits) -> None:
         """The logits of the prompt's tokens from `start` on, f32 `[n, V]`."""
 
-    def take(self, row: Row) -> int | None:
-        """Choose a token; it, if the sequence goes on, or None. There is room for one more."""
+    def take(self, row: Row) -> Sequence[int]:
+        """Choose the tokens that follow, one or more; none if the sequence ends.
+
+        There is room for one more.
+        """
 
     def fail(self, message: str) -> None:
         """It cannot go on, for no fault of its own."""
@@ -100,7 +108,11 @@ class _Live:
 
     job: Job
     fed: int | None = None
-    next: int | None = None
+    next: Sequence[int] = ()
+
+    @property
+    def priority(self) -> int:
+        return self.job.priority
 
 
 @dataclass(frozen=True)
@@ -112,18 +124,24 @@ class StepReport:
     seconds: float
 
 
+def _priority(of: Job | _Live) -> int:
+    return of.priority
+
+
 class Scheduler:
-    """First in, first out; a free slot admits the next; prompts in chunks between steps.
+    """By priority, then first in, first out; a free slot admits the next; prompts in chunks
+    between steps.
 
     `budget`: prompt tokens between two steps at most, as `Machine.cut` counts them. A prompt is
     always cut into the same parts, whatever runs beside it. `max_queue`: requests that may wait
-    for a slot.
+    for a slot; those that a more urgent one overtakes don't count for it, up to twice as many.
+    What runs is never put off.
     """
 
     def __init__(self, machine: Machine, *, budget: int, max_queue: int) -> None:
         self._machine, self._budget, self._max_queue = machine, budget, max_queue
         self._waiting: deque[Job] = deque()
-        self._prompts: deque[_Live] = deque()  # those not through, as they came
+        self._prompts: deque[_Live] = deque()  # those not through; both as they are to go on
         self._slots: Slots[_Live] = Slots(machine.slots, machine.context, machine)
 
     @property
@@ -138,10 +156,15 @@ class Scheduler:
 
     def submit(self, jobs: Sequence[Job]) -> None:
         """Queue the jobs of one request. Raises `QueueFull`: then none of them is."""
+        priority = jobs[0].priority
         groups = {job.group for job in self._waiting}
-        if len(groups) >= self._max_queue + self._slots.free:
+        before = {job.group for job in self._waiting if job.priority <= priority}
+        places = self._max_queue + self._slots.free
+        # a queue full of batch work still takes a person's request
+        if len(before) >= places or len(groups) >= 2 * places:
             raise QueueFull
-        self._waiting.extend(jobs)
+        for job in jobs:
+            insort(self._waiting, job, key=_priority)
 
     def cancel(self, job: Job) -> None:
         """Drop a job, wherever it is; no harm if it is done."""
@@ -163,14 +186,14 @@ class Scheduler:
         return StepReport(self.prefill(), *self.advance())
 
     def prefill(self) -> int:
-        """Admit, and compute parts of the oldest prompts: as many as the budget holds, or one.
+        """Admit, and compute parts of the first prompts: as many as the budget holds, or one.
 
         Returns how many tokens.
         """
         while self._waiting and self._slots.free:
             live = _Live(self._waiting.popleft())
             self._slots.admit(live)
-            self._prompts.append(live)
+            insort(self._prompts, live, key=_priority)
         done = spent = 0
         while self._prompts:
             live = self._prompts[0]
@@ -191,9 +214,19 @@ class Scheduler:
         return done
 
     def advance(self) -> tuple[int, float]:
-        """One step of the smallest graph that holds the live rows: its rows, its seconds."""
+        """One step of the smallest graph that holds the live rows: its rows, its seconds.
+
+        A sequence that knows `RUN` tokens or more goes through them by prefill instead.
+        """
+        running = [live for _, live in self._slots.live if live.next]
+        for live in running:
+            if len(live.next) >= RUN:
+                self._run(live)
         self._slots.pack()
-        feeding = {i: live for i, live in self._slots.live if live.next is not None}
+        alive = {id(live) for live in running}
+        feeding = {
+            i: live for i, live in self._slots.live if id(live) in alive and len(live.next) < RUN
+        }
         if not feeding:
             return 0, 0.0
         batch = next(size for size in self._machine.batches if size > max(feeding))
@@ -201,7 +234,7 @@ class Scheduler:
         tokens, positions = [0] * batch, [0] * batch
         for i in range(batch):
             if i in feeding:
-                tokens[i] = feeding[i].next or 0
+                tokens[i] = feeding[i].next[0]
                 positions[i] = len(self._slots[i].tokens)
             else:
                 positions[i] = self._slots.scratch(i)
@@ -210,8 +243,21 @@ class Scheduler:
         seconds = time.perf_counter() - start
         for i, live in feeding.items():
             self._slots[i].tokens.append(tokens[i])
-            self._take(live, rows[i])
+            live.next = live.next[1:]
+            if not live.next:
+                self._take(live, rows[i])
         return batch, seconds
+
+    def _run(self, live: _Live) -> None:
+        """Feed all that a sequence knows of what follows."""
+        left = live.next
+        while left:
+            slot = self._slots.index(live)
+            length, _ = self._machine.cut(len(left), scored=False)
+            row = self._machine.prefill(left[:length], slot, len(self._slots[slot].tokens))
+            self._slots[slot].tokens.extend(left[:length])
+            left = left[length:]
+        self._take(live, row)
 
     def _begin(self, live: _Live) -> int:
         # the last token is always computed: its logits are wanted
@@ -232,7 +278,7 @@ class Scheduler:
 
     def _take(self, live: _Live, row: Row) -> None:
         live.next = live.job.take(row)
-        if live.next is None:
+        if not live.next:
             self._release(live)
 
     def _release(self, live: _Live) -> None:

@@ -12,22 +12,31 @@ from .errors import ApiError
 from .known_fields import advice, is_known, is_neutral
 
 _CHOICES = 128
+_COUNT = "a whole number, 1 or more"
 _PROBS = "a whole number from 0 to 20"
 
+_STOP_TOKENS = 128
+
+_Share = Annotated[float, Meta(ge=0, le=1, description="a number from 0 to 1")]
 Flag = Annotated[bool, Meta(description="true or false")]
 
 
 class StreamOptions(Struct, forbid_unknown_fields=True):
-    """How a stream ends."""
+    """What a stream tells beside the answer. `include_obfuscation`: there is none, given or not."""
 
     include_usage: bool = False
+    continuous_usage_stats: bool = False
+    include_obfuscation: bool = False
 
 
 class Message(Struct, forbid_unknown_fields=True):
-    """One message; `content` is a text or a list of text parts."""
+    """One message; `content` is a text or a list of text parts, none where tools are called."""
 
     role: str
-    content: Any
+    content: Any = None
+    name: str | None = None
+    tool_calls: list[dict[str, Any]] | None = None
+    tool_call_id: str | None = None
 
 
 class _Options(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -36,14 +45,23 @@ class _Options(Struct, kw_only=True, forbid_unknown_fields=True):
     model: Annotated[str, Meta(description="the name of a model")] | None = None
     n: Annotated[int, Meta(ge=1, le=_CHOICES, description="a whole number from 1 to 128")] = 1
     max_tokens: (
-        Annotated[int, Meta(ge=0, description="a whole number, 1 or more (0 with echo)")] | None
+        Annotated[int, Meta(ge=-1, description=f"{_COUNT} (0 with echo, -1: no end)")] | None
     ) = None
-    temperature: Annotated[float, Meta(ge=0, le=2, description="a number from 0 to 2")] = 1.0
-    top_p: Annotated[float, Meta(ge=0, le=1, description="a number from 0 to 1")] = 1.0
-    top_k: Annotated[
-        int, Meta(ge=-1, lt=2**31, description="a whole number from 0 (or -1: off) to 2147483647")
-    ] = 0
-    min_p: Annotated[float, Meta(ge=0, le=1, description="a number from 0 to 1")] = 0.0
+    min_tokens: Annotated[int, Meta(ge=0, description="a whole number, 0 or more")] = 0
+    # where these are not given, the model's own defaults count
+    temperature: Annotated[float, Meta(ge=0, le=2, description="a number from 0 to 2")] | None = (
+        None
+    )
+    top_p: _Share | None = None
+    top_k: (
+        Annotated[
+            int,
+            Meta(ge=-1, lt=2**31, description="a whole number from 0 (or -1: off) to 2147483647"),
+        ]
+        | None
+    ) = None
+    min_p: _Share | None = None
+    typical_p: _Share | None = None
     seed: (
         Annotated[int, Meta(ge=-(2**63), le=2**63 - 1, description="a whole number of 64 bits")]
         | None
@@ -53,18 +71,43 @@ class _Options(Struct, kw_only=True, forbid_unknown_fields=True):
         | Annotated[list[Annotated[str, Meta(min_length=1)]], Meta(max_length=16)]
         | None
     ) = None
+    stop_token_ids: Annotated[list[int], Meta(max_length=_STOP_TOKENS)] = []
+    include_stop_str_in_output: Flag = False
     presence_penalty: Annotated[float, Meta(ge=-2, le=2, description="a number from -2 to 2")] = 0.0
     frequency_penalty: Annotated[float, Meta(ge=-2, le=2, description="a number from -2 to 2")] = (
         0.0
     )
-    repetition_penalty: Annotated[
-        float, Meta(ge=0.01, le=100, description="a number from 0.01 to 100")
-    ] = 1.0
+    repetition_penalty: (
+        Annotated[float, Meta(ge=0.01, le=100, description="a number from 0.01 to 100")] | None
+    ) = None
     logit_bias: dict[str, Annotated[float, Meta(ge=-100, le=100)]] = {}
     ignore_eos: Flag = False
+    priority: Annotated[
+        int, Meta(ge=-(2**63), le=2**63 - 1, description="a whole number of 64 bits")
+    ] = 0
     stream: Flag = False
     stream_options: StreamOptions | None = None
     user: str | None = None
+    # what an answer must be like: OpenAI's, vLLM's, its older ones, llama.cpp's
+    response_format: dict[str, Any] | None = None
+    structured_outputs: dict[str, Any] | None = None
+    guided_json: dict[str, Any] | bool | str | None = None
+    guided_regex: str | None = None
+    guided_choice: list[str] | None = None
+    guided_grammar: str | None = None
+    json_schema: dict[str, Any] | bool | None = None
+    grammar: str | None = None
+
+    @property
+    def includes_usage(self) -> bool:
+        """Whether a stream ends with token counts."""
+        return self.stream_options is not None and self.stream_options.include_usage
+
+    @property
+    def counts_each_chunk(self) -> bool:
+        """Whether every chunk of a stream has the token counts so far."""
+        options = self.stream_options
+        return self.includes_usage and options is not None and options.continuous_usage_stats
 
 
 class ChatRequest(_Options, kw_only=True):
@@ -72,10 +115,17 @@ class ChatRequest(_Options, kw_only=True):
 
     messages: Annotated[list[Message], Meta(min_length=1)]
     max_completion_tokens: (
-        Annotated[int, Meta(ge=1, description="a whole number, 1 or more")] | None
+        Annotated[int, Meta(ge=-1, description=f"{_COUNT} (-1: no end)")] | None
     ) = None
     logprobs: Flag = False
     top_logprobs: Annotated[int, Meta(ge=0, le=20, description=_PROBS)] | None = None
+    tools: list[dict[str, Any]] | None = None
+    tool_choice: str | dict[str, Any] | None = None
+    parallel_tool_calls: Flag = True
+    chat_template_kwargs: dict[str, Any] = {}
+    reasoning_effort: str | None = None
+    add_generation_prompt: Flag = True
+    continue_final_message: Flag = False
 
 
 class CompletionRequest(_Options, kw_only=True):
@@ -83,6 +133,7 @@ class CompletionRequest(_Options, kw_only=True):
 
     prompt: Any
     echo: Flag = False
+    add_special_tokens: Flag = True
     logprobs: Annotated[int, Meta(ge=0, le=20, description=_PROBS)] | None = None
 
 
@@ -105,10 +156,11 @@ class DetokenizeRequest(Struct, kw_only=True, forbid_unknown_fields=True):
 # where no range says it: what a field must be
 _SHAPES = {
     "messages": "a list of one message or more, each with a role and a content",
-    "prompt": "a string, a list of strings, a list of token ids, or a list of such lists",
+    "prompt": "a string, a list of token ids, or a list of strings and such lists",
     "stop": "a string or a list of up to 16, none of them empty",
     "logit_bias": "an object of token ids and numbers from -100 to 100",
-    "stream_options": 'an object with "include_usage", true or false',
+    "stop_token_ids": f"a list of up to {_STOP_TOKENS} token ids",
+    "stream_options": "an object with include_usage and continuous_usage_stats, true or false",
     "tokens": "a list of token ids",
     "user": "a string",
 }
@@ -151,7 +203,7 @@ def _without_nulls(message: Any) -> Any:
 
 
 def _is_unknown(name: str, value: Any) -> bool:
-    """Whether no table has a field that isn't the endpoint's. Raises `ApiError` if one refuses it."""
+    """Whether no table has a field that isn't the endpoint's. Raises `ApiError` if refused."""
     if is_known(name) or name in _ELSEWHERE:
         if not is_neutral(name, value):
             raise ApiError(

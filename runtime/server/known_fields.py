@@ -105,7 +105,6 @@ INSTEAD: Mapping[str, str] = {
     "chat_template": "intaglio serve --chat-template",
     "functions": "tools",
     "function_call": "tool_choice",
-    "n": (1,),
     "n_cmpl": "n",
     "n_predict": "max_tokens",
     "n_probs": "logprobs",

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 import logging
 import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 
 import uvicorn
 from starlette.types import Scope
 
+from intaglio import __version__
+from intaglio.runtime.bundle.manifest import Manifest
 from intaglio.runtime.errors import UserError
+from intaglio.runtime.generation.constraint import Grammars
 from intaglio.runtime.generation.engine import Engine
 from intaglio.runtime.generation.machine import SessionMachine
 from intaglio.runtime.generation.scheduler import Scheduler
@@ -163,7 +168,19 @@ class Server:
             session.has("prefill_all"),
             {"temperature": 1.0, **sampling},
         )
-        self._state.served = Served(names, worker, engine.codec, limits, metrics, int(time.time()))
+        grammars = Grammars(engine.codec, facts.eos_token_ids)
+        # its vocabulary takes a second: not the first request's
+        self._state.texts.submit(lambda: grammars.tokenizer)
+        self._state.served = Served(
+            names,
+            fingerprint(session.manifest, limits.default_sampling),
+            worker,
+            engine.codec,
+            limits,
+            grammars,
+            metrics,
+            int(time.time()),
+        )
         return worker
 
     def _run(self) -> None:
@@ -177,6 +194,15 @@ class Server:
         self._log(record_of(scope, status, seconds))
         if scope["path"].removeprefix("/v1") in _GENERATING and self._state.served is not None:
             self._state.served.metrics.on_end(scope, status, seconds)
+
+
+def fingerprint(manifest: Manifest, sampling: Mapping[str, float]) -> str:
+    """What answers depend on beside the request: other code, graphs or defaults, another one.
+
+    Where a bundle's weights lie is no part of it.
+    """
+    said = [__version__, asdict(replace(manifest, checkpoint=None)), sorted(sampling.items())]
+    return "fp_" + hashlib.sha256(json.dumps(said).encode()).hexdigest()[:12]
 
 
 def _listen(host: str, port: int) -> socket.socket:

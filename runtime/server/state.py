@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from intaglio.runtime.generation.completion import Failed
+from intaglio.runtime.generation.constraint import Grammars
 from intaglio.runtime.server.worker import Ticket, Worker
 from intaglio.runtime.text.codec import TextCodec
 
@@ -23,12 +24,17 @@ _STOPPING = "the server is shutting down: try another"
 
 @dataclass(frozen=True)
 class Served:
-    """A model that is ready. `names`: what clients may call it; answers say the first."""
+    """A model that is ready. `names`: what clients may call it; answers say the first.
+
+    `fingerprint`: changes when answers may.
+    """
 
     names: tuple[str, ...]
+    fingerprint: str
     worker: Worker
     codec: TextCodec
     limits: ModelLimits
+    grammars: Grammars
     metrics: Metrics
     since: int
 
