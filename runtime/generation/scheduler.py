@@ -156,7 +156,7 @@ class Scheduler:
 
     def submit(self, jobs: Sequence[Job]) -> None:
         """Queue the jobs of one request. Raises `QueueFull`: then none of them is."""
-        priority = jobs[0].priority
+        priority = max((job.priority for job in jobs), default=0)
         groups = {job.group for job in self._waiting}
         before = {job.group for job in self._waiting if job.priority <= priority}
         places = self._max_queue + self._slots.free

@@ -9,7 +9,14 @@ import msgspec
 from msgspec import Meta, Struct
 
 from .errors import ApiError
-from .known_fields import advice, is_known, is_neutral
+from .known_fields import (
+    MESSAGE_HARMLESS,
+    MESSAGE_REFUSED,
+    advice,
+    is_empty,
+    is_known,
+    is_neutral,
+)
 
 _CHOICES = 128
 _COUNT = "a whole number, 1 or more"
@@ -185,21 +192,29 @@ def read_request(body: bytes, kind: type[R], *, strict: bool = False) -> tuple[R
     fields = {name: value for name, value in given.items() if name in kind.__struct_fields__}
     others = given.keys() - fields.keys()
     unknown = [name for name in given if name in others and _is_unknown(name, given[name])]
+    if isinstance(messages := fields.get("messages"), list):
+        fields["messages"] = [_message(i, each, unknown) for i, each in enumerate(messages)]
     if strict and unknown:
         raise _unknown(unknown[0])
-    if isinstance(messages := fields.get("messages"), list):
-        fields["messages"] = [_without_nulls(message) for message in messages]
     try:
         return msgspec.convert(fields, kind), unknown
     except (msgspec.ValidationError, RecursionError) as error:
         raise _field_error(str(error), kind) from None
 
 
-def _without_nulls(message: Any) -> Any:
-    """A message as clients send an answer back: with nulls for what it has none of."""
+def _message(index: int, message: Any, unknown: list[str]) -> Any:
+    """A message's own fields: clients send an answer back with all that came with it."""
     if not isinstance(message, dict):
         return message
-    return {name: value for name, value in message.items() if value is not None}
+    given = {name: value for name, value in message.items() if value is not None}
+    for name in given.keys() - set(Message.__struct_fields__) - MESSAGE_HARMLESS:
+        if name not in MESSAGE_REFUSED:
+            unknown.append(f"messages.{name}")
+        elif not is_empty(given[name]):
+            where = f"messages[{index}].{name}"
+            message = f"{where} is not supported here: leave it out"
+            raise ApiError(400, message, param=where, code="unsupported_field")
+    return {name: given[name] for name in Message.__struct_fields__ if name in given}
 
 
 def _is_unknown(name: str, value: Any) -> bool:

@@ -114,14 +114,33 @@ INSTEAD: Mapping[str, str] = {
     "typ_p": "typical_p",
 }
 
+# Of a message, beside those that `Message` has: what answers of ours and of hosts bring along and
+# clients send back, which says nothing to the model. The second are said to it elsewhere.
+MESSAGE_HARMLESS = frozenset(
+    (
+        *("annotations", "cache_control", "id", "provider_specific_fields"),
+        *("reasoning", "reasoning_content", "reasoning_details", "thinking"),
+    )
+)
+MESSAGE_REFUSED = frozenset(("audio", "function_call", "refusal"))
+# of a part of a message's content
+PART_HARMLESS = frozenset(("annotations", "cache_control", "id", "index"))
+
 _EMPTY: tuple[Any, ...] = (None, "", [], {})
 
 
 def is_neutral(name: str, value: Any) -> bool:
     """Whether a known field, with this value, changes nothing that is done here."""
-    if name in HARMLESS:
-        return True
-    return any(_same(value, other) for other in (*_EMPTY, *NEUTRAL.get(name, ())))
+    return (
+        name in HARMLESS
+        or is_empty(value)
+        or any(_same(value, other) for other in NEUTRAL.get(name, ()))
+    )
+
+
+def is_empty(value: Any) -> bool:
+    """Whether a value asks for nothing, whatever its field."""
+    return any(_same(value, empty) for empty in _EMPTY)
 
 
 def is_known(name: str) -> bool:

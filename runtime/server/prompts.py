@@ -14,6 +14,7 @@ from intaglio.runtime.text.codec import TextCodec
 
 from .errors import ApiError
 from .fields import ChatRequest, CompletionRequest, Message
+from .known_fields import PART_HARMLESS
 
 ROLES = ("system", "user", "assistant")
 # prompts × n of one request
@@ -47,11 +48,10 @@ def chat_jobs(
     """
     if request.top_logprobs is not None and not request.logprobs:
         raise _invalid("top_logprobs", "top_logprobs needs logprobs: true")
-    most = request.max_tokens
-    if request.max_completion_tokens is not None:
-        most = request.max_completion_tokens
+    source = "max_tokens" if request.max_completion_tokens is None else "max_completion_tokens"
+    most = getattr(request, source)
     if most == 0:
-        raise _invalid("max_tokens", "max_tokens: must be a whole number, 1 or more (-1: no end)")
+        raise _invalid(source, f"{source}: must be a whole number, 1 or more (-1: no end)")
     make = _Maker(
         request,
         codec,
@@ -137,7 +137,7 @@ def _text(content: Any, where: str) -> str:
             raise _invalid(
                 f"{place}.type", f"{place}.type: only parts of type text are supported here"
             )
-        if part.keys() != {"type", "text"} or not isinstance(part["text"], str):
+        if part.keys() - PART_HARMLESS != {"type", "text"} or not isinstance(part["text"], str):
             raise _invalid(place, f'{place}: must be {{"type": "text", "text": a string}}')
         texts.append(part["text"])
     return "\n".join(texts)
