@@ -37,7 +37,7 @@ _PACKAGES = ("msgspec", "prometheus_client", "starlette", "uvicorn")
     "--api-key",
     envvar="INTAGLIO_API_KEY",
     metavar="KEY",
-    help="Clients must send it as a bearer token.  [env: INTAGLIO_API_KEY]",
+    help="Clients must send it, as a bearer token or X-Api-Key.  [env: INTAGLIO_API_KEY]",
 )
 @click.option("--cors", metavar="ORIGIN", help="Pages from there may call; * for any.")
 @click.option(
@@ -51,6 +51,17 @@ _PACKAGES = ("msgspec", "prometheus_client", "starlette", "uvicorn")
     type=click.Choice(["mean", "last"]),
     help="Also make embeddings: the mean of a text's hidden rows, or its last token's.",
 )
+@click.option(
+    "--served-model-name",
+    "names",
+    metavar="NAME",
+    multiple=True,
+    help="What clients call the model; again for others; answers say the first.  [default: MODEL]",
+)
+@click.option(
+    "--strict-fields", "strict", is_flag=True, help="Refuse fields that nobody knows, with 400."
+)
+@options.generation_config
 @click.option("--log-json", is_flag=True, help="The access log as JSON objects.")
 @options.build_options
 @options.weights
@@ -72,7 +83,7 @@ def serve_command(
     second one does not wait.
     """
     server, settings = _server(given)
-    name = _name_of(model)
+    name = settings.names[0] if settings.names else _name_of(model)
     with server.listening():
         engine = load_for_serving(
             *(model, build),
@@ -92,6 +103,8 @@ def _server(given: dict[str, Any]) -> tuple[Server, ServeSettings]:
             raise UserError(f"--{option.replace('_', '-')} {value}: must be {least} or more")
     if given["api_key"] == "":
         raise UserError("--api-key is empty: give a key, or unset INTAGLIO_API_KEY")
+    if "" in given["names"]:
+        raise UserError("--served-model-name is empty: give a name")
     try:
         from intaglio.runtime.server.serving import Server, ServeSettings
     except ImportError as error:
@@ -109,6 +122,9 @@ def _server(given: dict[str, Any]) -> tuple[Server, ServeSettings]:
         max_body=given["max_body"],
         log_json=given["log_json"],
         embeddings=given["embeddings"],
+        names=given["names"],
+        strict=given["strict"],
+        model_sampling=given["generation_config"] == "auto",
     )
     return Server(settings), settings
 

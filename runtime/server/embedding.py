@@ -33,6 +33,9 @@ class EmbeddingRequest(Struct, kw_only=True, forbid_unknown_fields=True):
         Literal["float", "base64"], Meta(description='"float" or "base64"')
     ] = "float"
     dimensions: Any = None
+    priority: Annotated[
+        int, Meta(ge=-(2**63), le=2**63 - 1, description="a whole number of 64 bits")
+    ] = 0
     user: Annotated[str, Meta(description="a string")] | None = None
 
 
@@ -64,7 +67,7 @@ def _jobs(asked: EmbeddingRequest, served: Served, pooling: Pooling) -> list[Emb
         is_text = isinstance(given, str)
         tokens = encode_text(given, served.codec, field="input") if is_text else given
         check_prompt(tokens, "input", served.limits)
-        jobs.append(EmbeddingJob(tokens, pooling, group))
+        jobs.append(EmbeddingJob(tokens, pooling, group, asked.priority))
     return jobs
 
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 import logging
 import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 
 import uvicorn
 from starlette.types import Scope
 
+from intaglio import __version__
+from intaglio.runtime.bundle.manifest import Manifest
 from intaglio.runtime.errors import UserError
 from intaglio.runtime.generation.constraint import Grammars
 from intaglio.runtime.generation.embedding import Pooling
@@ -30,7 +34,7 @@ from .prompts import ModelLimits
 from .protocol import BoundedProtocol
 from .state import Served, State
 
-_COUNTED = ("/v1/chat/completions", "/v1/completions", "/v1/embeddings")
+_COUNTED = ("/chat/completions", "/completions", "/embeddings")
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _HEADER_BYTES = 16 * 1024
 
@@ -40,7 +44,9 @@ class ServeSettings:
     """The options of `intaglio serve`; `grace_s` in seconds, `max_body` in bytes.
 
     `prefill_budget`: prompt tokens between two steps (None: one chunk). `embeddings`: how hidden
-    rows are pooled (None: there are no embeddings).
+    rows are pooled (None: there are no embeddings). `names`: what clients call the model, instead
+    of its own name. `strict`: refuse fields that nobody knows. `model_sampling`: whether a request
+    that says nothing gets the sampling of the model's generation_config.json.
     """
 
     host: str = "127.0.0.1"
@@ -53,6 +59,9 @@ class ServeSettings:
     max_body: int = 4 * 1024**2
     log_json: bool = False
     embeddings: Pooling | None = None
+    names: tuple[str, ...] = ()
+    strict: bool = False
+    model_sampling: bool = True
 
 
 class Server:
@@ -63,7 +72,9 @@ class Server:
         self._settings, self._state = settings, State()
         self._socket = _listen(settings.host, settings.port)
         self._log = log_json if settings.log_json else log_line
-        api = ApiSettings(settings.key, settings.origin, settings.max_body, self._on_end)
+        api = ApiSettings(
+            settings.key, settings.origin, settings.max_body, settings.strict, self._on_end
+        )
         # what a bug raises; requests have a log of their own
         logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
         self._uvicorn = uvicorn.Server(
@@ -152,18 +163,28 @@ class Server:
             time.sleep(0.01)
         worker = Worker(scheduler, self._loop, metrics.on_step)
         facts = session.manifest.model
+        names = settings.names or (name,)
+        sampling = engine.default_sampling().given if settings.model_sampling else {}
         limits = ModelLimits(
-            name,
+            names[0],
             facts.vocab_size,
             facts.eos_token_ids,
             machine.context,
             session.has("prefill_all"),
+            {"temperature": 1.0, **sampling},
         )
         grammars = Grammars(engine.codec, facts.eos_token_ids)
         # its vocabulary takes a second: not the first request's
         self._state.texts.submit(lambda: grammars.tokenizer)
         self._state.served = Served(
-            *(worker, engine.codec, limits, grammars, metrics, int(time.time())),
+            names,
+            fingerprint(session.manifest, limits.default_sampling),
+            worker,
+            engine.codec,
+            limits,
+            grammars,
+            metrics,
+            int(time.time()),
             pooling=settings.embeddings,
         )
         return worker
@@ -177,8 +198,17 @@ class Server:
 
     def _on_end(self, scope: Scope, status: int, seconds: float) -> None:
         self._log(record_of(scope, status, seconds))
-        if scope["path"] in _COUNTED and self._state.served is not None:
+        if scope["path"].removeprefix("/v1") in _COUNTED and self._state.served is not None:
             self._state.served.metrics.on_end(scope, status, seconds)
+
+
+def fingerprint(manifest: Manifest, sampling: Mapping[str, float]) -> str:
+    """What answers depend on beside the request: other code, graphs or defaults, another one.
+
+    Where a bundle's weights lie is no part of it.
+    """
+    said = [__version__, asdict(replace(manifest, checkpoint=None)), sorted(sampling.items())]
+    return "fp_" + hashlib.sha256(json.dumps(said).encode()).hexdigest()[:12]
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -25,8 +25,15 @@ _STOPPING = "the server is shutting down: try another"
 
 @dataclass(frozen=True)
 class Served:
-    """A model that is ready. `pooling`: of embeddings, if it makes them."""
+    """A model that is ready. `names`: what clients may call it; answers say the first.
 
+    `pooling`: of embeddings, if it makes them.
+
+    `fingerprint`: changes when answers may.
+    """
+
+    names: tuple[str, ...]
+    fingerprint: str
     worker: Worker
     codec: TextCodec
     limits: ModelLimits
