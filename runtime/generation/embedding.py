@@ -85,13 +85,14 @@ class EmbeddingJob:
     def score(self, start: int, rows: npt.NDArray[np.float32]) -> None:
         self._pool.add(rows)
 
-    def take(self, row: Row) -> None:
+    def take(self, row: Row) -> Sequence[int]:
         try:
             self.vector = self._pool.vector()
         except UserError as error:
             self.on_event(Failed(str(error)))
         else:
             self.on_event(Finished("stop"))
+        return ()
 
     def fail(self, message: str) -> None:
         self.on_event(Failed(message))

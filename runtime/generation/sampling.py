@@ -97,14 +97,17 @@ class SamplingParams:
 class Sampler:
     """Chooses the tokens of one sequence; has its own random stream and its own history.
 
-    Raises UserError for a bias on a token that the vocabulary lacks.
+    `rules`: more links, after those of `params`. Raises UserError for a bias on a
+    token that the vocabulary lacks.
     """
 
-    def __init__(self, params: SamplingParams, vocab_size: int) -> None:
+    def __init__(
+        self, params: SamplingParams, vocab_size: int, rules: Iterable[LogitsRule] = ()
+    ) -> None:
         self.params = params
         self.vocab_size = vocab_size
         self._random = np.random.Generator(np.random.PCG64(params.seed))
-        self._rules = params.rules(vocab_size)
+        self._rules = [*params.rules(vocab_size), *rules]
 
     def observe(self, tokens: Iterable[int], *, generated: bool = False) -> None:
         """Tell the rules of tokens of the prompt, or of `generated` ones.

@@ -18,6 +18,8 @@ import numpy.typing as npt
 from .slots import Cache, Slots
 
 Logits = npt.NDArray[np.float32]
+# known tokens that are faster by a call of prefill than by a step each
+RUN = 3
 
 
 class Row(Protocol):
@@ -91,8 +93,11 @@ class Job(Protocol):
     def score(self, start: int, logits: Logits) -> None:
         """The logits, or hidden rows, of the prompt's tokens from `start` on, f32 `[n, V or H]`."""
 
-    def take(self, row: Row) -> int | None:
-        """Choose a token; it, if the sequence goes on, or None. There is room for one more."""
+    def take(self, row: Row) -> Sequence[int]:
+        """Choose the tokens that follow, one or more; none if the sequence ends.
+
+        There is room for one more.
+        """
 
     def fail(self, message: str) -> None:
         """It cannot go on, for no fault of its own."""
@@ -108,7 +113,7 @@ class _Live:
 
     job: Job
     fed: int | None = None
-    next: int | None = None
+    next: Sequence[int] = ()
 
 
 @dataclass(frozen=True)
@@ -199,9 +204,19 @@ class Scheduler:
         return done
 
     def advance(self) -> tuple[int, float]:
-        """One step of the smallest graph that holds the live rows: its rows, its seconds."""
+        """One step of the smallest graph that holds the live rows: its rows, its seconds.
+
+        A sequence that knows `RUN` tokens or more goes through them by prefill instead.
+        """
+        running = [live for _, live in self._slots.live if live.next]
+        for live in running:
+            if len(live.next) >= RUN:
+                self._run(live)
         self._slots.pack()
-        feeding = {i: live for i, live in self._slots.live if live.next is not None}
+        alive = {id(live) for live in running}
+        feeding = {
+            i: live for i, live in self._slots.live if id(live) in alive and len(live.next) < RUN
+        }
         if not feeding:
             return 0, 0.0
         batch = next(size for size in self._machine.batches if size > max(feeding))
@@ -209,7 +224,7 @@ class Scheduler:
         tokens, positions = [0] * batch, [0] * batch
         for i in range(batch):
             if i in feeding:
-                tokens[i] = feeding[i].next or 0
+                tokens[i] = feeding[i].next[0]
                 positions[i] = len(self._slots[i].tokens)
             else:
                 positions[i] = self._slots.scratch(i)
@@ -218,8 +233,21 @@ class Scheduler:
         seconds = time.perf_counter() - start
         for i, live in feeding.items():
             self._slots[i].tokens.append(tokens[i])
-            self._take(live, rows[i])
+            live.next = live.next[1:]
+            if not live.next:
+                self._take(live, rows[i])
         return batch, seconds
+
+    def _run(self, live: _Live) -> None:
+        """Feed all that a sequence knows of what follows."""
+        left = live.next
+        while left:
+            slot = self._slots.index(live)
+            length, _ = self._machine.cut(len(left), scored=False)
+            row = self._machine.prefill(left[:length], slot, len(self._slots[slot].tokens))
+            self._slots[slot].tokens.extend(left[:length])
+            left = left[length:]
+        self._take(live, row)
 
     def _begin(self, live: _Live) -> int:
         # the last token is always computed: its logits are wanted
@@ -243,7 +271,7 @@ class Scheduler:
 
     def _take(self, live: _Live, row: Row) -> None:
         live.next = live.job.take(row)
-        if live.next is None:
+        if not live.next:
             self._release(live)
 
     def _release(self, live: _Live) -> None:

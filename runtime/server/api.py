@@ -27,6 +27,7 @@ from .fields import (
 from .generating import generate
 from .guard import Guard, OnEnd, read_body
 from .page import load_page
+from .plans import chat_plan, completion_plan
 from .prompts import chat_tokens, encode_text
 from .state import Served, State
 
@@ -107,16 +108,12 @@ class Api:
         return json_response(_model_card(served))
 
     async def _chat(self, request: Request) -> Response:
-        return await self._generate(request, ChatRequest)
+        _, asked = await self._read(request, ChatRequest)
+        return await generate(self._state, request, asked, chat_plan)
 
     async def _completions(self, request: Request) -> Response:
-        return await self._generate(request, CompletionRequest)
-
-    async def _generate(
-        self, request: Request, kind: type[ChatRequest] | type[CompletionRequest]
-    ) -> Response:
-        _, asked = await self._read(request, kind)
-        return await generate(self._state, request, asked)
+        _, asked = await self._read(request, CompletionRequest)
+        return await generate(self._state, request, asked, completion_plan)
 
     async def _embeddings(self, request: Request) -> Response:
         _, asked = await self._read(request, EmbeddingRequest)

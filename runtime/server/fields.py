@@ -23,10 +23,13 @@ class StreamOptions(Struct, forbid_unknown_fields=True):
 
 
 class Message(Struct, forbid_unknown_fields=True):
-    """One message; `content` is a text or a list of text parts."""
+    """One message; `content` is a text or a list of text parts, none where tools are called."""
 
     role: str
-    content: Any
+    content: Any = None
+    name: str | None = None
+    tool_calls: list[dict[str, Any]] | None = None
+    tool_call_id: str | None = None
 
 
 class _Options(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -64,6 +67,20 @@ class _Options(Struct, kw_only=True, forbid_unknown_fields=True):
     stream: Flag = False
     stream_options: StreamOptions | None = None
     user: str | None = None
+    # what an answer must be like: OpenAI's, vLLM's, its older ones, llama.cpp's
+    response_format: dict[str, Any] | None = None
+    structured_outputs: dict[str, Any] | None = None
+    guided_json: dict[str, Any] | bool | str | None = None
+    guided_regex: str | None = None
+    guided_choice: list[str] | None = None
+    guided_grammar: str | None = None
+    json_schema: dict[str, Any] | bool | None = None
+    grammar: str | None = None
+
+    @property
+    def includes_usage(self) -> bool:
+        """Whether a stream ends with token counts."""
+        return self.stream_options is not None and self.stream_options.include_usage
 
 
 class ChatRequest(_Options, kw_only=True):
@@ -75,6 +92,13 @@ class ChatRequest(_Options, kw_only=True):
     ) = None
     logprobs: Flag = False
     top_logprobs: Annotated[int, Meta(ge=0, le=20, description=_PROBS)] | None = None
+    tools: list[dict[str, Any]] | None = None
+    tool_choice: str | dict[str, Any] | None = None
+    parallel_tool_calls: Flag = True
+    chat_template_kwargs: dict[str, Any] = {}
+    reasoning_effort: str | None = None
+    add_generation_prompt: Flag = True
+    continue_final_message: Flag = False
 
 
 class CompletionRequest(_Options, kw_only=True):
@@ -113,12 +137,11 @@ _SHAPES = {
 }
 # OpenAI's fields that nothing here answers to, and the one value that asks for nothing more
 _UNSUPPORTED: dict[str, Any] = {
-    **dict.fromkeys(("tools", "tool_choice", "parallel_tool_calls", "functions", "function_call")),
-    **dict.fromkeys(("audio", "prediction", "reasoning_effort", "verbosity", "web_search_options")),
+    **dict.fromkeys(("functions", "function_call")),
+    **dict.fromkeys(("audio", "prediction", "verbosity", "web_search_options")),
     **dict.fromkeys(("suffix", "best_of", "metadata", "service_tier")),
     "store": False,
     "modalities": ["text"],
-    "response_format": {"type": "text"},
 }
 
 R = TypeVar("R", bound=Struct)

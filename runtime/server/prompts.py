@@ -8,6 +8,7 @@ from typing import Any
 
 from intaglio.runtime.errors import UserError
 from intaglio.runtime.generation.completion import Completion, CompletionParams
+from intaglio.runtime.generation.constraint import Constraint
 from intaglio.runtime.generation.sampling import SamplingParams
 from intaglio.runtime.text.codec import TextCodec
 
@@ -31,19 +32,13 @@ class ModelLimits:
     can_score_prompts: bool
 
 
-def jobs_of(
-    request: ChatRequest | CompletionRequest, codec: TextCodec, limits: ModelLimits
+def chat_jobs(
+    request: ChatRequest, codec: TextCodec, limits: ModelLimits, constraint: Constraint | None
 ) -> list[Completion]:
-    """The choices a request asks for. Slow: long texts, and a template in another process.
+    """The choices a request asks for, held to `constraint`. Slow: a template in another process.
 
     Raises `ApiError`, 400, for what the model cannot do.
     """
-    if isinstance(request, ChatRequest):
-        return _chat_jobs(request, codec, limits)
-    return _completion_jobs(request, codec, limits)
-
-
-def _chat_jobs(request: ChatRequest, codec: TextCodec, limits: ModelLimits) -> list[Completion]:
     if request.top_logprobs is not None and not request.logprobs:
         raise _invalid("top_logprobs", "top_logprobs needs logprobs: true")
     most = request.max_tokens
@@ -55,6 +50,7 @@ def _chat_jobs(request: ChatRequest, codec: TextCodec, limits: ModelLimits) -> l
         request,
         codec,
         limits,
+        constraint,
         source="messages",
         max_tokens=most,
         top_logprobs=(request.top_logprobs or 0) if request.logprobs else None,
@@ -62,9 +58,13 @@ def _chat_jobs(request: ChatRequest, codec: TextCodec, limits: ModelLimits) -> l
     return make.choices(chat_tokens(request.messages, codec))
 
 
-def _completion_jobs(
-    request: CompletionRequest, codec: TextCodec, limits: ModelLimits
+def completion_jobs(
+    request: CompletionRequest,
+    codec: TextCodec,
+    limits: ModelLimits,
+    constraint: Constraint | None,
 ) -> list[Completion]:
+    """The choices a request asks for, as `chat_jobs` has it."""
     prompts = [_tokens(prompt, codec) for prompt in _split(request.prompt)]
     if len(prompts) * request.n > _CHOICES:
         raise _invalid("prompt", f"prompt: more than {_CHOICES} choices, prompts times n")
@@ -81,6 +81,7 @@ def _completion_jobs(
         request,
         codec,
         limits,
+        constraint,
         source="prompt",
         max_tokens=_DEFAULT_TOKENS if request.max_tokens is None else request.max_tokens,
         top_logprobs=request.logprobs,
@@ -164,6 +165,7 @@ class _Maker:
     request: ChatRequest | CompletionRequest
     codec: TextCodec
     limits: ModelLimits
+    constraint: Constraint | None
     source: str
     max_tokens: int | None
     top_logprobs: int | None
@@ -182,6 +184,7 @@ class _Maker:
             ignore_eos=request.ignore_eos,
             top_logprobs=self.top_logprobs,
             scores_prompt=self.scores_prompt,
+            constraint=self.constraint,
         )
         return [
             self._job(prompt, replace(params, sampling=_sampling(request, choice, limits)))

@@ -1,127 +1,141 @@
-"""What the endpoints answer: OpenAI's objects, whole or in chunks."""
+"""What chat completions and completions answer: OpenAI's objects, whole or in chunks."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
-from intaglio.runtime.generation.completion import Completion, FinishReason, Piece
 from intaglio.runtime.generation.logprobs import TokenScore
 from intaglio.runtime.text.codec import INCOMPLETE, TextCodec
+from intaglio.runtime.text.parts import CallArguments, CallBegun, Content, Part, Thought
+
+from .answer import Choice, Sent, Usage
+from .errors import ApiError
+
+DONE = Sent(b"[DONE]")
 
 
-@dataclass
-class Choice:
-    """One choice so far. `echo` is what goes before its text."""
+class _OpenAI:
+    """What both share. `per_prompt`: choices of a prompt; `usage`: whether a stream tells it."""
 
-    echo: str = ""
-    text: str = ""
-    scores: list[TokenScore] = field(default_factory=list)
-    reason: FinishReason | None = None
-
-    def add(self, piece: Piece) -> None:
-        self.text += piece.text
-        self.scores += piece.scores
-
-
-def usage(jobs: Sequence[Completion], per_prompt: int) -> dict[str, Any]:
-    """Token counts of a request; a prompt with several choices counts once."""
-    prompts = jobs[::per_prompt]
-    prompt_tokens = sum(len(job.prompt) for job in prompts)
-    generated = sum(len(job.tokens) for job in jobs)
-    return {
-        "prompt_tokens": prompt_tokens,
-        "completion_tokens": generated,
-        "total_tokens": prompt_tokens + generated,
-        "prompt_tokens_details": {"cached_tokens": sum(job.cached for job in prompts)},
-    }
-
-
-class Reply:
-    """The objects of one answer: of `chat`, or of a plain completion.
-
-    `scored`: whether token scores were asked for.
-    """
+    kind = chunk_kind = ""
 
     def __init__(
-        self, identifier: str, model: str, codec: TextCodec, *, chat: bool, scored: bool
+        self,
+        choices: Sequence[Choice],
+        codec: TextCodec,
+        identifier: str,
+        model: str,
+        *,
+        per_prompt: int,
+        usage: bool,
     ) -> None:
-        self._codec, self._chat, self._scored = codec, chat, scored
+        self._choices, self._codec, self._per_prompt = choices, codec, per_prompt
+        self._tells_usage = usage
+        self._scored = choices[0].job.params.top_logprobs is not None
         self._head = {"id": identifier, "created": int(time.time()), "model": model}
-        self._offsets: dict[int, int] = {}  # characters of each choice's text so far, by tokens
 
-    def whole(self, choices: Sequence[Choice], usage: dict[str, Any]) -> dict[str, Any]:
-        """The one object of an answer that isn't streamed."""
-        kind = "chat.completion" if self._chat else "text_completion"
+    def whole(self) -> dict[str, Any]:
         return {
             **self._head,
-            "object": kind,
-            "choices": [self._whole(index, choice) for index, choice in enumerate(choices)],
-            "usage": usage,
+            "object": self.kind,
+            "choices": [self._whole(i, choice) for i, choice in enumerate(self._choices)],
+            "usage": self._usage(),
         }
 
-    def opening(self, index: int, choice: Choice) -> Iterator[dict[str, Any]]:
-        """A choice's chunk before anything is known of it, if there is one."""
-        if self._chat:
-            yield self._chunk(index, {"delta": {"role": "assistant", "content": ""}}, None)
-        elif choice.echo:
-            yield self._chunk(index, {"text": choice.echo}, None)
+    def closing(self, index: int) -> Iterator[Sent]:
+        yield self._chunk(index, self._last(), self._choices[index].reason)
 
-    def piece(self, index: int, piece: Piece) -> dict[str, Any]:
-        """A chunk with text that became final."""
-        part: dict[str, Any]
-        part = {"delta": {"content": piece.text}} if self._chat else {"text": piece.text}
-        part["logprobs"] = self._logprobs(index, piece.scores)
-        return self._chunk(index, part, None)
+    def ending(self) -> Iterator[Sent]:
+        if self._tells_usage:
+            yield Sent({**self._chunk_head(), "choices": [], "usage": self._usage()})
+        yield DONE
 
-    def closing(self, index: int, reason: FinishReason) -> dict[str, Any]:
-        """A choice's last chunk."""
-        part: dict[str, Any] = {"delta": {}} if self._chat else {"text": ""}
-        return self._chunk(index, part, reason)
-
-    def accounts(self, usage: dict[str, Any]) -> dict[str, Any]:
-        """The chunk of token counts that ends a stream, where it was asked for."""
-        return {**self._chunk_head(), "choices": [], "usage": usage}
+    def failed(self, error: ApiError) -> Iterator[Sent]:
+        yield Sent(error.body)
 
     def _whole(self, index: int, choice: Choice) -> dict[str, Any]:
-        logprobs = self._logprobs(index, choice.scores)
-        if self._chat:
-            message = {"role": "assistant", "content": choice.text, "refusal": None}
-            part: dict[str, Any] = {"message": message}
-        else:
-            part = {"text": choice.echo + choice.text}
-        return {"index": index, **part, "logprobs": logprobs, "finish_reason": _said(choice.reason)}
+        raise NotImplementedError
 
-    def _chunk(
-        self, index: int, part: dict[str, Any], reason: FinishReason | None
-    ) -> dict[str, Any]:
-        choice = {"index": index, **part, "finish_reason": _said(reason)}
+    def _last(self) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def _usage(self) -> dict[str, Any]:
+        return Usage.of(self._choices, self._per_prompt).openai
+
+    def _chunk(self, index: int, part: dict[str, Any], reason: str | None = None) -> Sent:
+        choice = {"index": index, **part, "finish_reason": reason}
         choice.setdefault("logprobs", None)
-        return {**self._chunk_head(), "choices": [choice]}
+        return Sent({**self._chunk_head(), "choices": [choice]})
 
     def _chunk_head(self) -> dict[str, Any]:
-        kind = "chat.completion.chunk" if self._chat else "text_completion"
-        return {**self._head, "object": kind}
+        return {**self._head, "object": self.chunk_kind}
 
-    def _logprobs(self, index: int, scores: Sequence[TokenScore]) -> dict[str, Any] | None:
+
+class ChatWriter(_OpenAI):
+    """Of `POST /v1/chat/completions`."""
+
+    kind, chunk_kind = "chat.completion", "chat.completion.chunk"
+
+    def opening(self) -> Iterator[Sent]:
+        for index in range(len(self._choices)):
+            yield self._chunk(index, {"delta": {"role": "assistant", "content": ""}})
+
+    def piece(
+        self, index: int, parts: Sequence[Part], scores: Sequence[TokenScore]
+    ) -> Iterator[Sent]:
+        logprobs = self._logprobs(scores)
+        for part in parts or ([Content("")] if scores else []):
+            delta = {"delta": self._delta(index, part), "logprobs": logprobs}
+            yield self._chunk(index, delta)
+            logprobs = None
+
+    def _delta(self, index: int, part: Part) -> dict[str, Any]:
+        number = len(self._choices[index].calls) - 1
+        match part:
+            case Content(text):
+                return {"content": text}
+            case Thought(text):
+                return _thought(text)
+            case CallBegun(id, name):
+                function = {"name": name, "arguments": ""}
+                call = {"index": number, "id": id, "type": "function", "function": function}
+                return {"tool_calls": [call]}
+            case CallArguments(text):
+                return {"tool_calls": [{"index": number, "function": {"arguments": text}}]}
+
+    def _last(self) -> dict[str, Any]:
+        return {"delta": {}}
+
+    def _whole(self, index: int, choice: Choice) -> dict[str, Any]:
+        message: dict[str, Any] = {
+            "role": "assistant",
+            "content": choice.content or (None if choice.calls else ""),
+            "refusal": None,
+        }
+        if choice.thought:
+            message |= _thought(choice.thought)
+        if choice.calls:
+            message["tool_calls"] = [
+                {
+                    "id": call.id,
+                    "type": "function",
+                    "function": {"name": call.name, "arguments": call.arguments},
+                }
+                for call in choice.calls
+            ]
+        return {
+            "index": index,
+            "message": message,
+            "logprobs": self._logprobs(choice.scores),
+            "finish_reason": choice.reason,
+        }
+
+    def _logprobs(self, scores: Sequence[TokenScore]) -> dict[str, Any] | None:
         if not self._scored:
             return None
-        if self._chat:
-            return {"content": [self._entry(score) for score in scores], "refusal": None}
-        tokens = [self._codec.piece(score.token) for score in scores]
-        offsets, offset = [], self._offsets.get(index, 0)
-        for token in tokens:
-            offsets.append(offset)
-            offset += len(token)
-        self._offsets[index] = offset
-        return {
-            "tokens": tokens,
-            "token_logprobs": [score.logprob for score in scores],
-            "top_logprobs": [self._top(score) for score in scores],
-            "text_offset": offsets,
-        }
+        return {"content": [self._entry(score) for score in scores], "refusal": None}
 
     def _entry(self, score: TokenScore) -> dict[str, Any]:
         top = [self._token(token, logprob) for token, logprob in score.top]
@@ -133,6 +147,55 @@ class Reply:
         encoded = list(whole.encode()) if INCOMPLETE not in whole else None
         return {"token": text, "logprob": logprob, "bytes": encoded}
 
+
+class CompletionWriter(_OpenAI):
+    """Of `POST /v1/completions`."""
+
+    kind = chunk_kind = "text_completion"
+
+    def __init__(self, choices: Sequence[Choice], *given: Any, **named: Any) -> None:
+        super().__init__(choices, *given, **named)
+        # characters of each choice's text so far, by tokens
+        self._offsets = [0] * len(choices)
+
+    def opening(self) -> Iterator[Sent]:
+        for index, choice in enumerate(self._choices):
+            if choice.echo:
+                yield self._chunk(index, {"text": choice.echo})
+
+    def piece(
+        self, index: int, parts: Sequence[Part], scores: Sequence[TokenScore]
+    ) -> Iterator[Sent]:
+        text = "".join(part.text for part in parts if isinstance(part, Content))
+        if text or scores:
+            yield self._chunk(index, {"text": text, "logprobs": self._logprobs(index, scores)})
+
+    def _last(self) -> dict[str, Any]:
+        return {"text": ""}
+
+    def _whole(self, index: int, choice: Choice) -> dict[str, Any]:
+        return {
+            "index": index,
+            "text": choice.echo + choice.content,
+            "logprobs": self._logprobs(index, choice.scores),
+            "finish_reason": choice.reason,
+        }
+
+    def _logprobs(self, index: int, scores: Sequence[TokenScore]) -> dict[str, Any] | None:
+        if not self._scored:
+            return None
+        tokens = [self._codec.piece(score.token) for score in scores]
+        offsets = []
+        for token in tokens:
+            offsets.append(self._offsets[index])
+            self._offsets[index] += len(token)
+        return {
+            "tokens": tokens,
+            "token_logprobs": [score.logprob for score in scores],
+            "top_logprobs": [self._top(score) for score in scores],
+            "text_offset": offsets,
+        }
+
     def _top(self, score: TokenScore) -> dict[str, float] | None:
         """The likeliest by their texts, with the token itself; of equal texts the likelier."""
         if score.logprob is None:
@@ -143,6 +206,6 @@ class Reply:
         return found
 
 
-def _said(reason: FinishReason | None) -> str | None:
-    """OpenAI knows no full context: to its clients that is `length`, too."""
-    return "length" if reason == "context" else reason
+def _thought(text: str) -> dict[str, str]:
+    """Under the name that most clients read, and vLLM's newer one."""
+    return {"reasoning_content": text, "reasoning": text}

@@ -16,6 +16,7 @@ import uvicorn
 from starlette.types import Scope
 
 from intaglio.runtime.errors import UserError
+from intaglio.runtime.generation.constraint import Grammars
 from intaglio.runtime.generation.embedding import Pooling
 from intaglio.runtime.generation.engine import Engine
 from intaglio.runtime.generation.machine import SessionMachine
@@ -158,8 +159,11 @@ class Server:
             machine.context,
             session.has("prefill_all"),
         )
+        grammars = Grammars(engine.codec, facts.eos_token_ids)
+        # its vocabulary takes a second: not the first request's
+        self._state.texts.submit(lambda: grammars.tokenizer)
         self._state.served = Served(
-            *(worker, engine.codec, limits, metrics, int(time.time())),
+            *(worker, engine.codec, limits, grammars, metrics, int(time.time())),
             pooling=settings.embeddings,
         )
         return worker

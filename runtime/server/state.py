@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from intaglio.runtime.generation.completion import Failed
+from intaglio.runtime.generation.constraint import Grammars
 from intaglio.runtime.generation.embedding import Pooling
 from intaglio.runtime.server.worker import Ticket, Worker
 from intaglio.runtime.text.codec import TextCodec
@@ -29,6 +30,7 @@ class Served:
     worker: Worker
     codec: TextCodec
     limits: ModelLimits
+    grammars: Grammars
     metrics: Metrics
     since: int
     pooling: Pooling | None = None

@@ -124,9 +124,29 @@ class TextCodec:
         )
         return self.encode(text, add_special_tokens=False)  # the template wrote them itself
 
-    def stream(self) -> DetokenizerStream:
-        """Return a new stream, for the tokens of one sequence."""
-        return DetokenizerStream(self)
+    def stream(self, shown: Iterable[str] = ()) -> DetokenizerStream:
+        """Return a new stream, for the tokens of one sequence.
+
+        `shown`: texts that are told though a special token says them.
+        """
+        tokens = map(self._tokenizer.token_to_id, shown)
+        return DetokenizerStream(self, frozenset(token for token in tokens if token is not None))
+
+    def for_grammars(self, stand_in: str, eos: Sequence[int]) -> tuple[str, list[int]]:
+        """The tokenizer as JSON, and those of `eos` that it knows.
+
+        If there are none, a token `stand_in` is made for them, for grammars must have one.
+        """
+        known = [token for token in eos if self._tokenizer.id_to_token(token) is not None]
+        if known:
+            return self._tokenizer.to_str(), known
+        from tokenizers import Tokenizer
+
+        tokenizer = Tokenizer.from_str(self._tokenizer.to_str())
+        tokenizer.add_special_tokens([stand_in])
+        made = tokenizer.token_to_id(stand_in)
+        assert made is not None
+        return tokenizer.to_str(), [made]
 
     def _makes_text(self, token: int) -> bool:
         return token not in self._special and self._tokenizer.id_to_token(token) is not None
@@ -145,8 +165,8 @@ class DetokenizerStream:
     one clean step before the new tokens, and gives out what is beyond that step's text.
     """
 
-    def __init__(self, codec: TextCodec) -> None:
-        self._codec = codec
+    def __init__(self, codec: TextCodec, shown: frozenset[int] = frozenset()) -> None:
+        self._codec, self._shown = codec, shown & codec._special
         self._window: list[int] = []
         self._given = 0  # characters of the window's text that are already out
         self._step = 0  # where in the window the latest clean step begins
@@ -154,6 +174,8 @@ class DetokenizerStream:
     def push(self, token: int) -> str:
         """Return the text that became final with this token, often none or one word."""
         token = int(token)
+        if token in self._shown:
+            return self.flush() + self._codec.decode([token], skip_special_tokens=False)
         # Neither special nor unknown ids separate the tokens around them.
         if not self._codec._makes_text(token):
             return ""

@@ -53,7 +53,7 @@ def feed(
     completion.on_event = events.append
     completion.begin(0)
     for count, token in enumerate(tokens, 1):
-        if completion.take(Row(token)) is None:
+        if not completion.take(Row(token)):
             return events, completion, count
     return events, completion, len(tokens)
 
@@ -84,7 +84,7 @@ def test_the_context_ends_it(codec: TextCodec) -> None:
         events: list[Event] = []
         completion.on_event = events.append
         completion.begin(0)
-        assert [completion.take(Row(token)) for token in (65, 66, 67)] == [65, 66, None]
+        assert [completion.take(Row(token)) for token in (65, 66, 67)] == [[65], [66], []]
         assert events[-1] == Finished(reason)  # type: ignore[arg-type]
 
 
@@ -94,7 +94,7 @@ def test_without_a_tokenizer_there_is_no_text() -> None:
     events: list[Event] = []
     completion.on_event = events.append
     completion.begin(0)
-    assert [completion.take(Row(token)) for token in (65, 66)] == [65, None]
+    assert [completion.take(Row(token)) for token in (65, 66)] == [[65], []]
     assert (events, completion.tokens) == ([Finished("length")], [65, 66])
     assert [int(row.argmax()) for row in completion.logits] == [65, 66]
 
@@ -138,7 +138,7 @@ def test_damaged_logits_end_one_choice(codec: TextCodec, sampling: SamplingParam
     completion.on_event = events.append
     completion.begin(0)
     # what the device's argmax gives then
-    assert completion.take(Damaged(2**31 - 1)) is None
+    assert completion.take(Damaged(2**31 - 1)) == []
     (event,) = events
     assert isinstance(event, Failed) and "NaN" in event.message
 

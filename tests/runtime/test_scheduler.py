@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from intaglio.runtime.generation.scheduler import Logits, QueueFull, Scheduler
+from intaglio.runtime.generation.scheduler import RUN, Logits, QueueFull, Scheduler
 
 VOCAB = 5
 NOTHING = -1
@@ -100,6 +100,7 @@ class FakeJob:
     group: object = None
     scores_prompt: bool = False
     embeds_prompt: bool = False
+    knows: int = 1  # how many tokens it tells at once
     tokens: list[int] = field(default_factory=list)
     scored: list[int] = field(default_factory=list)
     cached: int | None = None
@@ -117,13 +118,16 @@ class FakeJob:
     def score(self, start: int, logits: Logits) -> None:
         self.scored += [int(row[0]) for row in logits]
 
-    def take(self, row: FakeRow) -> int | None:
+    def take(self, row: FakeRow) -> list[int]:
         assert not self.ends
-        self.tokens.append(row.token)
+        # the first is the model's; a rule of the job's own knows those after it
+        known = [row.token, *alone([*self.prompt, *self.tokens, row.token], self.knows - 1)]
+        known = known[: self.count - len(self.tokens)]
+        self.tokens += known
         if len(self.tokens) < self.count:
-            return row.token
+            return known
         self.ends += 1
-        return None
+        return []
 
     def fail(self, message: str) -> None:
         assert not self.ends
@@ -167,7 +171,7 @@ def machines(draw: st.DrawFn) -> FakeMachine:
 def jobs(draw: st.DrawFn) -> FakeJob:
     prompt = draw(prompts)
     count = draw(st.integers(1, CONTEXT - len(prompt) + 1))
-    job = FakeJob(prompt, count, group=object())
+    job = FakeJob(prompt, count, object(), knows=draw(st.integers(1, 2 * RUN)))
     wanted = draw(st.sampled_from(["last", "scores", "rows"]))
     if wanted == "rows":  # and nothing is generated
         job.embeds_prompt, job.count = True, 1
@@ -199,7 +203,8 @@ def test_whatever_happens(machine: FakeMachine, budget: int, happening: list[obj
         elif event == "step":
             before = len(machine.log)
             scheduler.step()
-            check_step(machine, machine.log[before:], budget)
+            runs = sum(job.knows >= RUN for job in came)
+            check_step(machine, machine.log[before:], budget + 2 * RUN * runs)
         elif event == "fail":
             machine.fails = True
             try:
@@ -232,6 +237,18 @@ def check_step(machine: FakeMachine, log: list[tuple[str, int]], budget: int) ->
     for rows in steps:
         needed = 1 + max(machine.rows)
         assert rows == min(size for size in machine.batches if size >= needed)
+
+
+def test_known_tokens_are_run_through() -> None:
+    """Those of a grammar that leaves no choice: by prefill, a step for the rest."""
+    for knows, prefills, steps in ((1, 1, 11), (2, 1, 10), (3, 4, 0), (4, 3, 0)):
+        scheduler, machine = scheduler_of(2, chunks=(4,))
+        job = FakeJob([1, 0], 12, knows=knows)
+        scheduler.submit([job])
+        run(scheduler, machine)
+        assert job.tokens == alone([1, 0], 12)
+        kinds = [kind for kind, _ in machine.log]
+        assert (kinds.count("prefill"), kinds.count("step")) == (prefills, steps), knows
 
 
 def scheduler_of(

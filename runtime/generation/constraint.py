@@ -1,0 +1,323 @@
+"""What an answer's text is held to: a grammar on its tokens, by llguidance.
+
+A mask of allowed tokens comes from the grammar's state before each token. Where only one text can
+follow, its tokens need no choice and no step of their own.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import UserError
+from ..text.codec import TextCodec
+
+if TYPE_CHECKING:
+    from llguidance import LLMatcher, LLTokenizer
+
+_GRAMMAR_CHARS = 256 * 1024
+# what may stand between a JSON text's tokens: bounded, for small models go on and on
+_SPACE = r"[\x20\x0A\x0D\x09]{1,64}"
+_NO_EOS = "<|intaglio: no end|>"
+
+
+class GrammarError(UserError):
+    """A grammar that cannot be: what is wrong with it, in one line."""
+
+
+@dataclass(frozen=True)
+class Thinking:
+    """How a model marks its thoughts, which no grammar holds.
+
+    `is_open`: the prompt has begun them already.
+    """
+
+    begin: str
+    end: str
+    is_open: bool
+
+
+class Grammars:
+    """Makes constraints for one model's vocabulary. Safe in any thread."""
+
+    def __init__(self, codec: TextCodec, eos: Sequence[int]) -> None:
+        self._codec, self._eos = codec, tuple(eos)
+
+    @functools.cached_property
+    def tokenizer(self) -> LLTokenizer:
+        """The vocabulary as llguidance has it: slow to make, shared by all."""
+        from llguidance import LLTokenizer
+
+        text, eos = self._codec.for_grammars(_NO_EOS, self._eos)
+        return LLTokenizer(text, n_vocab=self._codec.vocab_size, eos_token=eos)
+
+    def constraint(
+        self, grammars: Mapping[str, str], thinking: Thinking | None = None
+    ) -> Constraint:
+        """Hold the text to a grammar of `json_grammar` and the like.
+
+        `grammars`: by the text that it begins after ("": at once). Raises `GrammarError`.
+        """
+        from llguidance import LLMatcher, LLParserLimits
+
+        matchers = {}
+        for after, grammar in grammars.items():
+            matcher = LLMatcher(
+                self.tokenizer, grammar, log_level=0, limits=LLParserLimits(verbose_errors=False)
+            )
+            if matcher.is_error():
+                raise GrammarError(_line(matcher.get_error()))
+            matchers[after] = matcher
+        return Constraint(self.tokenizer, matchers, self._eos, self._codec.vocab_size, thinking)
+
+
+def json_grammar(schema: Any) -> str:
+    """Of JSON texts that a schema, draft 2020-12, describes: an object, or true.
+
+    Raises `GrammarError` naming the part that cannot be held.
+    """
+    from llguidance import LLMatcher
+
+    schema = {} if schema is True else schema
+    if not isinstance(schema, dict):
+        raise GrammarError("a schema must be an object or true")
+    grammar = LLMatcher.grammar_from_json_schema(schema, overrides={"whitespace_pattern": _SPACE})
+    if problem := LLMatcher.validate_grammar(grammar):
+        raise GrammarError(_line(problem) + _where(problem, schema))
+    return grammar
+
+
+def regex_grammar(regex: str) -> str:
+    """Of texts that a regular expression matches as a whole."""
+    from llguidance import LLMatcher
+
+    return _checked(LLMatcher.grammar_from_regex(_bounded(regex)))
+
+
+def choice_grammar(texts: Sequence[str]) -> str:
+    """Of these texts."""
+    from llguidance import LLMatcher
+
+    if not texts or not all(texts):
+        raise GrammarError("must have a text or more, none of them empty")
+    lark = "start: " + " | ".join(json.dumps(text, ensure_ascii=False) for text in texts)
+    return _checked(LLMatcher.grammar_from_lark(_bounded(lark)))
+
+
+def lark_grammar(text: str) -> str:
+    """Of a grammar in Lark's form as llguidance has it, or in llama.cpp's GBNF."""
+    from llguidance import LLMatcher
+    from llguidance.gbnf_to_lark import gbnf_to_lark
+
+    lines = (line.lstrip() for line in _bounded(text).splitlines())
+    if not any(line.startswith(("%llguidance", "start:", "start :")) for line in lines):
+        try:
+            text = gbnf_to_lark(text)
+        except Exception as error:  # its parser raises what it likes
+            raise GrammarError(_line(f"is no GBNF: {error}")) from None
+    return _checked(LLMatcher.grammar_from_lark(text))
+
+
+def tagged_grammar(structures: Sequence[Mapping[str, Any]], triggers: Sequence[str]) -> str:
+    """Of free text in which each trigger begins a structure: `begin`, JSON of `schema`, `end`.
+
+    As vLLM's structural tags.
+    """
+    from llguidance import LLMatcher, StructTag
+
+    tags = []
+    for structure in structures:
+        begin = structure["begin"]
+        found = [trigger for trigger in triggers if trigger and begin.startswith(trigger)]
+        if not found:
+            raise GrammarError(f"begin {begin[:40]!r} starts with none of the triggers")
+        json_grammar(structure["schema"])
+        tags.append(
+            StructTag(
+                trigger=max(found, key=len),
+                begin=begin,
+                grammar=structure["schema"],
+                end=structure["end"],
+            )
+        )
+    if not tags:
+        raise GrammarError("there are no structures")
+    grammar = StructTag.to_grammar(tags, assume_special=False)
+    return _checked(grammar if grammar.startswith("{") else LLMatcher.grammar_from_lark(grammar))
+
+
+class Constraint:
+    """A request's grammars, ready: `begin` makes the state of one of its choices."""
+
+    def __init__(
+        self,
+        tokenizer: LLTokenizer,
+        matchers: Mapping[str, LLMatcher],
+        eos: Sequence[int],
+        vocab_size: int,
+        thinking: Thinking | None,
+    ) -> None:
+        self.tokenizer, self.matchers, self.thinking = tokenizer, matchers, thinking
+        self.vocab_size = vocab_size
+        # of a model that has none, the place that only llguidance knows
+        self.never = () if eos else tuple(tokenizer.eos_tokens)
+
+    def begin(self) -> Held:
+        return Held(self)
+
+
+class Held:
+    """The last `LogitsRule` of a sequence's chain: what its grammar does not allow is never chosen.
+
+    Until the text has come after which the grammar begins, everything is allowed.
+    """
+
+    def __init__(self, constraint: Constraint) -> None:
+        self._constraint = constraint
+        self._matcher: LLMatcher | None = None
+        self._read = b""  # the text's end, in which the next thing is looked for
+        self._mask: NDArray[np.uint8] | None = None
+        self._thinking = constraint.thinking
+        self._is_thinking = self._thinking is not None and self._thinking.is_open
+        self._is_first = not self._is_thinking
+        if self._is_first:
+            self._look()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more can follow: the text is whole."""
+        return self._matcher is not None and self._matcher.is_stopped()
+
+    def observe(self, tokens: NDArray[np.int64], *, generated: bool) -> None:
+        if generated:
+            for token in tokens:
+                self._consume(int(token))
+
+    def apply(self, scores: NDArray[np.float64]) -> None:
+        mask = self._allowed()
+        if mask is not None:
+            bits = np.unpackbits(mask, count=scores.size, bitorder="little")
+            scores[bits == 0] = -np.inf
+
+    def allows(self, token: int) -> bool:
+        """Whether the sequence may go on with `token`."""
+        mask = self._allowed()
+        return mask is None or bool(mask[token >> 3] >> (token & 7) & 1)
+
+    def forced(self) -> list[int]:
+        """The tokens that must follow, if there is no choice; not taken yet."""
+        if self._matcher is None or self.is_over or (self._is_first and self._thinking is not None):
+            return []
+        never = self._constraint.never
+        return [token for token in self._matcher.compute_ff_tokens() if token not in never]
+
+    def _allowed(self) -> NDArray[np.uint8] | None:
+        """A bit a token, the lowest first; None: everything."""
+        if self._matcher is None:
+            return None
+        if self._mask is None:
+            mask = np.frombuffer(self._matcher.compute_bitmask(), np.uint8).copy()
+            if self._matcher.is_error():
+                raise GrammarError(f"the grammar failed: {_line(self._matcher.get_error())}")
+            for token in self._constraint.never:
+                mask[token >> 3] &= ~np.uint8(1 << (token & 7))
+            thought = self._thought_token() if self._is_first else None
+            if thought is not None:
+                mask[thought >> 3] |= np.uint8(1 << (thought & 7))
+            if not mask.any():
+                raise GrammarError("the grammar allows no token here")
+            self._mask = mask
+        return self._mask
+
+    def _thought_token(self) -> int | None:
+        """The token with which thoughts begin, if it is one."""
+        if self._thinking is None:
+            return None
+        tokens = self._constraint.tokenizer.tokenize_str(self._thinking.begin, parse_special=True)
+        return tokens[0] if len(tokens) == 1 else None
+
+    def _consume(self, token: int) -> None:
+        self._mask = None
+        if self._is_first:
+            self._is_first = False
+            if token == self._thought_token():
+                self._matcher, self._is_thinking, self._read = None, True, b""
+                return
+        if self._matcher is not None:
+            if not self._matcher.is_stopped() and not self._matcher.consume_token(token):
+                raise GrammarError(f"the grammar failed: {_line(self._matcher.get_error())}")
+            return
+        self._read += self._constraint.tokenizer.decode_bytes([token])
+        if self._is_thinking:
+            assert self._thinking is not None
+            end = self._thinking.end.encode()
+            _, found, rest = self._read.partition(end)
+            self._read = rest if found else self._read[1 - len(end) :]
+            self._is_thinking = not found
+        if not self._is_thinking:
+            self._look()
+
+    def _look(self) -> None:
+        """Begin the grammar whose beginning has come, the first if there are several."""
+        matchers = self._constraint.matchers
+        places = ((self._read.find(after.encode()), -len(after), after) for after in matchers)
+        if found := min((place for place in places if place[0] >= 0), default=None):
+            at, _, after = found
+            rest = self._read[at + len(after.encode()) :]
+            # A token may reach beyond it. Is that none of the grammar's, it was no beginning.
+            matcher = matchers[after].deep_copy()
+            tokens = self._constraint.tokenizer.tokenize_bytes(rest)
+            if matcher.try_consume_tokens(tokens) == len(tokens):
+                self._matcher = matcher
+                return
+            self._read = rest
+        longest = max(len(after.encode()) for after in matchers)
+        self._read = self._read[len(self._read) - longest + 1 :] if longest > 1 else b""
+
+
+def _bounded(text: str) -> str:
+    if len(text) > _GRAMMAR_CHARS:
+        raise GrammarError(f"is longer than {_GRAMMAR_CHARS} characters")
+    return text
+
+
+def _checked(grammar: str) -> str:
+    from llguidance import LLMatcher
+
+    if problem := LLMatcher.validate_grammar(grammar):
+        raise GrammarError(_line(problem))
+    return grammar
+
+
+def _line(problem: str) -> str:
+    """One line of llguidance's words, without the state it prints below."""
+    text = " ".join(problem.partition("<state>")[0].split())
+    return "".join(c if c.isprintable() else "?" for c in text)[:300]
+
+
+def _where(problem: str, schema: Any) -> str:
+    """The place of the first keyword or value that llguidance's words name, if it is found."""
+    named = {part for quote in "\"'" for part in problem.split(quote)[1::2]}
+    named |= set(problem.replace(":", " ").split()) - {"type"}
+
+    def search(part: Any, place: str) -> str | None:
+        items = part.items() if isinstance(part, dict) else enumerate(part)
+        for key, value in items:
+            here = f"{place}.{key}" if isinstance(part, dict) else f"{place}[{key}]"
+            if key in named or (isinstance(value, str) and value in named and key != "title"):
+                return here
+            if isinstance(value, dict | list) and (found := search(value, here)):
+                return found
+        return None
+
+    try:
+        found = search(schema, "schema")
+    except RecursionError:
+        return ""
+    return f" (at {found})" if found else ""
