@@ -12,13 +12,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from intaglio.runtime.generation.completion import Failed, Finished
 from intaglio.runtime.generation.embedding import EmbeddingJob, Pooling, Vector
-from intaglio.runtime.server.worker import Refused
 
 from .errors import ApiError, json_response
-from .generating import unless_gone
 from .prompts import check_prompt, encode_text
+from .queued import QueuedAnswer
 from .state import Served, State
 
 _INPUTS = 2048  # of one request, as OpenAI has it
@@ -90,48 +88,23 @@ def _are_tokens(given: Any) -> bool:
     return isinstance(given, list) and bool(given) and all(type(token) is int for token in given)
 
 
-class _Answer(Response):
-    """Sends itself once every input is through, unless the client leaves before."""
+class _Answer(QueuedAnswer):
+    """The vectors, once every input is through."""
 
     def __init__(
         self, state: State, served: Served, asked: EmbeddingRequest, jobs: Sequence[EmbeddingJob]
     ) -> None:
-        self._state, self._served, self._asked, self._jobs = state, served, asked, jobs
-        self._ticket = served.worker.submit(jobs)
+        super().__init__(state, served, jobs)
+        self._model, self._asked, self._jobs = served.limits.name, asked, jobs
 
-    async def begin(self) -> Response:
-        """This, once the request waits for its turn. Raises `ApiError`, 429, if it may not."""
-        _, first = await self._ticket.events.get()
-        if isinstance(first, Refused):
-            raise ApiError(
-                429,
-                "the queue is full: try again in a moment",
-                code="queue_full",
-                headers={"Retry-After": "1"},
-            )
-        return self
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with self._state.under_way(self._ticket):
-            if not await unless_gone(receive, self._send(scope, receive, send)):
-                scope["state"]["left"] = True
-
-    async def _send(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def send(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            await self._finished()
+            async for _ in self.events():
+                pass
             response = json_response(self._body())
         except ApiError as error:
             response = error.response()
         await response(scope, receive, send)
-
-    async def _finished(self) -> None:
-        """Until every input is through. Raises `ApiError` if one fails."""
-        left = len(self._jobs)
-        while left:
-            _, event = await self._ticket.events.get()
-            if isinstance(event, Failed):
-                raise ApiError(event.status, event.message)
-            left -= isinstance(event, Finished)
 
     def _body(self) -> dict[str, Any]:
         is_base64 = self._asked.encoding_format == "base64"
@@ -148,7 +121,7 @@ class _Answer(Response):
         return {
             "object": "list",
             "data": data,
-            "model": self._served.limits.name,
+            "model": self._model,
             "usage": {"prompt_tokens": count, "total_tokens": count},
         }
 

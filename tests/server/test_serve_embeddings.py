@@ -110,6 +110,7 @@ def test_streams_go_on_beside_it(served: Served) -> None:
 
 def test_it_is_counted(served: Served) -> None:
     names = ('requests_total{outcome="ok"}', "prompt_tokens_total", "generation_tokens_total")
+    served.ask(PATH, {"input": "x"})  # a count that there is none of has no line
     before = [served.metric(f"intaglio:{name}") for name in names]
     served.ask(PATH, {"input": [[1, 2, 3], [4, 5]]})
     after = [served.metric(f"intaglio:{name}") for name in names]

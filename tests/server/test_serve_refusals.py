@@ -197,8 +197,8 @@ def test_other_statuses(served: Served) -> None:
     assert (model.status, model.error["code"]) == (404, "model_not_found")
     assert "gpt-9" in model.error["message"] and MODEL in model.error["message"]
     assert served.ask("/v1/models/gpt-9").status == 404
-    nowhere = served.ask("/v1/embeddings", {})
-    assert nowhere.status == 404 and "/v1/embeddings" in nowhere.error["message"]
+    nowhere = served.ask("/v1/images", {})
+    assert nowhere.status == 404 and "/v1/images" in nowhere.error["message"]
     method = served.ask(CHAT)
     assert method.status == 405 and "POST" in method.error["message"]
     assert method.headers["allow"] == "POST"
