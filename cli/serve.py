@@ -11,7 +11,7 @@ import click
 from intaglio.runtime.errors import UserError
 
 from . import options
-from .loading import load_for_serving
+from .loading import load_for_serving, own_sampling
 
 if TYPE_CHECKING:
     from intaglio.runtime.server.serving import Server, ServeSettings
@@ -79,7 +79,8 @@ def serve_command(
     name = settings.names[0] if settings.names else _name_of(model)
     with server.listening():
         engine = load_for_serving(model, build, weights=weights, threads=threads, verbose=verbose)
-        server.serve(engine, name, lambda: _announce(server, settings, name))
+        sampling = own_sampling(engine, given["generation_config"])
+        server.serve(engine, name, sampling, lambda: _announce(server, settings, name))
 
 
 def _server(given: dict[str, Any]) -> tuple[Server, ServeSettings]:
@@ -109,7 +110,6 @@ def _server(given: dict[str, Any]) -> tuple[Server, ServeSettings]:
         log_json=given["log_json"],
         names=given["names"],
         strict=given["strict"],
-        model_sampling=given["generation_config"] == "auto",
     )
     return Server(settings), settings
 
