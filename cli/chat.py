@@ -11,7 +11,7 @@ from intaglio.runtime.generation.engine import Message
 from intaglio.runtime.generation.sampling import SamplingParams
 
 from . import options
-from .loading import Loaded, load_engine
+from .loading import Loaded, load_engine, own_sampling
 from .progress import say
 from .run import sampling_options, summary
 
@@ -54,8 +54,7 @@ def chat_command(
     )
     if loaded.engine.codec is None or not loaded.engine.codec.has_chat_template:
         raise UserError(f"{model}: has no chat template: use `intaglio generate -p` instead")
-    defaults = loaded.engine.default_sampling().given if generation_config == "auto" else {}
-    params = SamplingParams(**{**defaults, **sampling})
+    params = SamplingParams(**{**own_sampling(loaded.engine, generation_config), **sampling})
     messages: list[Message] = [{"role": "system", "content": system}] if system else []
     while (line := _ask()) is not None:
         if line.strip():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -125,6 +125,16 @@ def load_session(
     else:
         checkpoint = find_weights(bundle, manifest, Path(weights) if weights else None)
     return Session(bundle, manifest, checkpoint, graphs=names, threads=threads)
+
+
+def own_sampling(engine: Engine, generation_config: str) -> Mapping[str, Any]:
+    """What the option --generation-config makes of the model's file: fields of `SamplingParams`."""
+    if generation_config == "none":
+        return {}
+    found = engine.default_sampling()
+    if found.unapplied:
+        say(f"note: not applied of generation_config.json: {', '.join(found.unapplied)}")
+    return found.given
 
 
 def graph_name(manifest: Manifest, kind: str) -> str:

@@ -11,7 +11,7 @@ import click
 from intaglio.runtime.errors import UserError
 
 from . import options
-from .loading import load_for_serving
+from .loading import load_for_serving, own_sampling
 
 if TYPE_CHECKING:
     from intaglio.runtime.server.serving import Server, ServeSettings
@@ -93,7 +93,8 @@ def serve_command(
             chat_template=chat_template,
             verbose=verbose,
         )
-        server.serve(engine, name, lambda: _announce(server, settings, name))
+        sampling = own_sampling(engine, given["generation_config"])
+        server.serve(engine, name, sampling, lambda: _announce(server, settings, name))
 
 
 def _server(given: dict[str, Any]) -> tuple[Server, ServeSettings]:
@@ -124,7 +125,6 @@ def _server(given: dict[str, Any]) -> tuple[Server, ServeSettings]:
         embeddings=given["embeddings"],
         names=given["names"],
         strict=given["strict"],
-        model_sampling=given["generation_config"] == "auto",
     )
     return Server(settings), settings
 

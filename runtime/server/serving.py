@@ -45,8 +45,7 @@ class ServeSettings:
 
     `prefill_budget`: prompt tokens between two steps (None: one chunk). `embeddings`: how hidden
     rows are pooled (None: there are no embeddings). `names`: what clients call the model, instead
-    of its own name. `strict`: refuse fields that nobody knows. `model_sampling`: whether a request
-    that says nothing gets the sampling of the model's generation_config.json.
+    of its own name. `strict`: refuse fields that nobody knows.
     """
 
     host: str = "127.0.0.1"
@@ -61,7 +60,6 @@ class ServeSettings:
     embeddings: Pooling | None = None
     names: tuple[str, ...] = ()
     strict: bool = False
-    model_sampling: bool = True
 
 
 class Server:
@@ -111,9 +109,12 @@ class Server:
             self._thread.join()
             self._socket.close()
 
-    def serve(self, engine: Engine, name: str, on_ready: Callable[[], None]) -> None:
+    def serve(
+        self, engine: Engine, name: str, sampling: Mapping[str, float], on_ready: Callable[[], None]
+    ) -> None:
         """Serve the model as `name` until SIGINT or SIGTERM, and then what is under way.
 
+        `sampling`: fields of `SamplingParams` for requests that give none of their own.
         A second signal does not wait for it. Main thread only; raises as `serving` does.
         """
         stop = threading.Event()
@@ -124,7 +125,7 @@ class Server:
 
         before = {number: signal.signal(number, on_signal) for number in _SIGNALS}
         try:
-            with self.serving(engine, name):
+            with self.serving(engine, name, sampling):
                 on_ready()
                 while not stop.wait(1.0):
                     if not self._thread.is_alive():
@@ -134,12 +135,12 @@ class Server:
                 signal.signal(number, handler)
 
     @contextmanager
-    def serving(self, engine: Engine, name: str) -> Iterator[None]:
+    def serving(self, engine: Engine, name: str, sampling: Mapping[str, float]) -> Iterator[None]:
         """Serve the model during the block; at its end wait for what is under way.
 
         Raises `UserError` for a bundle that cannot serve.
         """
-        worker = self._open(engine, name)
+        worker = self._open(engine, name, sampling)
         try:
             yield
         finally:
@@ -148,7 +149,7 @@ class Server:
                 asyncio.run_coroutine_threadsafe(draining, self._loop).result()
             worker.stop()
 
-    def _open(self, engine: Engine, name: str) -> Worker:
+    def _open(self, engine: Engine, name: str, sampling: Mapping[str, float]) -> Worker:
         settings, session = self._settings, engine.session
         if engine.codec is None:
             raise UserError(f"{name}: has no tokenizer.json: serve needs text")
@@ -164,7 +165,6 @@ class Server:
         worker = Worker(scheduler, self._loop, metrics.on_step)
         facts = session.manifest.model
         names = settings.names or (name,)
-        sampling = engine.default_sampling().given if settings.model_sampling else {}
         limits = ModelLimits(
             names[0],
             facts.vocab_size,
