@@ -82,7 +82,9 @@ def test_what_the_template_is_given(served: Scripted) -> None:
 
 
 def _tokenized(body: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in body.items() if key in ("messages", "chat_template_kwargs")}
+    return {
+        key: value for key, value in body.items() if key in ("messages", "chat_template_kwargs")
+    }
 
 
 def _thought(name: str) -> dict[str, Any]:
