@@ -10,7 +10,7 @@ from typing import Any
 import jsonschema
 import pytest
 from scripted import Scripted, serve_scripted, write_codec
-from serving import CHAT, SERVED, Served, serve, served_bundle
+from serving import CHAT, LONG, Served, serve, served_bundle
 from tools import ADD, NAMES, PARIS, SUM, TEMPLATES, TOOLS, WEATHER, two_calls
 from workshop import Workshop
 
@@ -290,22 +290,55 @@ def test_a_message_is_gone_on_with(hermes: Scripted) -> None:
     assert prompt.endswith("assistant\nIt is <|im_end|>\n")
 
 
-@pytest.fixture(scope="module")
-def tiny(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """Random weights."""
-    folder = tmp_path_factory.mktemp("tiny")
-    with serve(served_bundle(workshop, folder, SERVED, TEMPLATES["plain"])) as served:
-        yield served
-
-
+# short: of this the model needs no more, and the format is found by the mark
+BRIEF = "{% for m in messages %}{{ m.content }}{% endfor %}{{ tools[0].function.name if tools }}:{# <tool_call> #}"
 SMALL: dict[str, Any] = {
     "type": "function",
     "function": {
         "name": "at",
         "parameters": {
             "type": "object",
-            "properties": {"x": {"enum": [1, 2, "three"]}, "y": {"type": "boolean"}},
-            "required": ["x"],
+            "properties": {
+                "x": {"enum": [1, 2, "three"]},
+                "y": {"type": "array", "items": {"type": "boolean"}, "maxItems": 2},
+                "z": {"$ref": "#/$defs/z"},
+            },
+            "required": ["x", "z"],
+            "$defs": {"z": {"anyOf": [{"type": "null"}, {"type": "integer", "maximum": 9}]}},
         },
     },
 }
+OTHER: dict[str, Any] = {"type": "function", "function": {"name": "now"}}
+
+
+@pytest.fixture(scope="module")
+def tiny(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Random weights."""
+    folder = tmp_path_factory.mktemp("tiny")
+    with serve(served_bundle(workshop, folder, LONG, BRIEF)) as served:
+        yield served
+
+
+@pytest.mark.parametrize("choice", ["required", {"type": "function", "function": {"name": "at"}}])
+def test_calls_of_a_random_model_are_valid(tiny: Served, choice: Any) -> None:
+    schemas = {
+        "at": SMALL["function"]["parameters"],
+        "now": {"type": "object", "additionalProperties": False},
+    }
+    names = set()
+    for seed in range(6):
+        asked = {
+            "messages": [{"role": "user", "content": "x"}],
+            "tools": [SMALL, OTHER],
+            "tool_choice": choice,
+            "parallel_tool_calls": False,
+            "seed": seed,
+            "max_tokens": 2000,
+        }
+        (answered,) = tiny.ask(CHAT, asked).json["choices"]
+        assert answered["finish_reason"] == "tool_calls"
+        assert answered["message"]["content"] is None
+        ((name, arguments),) = calls_of(answered["message"])
+        jsonschema.validate(json.loads(arguments), schemas[name])
+        names.add(name)
+    assert names == ({"at", "now"} if choice == "required" else {"at"})
