@@ -1,4 +1,4 @@
-"""Messages as templates read them: tools by the template or in words, calls as objects, going on."""
+"""Messages as templates read them: tools by a template or in words, calls as objects, going on."""
 
 from __future__ import annotations
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 from scripted import Scripted, serve_scripted, write_codec
 from serving import CHAT, LONG, Served, serve, served_bundle
-from tools import ADD, NAMES, PARIS, SUM, TEMPLATES, TOOLS, WEATHER, two_calls
+from tools import ADD, NAMES, PARIS, SUM, TEMPLATES, TOOLS, two_calls
 from workshop import Workshop
 
 from intaglio.runtime.text.tools.formats import FORMATS
@@ -291,7 +290,10 @@ def test_a_message_is_gone_on_with(hermes: Scripted) -> None:
 
 
 # short: of this the model needs no more, and the format is found by the mark
-BRIEF = "{% for m in messages %}{{ m.content }}{% endfor %}{{ tools[0].function.name if tools }}:{# <tool_call> #}"
+BRIEF = (
+    "{% for m in messages %}{{ m.content }}{% endfor %}"
+    "{{ tools[0].function.name if tools }}:{# <tool_call> #}"
+)
 SMALL: dict[str, Any] = {
     "type": "function",
     "function": {
