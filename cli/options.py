@@ -110,6 +110,15 @@ chat_template = click.option(
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 verbose = click.option("-v", "--verbose", is_flag=True, help="Print the compile commands.")
 
+generation_config = click.option(
+    "--generation-config",
+    type=click.Choice(["auto", "none"]),
+    default="auto",
+    show_default=True,
+    help="auto: sample as the model's generation_config.json says, where nothing else is asked; "
+    "none: leave it unread.",
+)
+
 
 revision = click.option(
     "--revision",

@@ -117,6 +117,7 @@ def json_grammar(schema: Any) -> str:
     grammar = LLMatcher.grammar_from_json_schema(schema, overrides={"whitespace_pattern": _SPACE})
     if problem := LLMatcher.validate_grammar(grammar):
         raise GrammarError(_line(problem) + _where(problem, schema))
+    _check_counts(schema, "schema")
     return grammar
 
 
@@ -219,7 +220,11 @@ class Held:
     @property
     def is_over(self) -> bool:
         """Whether nothing more can follow: the text is whole."""
-        return self._matcher is not None and self._matcher.is_stopped()
+        if self._matcher is None or not self._matcher.is_accepting():
+            return self._matcher is not None and self._matcher.is_stopped()
+        mask = np.frombuffer(self._matcher.compute_bitmask(), np.uint8).copy()
+        _clear(mask, self._constraint.tokenizer.eos_tokens)
+        return not mask.any()
 
     def observe(self, tokens: NDArray[np.int64], *, generated: bool) -> None:
         if generated:
@@ -252,8 +257,7 @@ class Held:
             mask = np.frombuffer(self._matcher.compute_bitmask(), np.uint8).copy()
             if self._matcher.is_error():
                 raise GrammarError(f"the grammar failed: {_line(self._matcher.get_error())}")
-            for token in self._constraint.never:
-                mask[token >> 3] &= ~np.uint8(1 << (token & 7))
+            _clear(mask, self._constraint.never)
             thought = self._thought_token() if self._is_first else None
             if thought is not None:
                 mask[thought >> 3] |= np.uint8(1 << (thought & 7))
@@ -308,6 +312,11 @@ class Held:
         self._read = self._read[max(0, len(self._read) - longest + 1) :] if longest > 1 else b""
 
 
+def _clear(mask: NDArray[np.uint8], tokens: Sequence[int]) -> None:
+    for token in tokens:
+        mask[token >> 3] &= ~np.uint8(1 << (token & 7))
+
+
 def _bounded(text: str) -> str:
     if len(text) > _GRAMMAR_CHARS:
         raise GrammarError(f"is longer than {_GRAMMAR_CHARS} characters")
@@ -322,9 +331,22 @@ def _checked(grammar: str) -> str:
     return grammar
 
 
+def _check_counts(part: Any, place: str) -> None:
+    """Refuse `minProperties` where llguidance would count a name that comes twice as two."""
+    if isinstance(part, dict):
+        least, required = part.get("minProperties"), part.get("required", ())
+        if type(least) is int and least > len(required) + 1:
+            raise GrammarError(
+                f"minProperties of more than one beyond those required (at {place}.minProperties)"
+            )
+    if isinstance(part, dict | list):
+        for key, value in part.items() if isinstance(part, dict) else enumerate(part):
+            _check_counts(value, f"{place}.{key}" if isinstance(part, dict) else f"{place}[{key}]")
+
+
 def _line(problem: str) -> str:
     """One line of llguidance's words, without the state it prints below."""
-    text = " ".join(problem.partition("<state>")[0].split())
+    text = " ".join(problem.partition("<state>")[0].replace("<non-verbose/>", "").split())
     return "".join(c if c.isprintable() else "?" for c in text)[:300]
 
 

@@ -10,6 +10,7 @@ from intaglio.runtime.text.codec import TextCodec
 
 from .errors import ApiError
 from .fields import ChatRequest, Message, TokenizeRequest
+from .known_fields import PART_HARMLESS
 from .tools import Tools
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
@@ -89,7 +90,7 @@ def _text(content: Any, where: str) -> str:
         place = f"{where}.content[{index}]"
         if not isinstance(part, dict) or part.get("type") != "text":
             raise _invalid(f"{place}.type", "only parts of type text are supported here")
-        if part.keys() != {"type", "text"} or not isinstance(part["text"], str):
+        if part.keys() - PART_HARMLESS != {"type", "text"} or not isinstance(part["text"], str):
             raise _invalid(place, 'must be {"type": "text", "text": a string}')
         texts.append(part["text"])
     return "\n".join(texts)

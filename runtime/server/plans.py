@@ -25,8 +25,10 @@ def chat_plan(request: ChatRequest, served: Served, identifier: str) -> Plan:
         served.codec,
         identifier,
         served.limits.name,
+        served.fingerprint,
         per_prompt=request.n,
         usage=request.includes_usage,
+        each=request.counts_each_chunk,
     )
     return Plan(choices, writer, request.stream)
 
@@ -56,7 +58,9 @@ def completion_plan(request: CompletionRequest, served: Served, identifier: str)
         served.codec,
         identifier,
         served.limits.name,
+        served.fingerprint,
         per_prompt=request.n,
         usage=request.includes_usage,
+        each=request.counts_each_chunk,
     )
     return Plan(choices, writer, request.stream)

@@ -229,13 +229,13 @@ class DetokenizerStream:
 class StopStrings:
     """Passes text on until one of the stop strings is complete; the first to end wins.
 
-    Of several that end together the longest counts. No part of it is passed on.
+    Of several that end together the longest counts. No part of it is passed on, unless `included`.
     """
 
-    def __init__(self, stops: Sequence[str]) -> None:
+    def __init__(self, stops: Sequence[str], *, included: bool = False) -> None:
         if any(not stop for stop in stops):
             raise UserError("a stop string is empty; give at least one character")
-        self._stops = tuple(stops)
+        self._stops, self._included = tuple(stops), included
         self._longest = max(map(len, stops), default=0)
         self._held = ""
         self._stopped = False
@@ -248,7 +248,8 @@ class StopStrings:
         found = [(at + len(stop), at) for stop in self._stops if (at := text.find(stop)) >= 0]
         if found:
             self._held, self._stopped = "", True
-            return text[: min(found)[1]], True
+            end, start = min(found)
+            return text[: end if self._included else start], True
         keep = self._pending(text)
         self._held = text[len(text) - keep :]
         return text[: len(text) - keep], False
