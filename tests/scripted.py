@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -123,10 +123,13 @@ def serve_scripted(codec: TextCodec, **settings: Any) -> Iterator[Scripted]:
         manifest=SimpleNamespace(model=facts), has=lambda name: name != "prefill_all"
     )
     engine: Any = SimpleNamespace(codec=codec, session=session)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(serving, "log_line", lambda record: None)
-        patch.setattr(serving, "SessionMachine", lambda session: machine)
-        patch.setattr(serving, "fingerprint", lambda manifest, sampling: "fp_scripted")
-        server = Server(ServeSettings(**{"port": 0, "grace_s": 5, **settings}))
-        with server.listening(), server.serving(engine, MODEL, {}):
-            yield Scripted(engine, server.address, machine=machine, codec=codec)
+    with ExitStack() as stack:
+        # not for longer: other servers may be started meanwhile
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(serving, "log_line", lambda record: None)
+            patch.setattr(serving, "SessionMachine", lambda session: machine)
+            patch.setattr(serving, "fingerprint", lambda manifest, sampling: "fp_scripted")
+            server = Server(ServeSettings(**{"port": 0, "grace_s": 5, **settings}))
+            stack.enter_context(server.listening())
+            stack.enter_context(server.serving(engine, MODEL, {}))
+        yield Scripted(engine, server.address, machine=machine, codec=codec)
