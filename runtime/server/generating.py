@@ -76,6 +76,7 @@ class _Answer(Response):
                     choices[index].end(event.reason)
             response = json_response(self._plan.writer.whole())
         except ApiError as error:
+            scope["state"]["error"] = error.message
             response = error.response()
         await response(scope, receive, send)
 
@@ -102,6 +103,7 @@ class _Answer(Response):
             await tell(writer.ending(), more=False)
         except ApiError as error:
             self._failed = True
+            scope["state"]["error"] = error.message
             await tell(writer.failed(error), more=False)
 
     async def _events(self) -> AsyncIterator[tuple[int, Piece | Finished]]:

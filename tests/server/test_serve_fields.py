@@ -289,14 +289,13 @@ def test_special_tokens_can_be_left_out(served: Served) -> None:
         assert served.ask(COMPLETIONS, {**BODY, "add_special_tokens": value}).status == 200
 
 
-def test_typical_p(served: Served) -> None:
+@pytest.mark.parametrize("given", [{"typical_p": 0.2}, {"xtc_probability": 1.0}])
+def test_more_samplers(served: Served, given: dict[str, float]) -> None:
     asked = {"prompt": "sample", "max_tokens": 30, "temperature": 1.2, "seed": 1}
-    plain, typical = (
-        text_of(served.ask(COMPLETIONS, {**asked, **more})) for more in ({}, {"typical_p": 0.2})
-    )
-    params = SamplingParams(temperature=1.2, seed=1, typical_p=0.2)
+    plain, other = (text_of(served.ask(COMPLETIONS, {**asked, **more})) for more in ({}, given))
+    params = SamplingParams(temperature=1.2, seed=1, **given)  # type: ignore[arg-type]
     alone = served.engine.generate("sample", max_tokens=30, sampling=params, graph="ragged_b2")
-    assert typical == "".join(alone) != plain
+    assert other == "".join(alone) != plain
 
 
 def test_the_models_own_sampling(strict: Served, served: Served) -> None:
