@@ -25,6 +25,7 @@ from .run import sampling_options, summary
 @options.build_options
 @options.weights
 @options.threads
+@options.chat_template
 @options.verbose
 def chat_command(
     model: str,
@@ -33,6 +34,7 @@ def chat_command(
     build: dict[str, Any],
     weights: str | None,
     threads: int | None,
+    chat_template: str | None,
     verbose: bool,
     sampling: dict[str, Any],
     generation_config: str,
@@ -42,7 +44,13 @@ def chat_command(
         raise UserError(f"--max-tokens {max_tokens}: must be 1 or more")
     SamplingParams(**sampling)  # what is wrong is told before anything is compiled
     loaded = load_engine(
-        model, ("prefill", "decode"), build, weights=weights, threads=threads, verbose=verbose
+        model,
+        ("prefill", "decode"),
+        build,
+        weights=weights,
+        threads=threads,
+        chat_template=chat_template,
+        verbose=verbose,
     )
     if loaded.engine.codec is None or not loaded.engine.codec.has_chat_template:
         raise UserError(f"{model}: has no chat template: use `intaglio generate -p` instead")

@@ -101,6 +101,12 @@ threads = click.option(
     callback=_usable,
     help="CPU threads.  [default: the physical cores]",
 )
+chat_template = click.option(
+    "--chat-template",
+    type=click.Path(),
+    metavar="FILE",
+    help="A Jinja file to use instead of the model's own chat template.",
+)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 verbose = click.option("-v", "--verbose", is_flag=True, help="Print the compile commands.")
 

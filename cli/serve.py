@@ -47,6 +47,11 @@ _PACKAGES = ("msgspec", "prometheus_client", "starlette", "uvicorn")
     "--max-body", type=int, default=4 * 1024**2, show_default=True, help="Bytes of a request."
 )
 @click.option(
+    "--embeddings",
+    type=click.Choice(["mean", "last"]),
+    help="Also make embeddings: the mean of a text's hidden rows, or its last token's.",
+)
+@click.option(
     "--served-model-name",
     "names",
     metavar="NAME",
@@ -61,12 +66,14 @@ _PACKAGES = ("msgspec", "prometheus_client", "starlette", "uvicorn")
 @options.build_options
 @options.weights
 @options.threads
+@options.chat_template
 @options.verbose
 def serve_command(
     model: str,
     build: dict[str, Any],
     weights: str | None,
     threads: int | None,
+    chat_template: str | None,
     verbose: bool,
     **given: Any,
 ) -> None:
@@ -78,7 +85,14 @@ def serve_command(
     server, settings = _server(given)
     name = settings.names[0] if settings.names else _name_of(model)
     with server.listening():
-        engine = load_for_serving(model, build, weights=weights, threads=threads, verbose=verbose)
+        engine = load_for_serving(
+            *(model, build),
+            embeds=settings.embeddings is not None,
+            weights=weights,
+            threads=threads,
+            chat_template=chat_template,
+            verbose=verbose,
+        )
         sampling = own_sampling(engine, given["generation_config"])
         server.serve(engine, name, sampling, lambda: _announce(server, settings, name))
 
@@ -108,6 +122,7 @@ def _server(given: dict[str, Any]) -> tuple[Server, ServeSettings]:
         grace_s=given["grace"],
         max_body=given["max_body"],
         log_json=given["log_json"],
+        embeddings=given["embeddings"],
         names=given["names"],
         strict=given["strict"],
     )

@@ -159,9 +159,14 @@ def cached_bundle(
 
 
 def _file_versions(folder: Path) -> list[str]:
-    names = (*MODEL_FILES, *_ITS_SOURCES)
-    files = [folder / name for name in names if (folder / name).is_file()]
+    files = _model_files(folder, (*MODEL_FILES, *_ITS_SOURCES))
     return [f"{file.name} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files]
+
+
+def _model_files(folder: Path, names: Sequence[str]) -> list[Path]:
+    """Those of `names` that are there, and chat templates beside the one."""
+    files = [folder / name for name in names if (folder / name).is_file()]
+    return [*files, *sorted(folder.glob("additional_chat_templates/*.jinja"))]
 
 
 def _needs_own(weights: Sequence[WeightSpec]) -> bool:
@@ -197,9 +202,10 @@ def _write(
 
 
 def _write_files(source: Path, folder: Path) -> None:
-    for name in MODEL_FILES:
-        if (source / name).is_file():
-            shutil.copyfile(source / name, folder / name)
+    for file in _model_files(source, MODEL_FILES):
+        copy = folder / file.relative_to(source)
+        copy.parent.mkdir(exist_ok=True)
+        shutil.copyfile(file, copy)
     made = folder / MODEL_FILES[0]
     if not made.is_file() and (source / _ITS_SOURCES[0]).is_file():
         # not needed, and so not loaded, for a folder that has it

@@ -58,8 +58,9 @@ class CompletionParams:
     `max_tokens`: None is until the context is full. `top_logprobs`: likeliest tokens to list with
     each score; None: no scores. `scores_prompt`: score the prompt's tokens, too; `max_tokens` may
     be 0 only with that. `keep_logits`: keep what each token was chosen from. `constraint`: what the
-    text is held to. `stop_tokens`: ids that end it, as an eos id does. `includes_stop`: what ended
-    it is a part of the text. `min_tokens`: before so many neither these nor stop strings end it.
+    text is held to. `shown`: texts that are told though a special token says them. `stop_tokens`:
+    ids that end it, as an eos id does. `includes_stop`: what ended it is a part of the text.
+    `min_tokens`: before so many neither these nor stop strings end it.
     """
 
     max_tokens: int | None = None
@@ -73,6 +74,7 @@ class CompletionParams:
     scores_prompt: bool = False
     keep_logits: bool = False
     constraint: Constraint | None = None
+    shown: Sequence[str] = ()
 
 
 class Completion:
@@ -82,6 +84,8 @@ class Completion:
     from, if kept. Biases must be on tokens of the vocabulary. Raises `UserError` for an empty stop
     string.
     """
+
+    embeds_prompt = False
 
     def __init__(
         self,
@@ -116,7 +120,7 @@ class Completion:
         self._vocab_size = vocab_size
         # the last token's keys and values are never needed
         self._room = context - len(prompt) + 1
-        self._text = None if codec is None else codec.stream()
+        self._text = None if codec is None else codec.stream(params.shown)
         if self._text is not None and continues:
             for token in prompt[-_BEFORE:]:
                 self._text.push(token)

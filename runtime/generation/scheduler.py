@@ -57,6 +57,12 @@ class Machine(Cache, Protocol):
     def prefill_all(self, tokens: Sequence[int], slot: int, start: int) -> tuple[Row, Logits]:
         """As `prefill`, with the logits of every token, `[len(tokens), V]`."""
 
+    def embed(self, tokens: Sequence[int], slot: int, start: int) -> tuple[Row, Logits]:
+        """As `prefill`, with the hidden row of every token, `[len(tokens), H]`; `Row` has nothing.
+
+        It is cut as for `prefill`, whose chunks it has.
+        """
+
     def step(
         self, tokens: Sequence[int], positions: Sequence[int], live: Collection[int]
     ) -> Sequence[Row]:
@@ -67,8 +73,9 @@ class Job(Protocol):
     """One sequence to generate. It chooses its own tokens and says when it is done.
 
     `group`: what it is a part of, for the queue's limit. `priority`: a lower one goes first.
-    `scores_prompt`: whether it wants the prompt's logits. `reuses_prefix`: whether its prompt's
-    beginning may come from the cache; not if it is to be scored.
+    `scores_prompt`: whether it wants the prompt's logits; `embeds_prompt`: its hidden rows, and to
+    generate nothing. `reuses_prefix`: whether its prompt's beginning may come from the cache; not
+    if it is to be scored or embedded.
     """
 
     @property
@@ -80,13 +87,15 @@ class Job(Protocol):
     @property
     def scores_prompt(self) -> bool: ...
     @property
+    def embeds_prompt(self) -> bool: ...
+    @property
     def reuses_prefix(self) -> bool: ...
 
     def begin(self, cached: int) -> None:
         """Its prompt is being processed, but for the first `cached` tokens."""
 
     def score(self, start: int, logits: Logits) -> None:
-        """The logits of the prompt's tokens from `start` on, f32 `[n, V]`."""
+        """The logits, or hidden rows, of the prompt's tokens from `start` on, f32 `[n, V or H]`."""
 
     def take(self, row: Row) -> Sequence[int]:
         """Choose the tokens that follow, one or more; none if the sequence ends.
@@ -271,6 +280,9 @@ class Scheduler:
         if live.job.scores_prompt:
             row, logits = self._machine.prefill_all(part, slot, start)
             live.job.score(start, logits)
+        elif live.job.embeds_prompt:
+            row, hidden = self._machine.embed(part, slot, start)
+            live.job.score(start, hidden)
         else:
             row = self._machine.prefill(part, slot, start)
         self._slots[slot].tokens.extend(part)

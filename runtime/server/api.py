@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from .embedding import EmbeddingRequest, embed
 from .errors import ApiError, json_response
 from .fields import (
     ChatRequest,
@@ -26,12 +27,17 @@ from .fields import (
 )
 from .generating import generate
 from .guard import IGNORED, Guard, OnEnd, read_body
+from .messages import chat_tokens
 from .page import load_page
 from .plans import chat_plan, completion_plan
-from .prompts import chat_tokens, encode_text
+from .prompts import encode_text
 from .state import Served, State
+from .tools import tools_of
 
-R = TypeVar("R", bound=ChatRequest | CompletionRequest | TokenizeRequest | DetokenizeRequest)
+R = TypeVar(
+    "R",
+    bound=ChatRequest | CompletionRequest | EmbeddingRequest | TokenizeRequest | DetokenizeRequest,
+)
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,7 @@ class Api:
             Route("/v1/models/{name:path}", self._model, methods=["GET"]),
             Route("/v1/chat/completions", self._chat, methods=["POST"]),
             Route("/v1/completions", self._completions, methods=["POST"]),
+            Route("/v1/embeddings", self._embeddings, methods=["POST"]),
             Route("/tokenize", self._tokenize, methods=["POST"]),
             Route("/detokenize", self._detokenize, methods=["POST"]),
         ]
@@ -123,6 +130,10 @@ class Api:
         _, asked = await self._read(request, CompletionRequest)
         return await generate(self._state, request, asked, completion_plan)
 
+    async def _embeddings(self, request: Request) -> Response:
+        _, asked = await self._read(request, EmbeddingRequest)
+        return await embed(self._state, request, asked)
+
     async def _tokenize(self, request: Request) -> Response:
         served, asked = await self._read(request, TokenizeRequest)
         if (asked.prompt is None) == (asked.messages is None):
@@ -156,7 +167,7 @@ class Api:
 
 def _tokens(asked: TokenizeRequest, served: Served) -> list[int]:
     if asked.messages is not None:
-        return chat_tokens(asked.messages, served.codec)
+        return chat_tokens(asked, served.codec, tools_of(asked))
     return encode_text(
         asked.prompt or "", served.codec, add_special_tokens=asked.add_special_tokens
     )

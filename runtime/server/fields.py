@@ -153,6 +153,10 @@ class TokenizeRequest(Struct, kw_only=True, forbid_unknown_fields=True):
     prompt: str | None = None
     messages: Annotated[list[Message], Meta(min_length=1)] | None = None
     add_special_tokens: Flag = True
+    tools: list[dict[str, Any]] | None = None
+    chat_template_kwargs: dict[str, Any] = {}
+    add_generation_prompt: Flag = True
+    continue_final_message: Flag = False
 
 
 class DetokenizeRequest(Struct, kw_only=True, forbid_unknown_fields=True):

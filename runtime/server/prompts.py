@@ -13,10 +13,10 @@ from intaglio.runtime.generation.sampling import SamplingParams
 from intaglio.runtime.text.codec import TextCodec
 
 from .errors import ApiError
-from .fields import ChatRequest, CompletionRequest, Message
-from .known_fields import PART_HARMLESS
+from .fields import ChatRequest, CompletionRequest
+from .messages import chat_tokens
+from .tools import Tools
 
-ROLES = ("system", "user", "assistant")
 # prompts × n of one request
 _CHOICES = 2048
 _DEFAULT_TOKENS = 16  # of a completion, as OpenAI has it
@@ -40,11 +40,17 @@ class ModelLimits:
 
 
 def chat_jobs(
-    request: ChatRequest, codec: TextCodec, limits: ModelLimits, constraint: Constraint | None
+    request: ChatRequest,
+    codec: TextCodec,
+    limits: ModelLimits,
+    constraint: Constraint | None,
+    tools: Tools | None,
+    shown: Sequence[str],
 ) -> list[Completion]:
     """The choices a request asks for, held to `constraint`. Slow: a template in another process.
 
-    Raises `ApiError`, 400, for what the model cannot do.
+    `shown`: texts of special tokens that are told. Raises `ApiError`, 400, for what the model
+    cannot do.
     """
     if request.top_logprobs is not None and not request.logprobs:
         raise _invalid("top_logprobs", "top_logprobs needs logprobs: true")
@@ -60,8 +66,10 @@ def chat_jobs(
         source="messages",
         max_tokens=None if most == -1 else most,
         top_logprobs=(request.top_logprobs or 0) if request.logprobs else None,
+        shown=shown,
+        continues=request.continue_final_message,
     )
-    return make.choices(chat_tokens(request.messages, codec))
+    return make.choices(chat_tokens(request, codec, tools))
 
 
 def completion_jobs(
@@ -94,53 +102,19 @@ def completion_jobs(
         max_tokens=most,
         top_logprobs=request.logprobs,
         scores_prompt=scores_prompt,
+        continues=True,
     )
     return [job for prompt in prompts for job in make.choices(prompt)]
 
 
-def chat_tokens(messages: Sequence[Message], codec: TextCodec) -> list[int]:
-    """Token ids of messages, as the model's chat template lays them out."""
-    if not codec.has_chat_template:
-        raise _invalid("messages", "messages: this model has no chat template: use /v1/completions")
-    plain = []
-    for index, message in enumerate(messages):
-        where = f"messages[{index}]"
-        if message.role not in ROLES:
-            roles = ", ".join(ROLES)
-            raise _invalid(f"{where}.role", f"{where}.role: must be one of {roles}")
-        plain.append({"role": message.role, "content": _text(message.content, where)})
-    try:
-        return codec.chat(plain)
-    except UserError as error:
-        raise _invalid("messages", str(error)) from None
-
-
-def encode_text(text: str, codec: TextCodec, *, add_special_tokens: bool = True) -> list[int]:
-    """Token ids of a prompt."""
+def encode_text(
+    text: str, codec: TextCodec, *, add_special_tokens: bool = True, field: str = "prompt"
+) -> list[int]:
+    """Token ids of the text in a `field`."""
     try:
         return codec.encode(text, add_special_tokens=add_special_tokens)
     except UserError as error:
-        raise _invalid("prompt", str(error)) from None
-
-
-def _text(content: Any, where: str) -> str:
-    """A message's content as one text: text parts are joined by newlines."""
-    if isinstance(content, str):
-        return content
-    if not isinstance(content, list) or not content:
-        accepted = "a string or a list of text parts"
-        raise _invalid(f"{where}.content", f"{where}.content: must be {accepted}")
-    texts = []
-    for index, part in enumerate(content):
-        place = f"{where}.content[{index}]"
-        if not isinstance(part, dict) or part.get("type") != "text":
-            raise _invalid(
-                f"{place}.type", f"{place}.type: only parts of type text are supported here"
-            )
-        if part.keys() - PART_HARMLESS != {"type", "text"} or not isinstance(part["text"], str):
-            raise _invalid(place, f'{place}: must be {{"type": "text", "text": a string}}')
-        texts.append(part["text"])
-    return "\n".join(texts)
+        raise _invalid(field, str(error)) from None
 
 
 def _split(prompt: Any) -> list[str | list[int]]:
@@ -178,13 +152,15 @@ class _Maker:
     max_tokens: int | None
     top_logprobs: int | None
     scores_prompt: bool = False
+    shown: Sequence[str] = ()
+    continues: bool = False
     # for the queue, all that a request asks for is one
     group: object = field(default_factory=object)
 
     def choices(self, prompt: list[int]) -> list[Completion]:
         """`n` of a prompt. Raises `ApiError` for one that the model cannot take."""
         request, limits = self.request, self.limits
-        _check_prompt(prompt, self.source, limits)
+        check_prompt(prompt, self.source, limits)
         if self.max_tokens is not None and request.min_tokens > self.max_tokens:
             message = f"min_tokens: must be max_tokens, {self.max_tokens}, or less"
             raise _invalid("min_tokens", message)
@@ -200,6 +176,7 @@ class _Maker:
             top_logprobs=self.top_logprobs,
             scores_prompt=self.scores_prompt,
             constraint=self.constraint,
+            shown=self.shown,
         )
         return [
             self._job(prompt, replace(params, sampling=_sampling(request, choice, limits)))
@@ -216,11 +193,12 @@ class _Maker:
             eos=self.limits.eos,
             group=self.group,
             priority=self.request.priority,
-            continues=isinstance(self.request, CompletionRequest),
+            continues=self.continues,
         )
 
 
-def _check_prompt(prompt: Sequence[int], field: str, limits: ModelLimits) -> None:
+def check_prompt(prompt: Sequence[int], field: str, limits: ModelLimits) -> None:
+    """Raises `ApiError`, 400, for token ids that the model cannot take."""
     if not prompt:
         raise _invalid(field, f"{field}: has no tokens: give at least one")
     if len(prompt) > limits.context:

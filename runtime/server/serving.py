@@ -21,6 +21,7 @@ from intaglio import __version__
 from intaglio.runtime.bundle.manifest import Manifest
 from intaglio.runtime.errors import UserError
 from intaglio.runtime.generation.constraint import Grammars
+from intaglio.runtime.generation.embedding import Pooling
 from intaglio.runtime.generation.engine import Engine
 from intaglio.runtime.generation.machine import SessionMachine
 from intaglio.runtime.generation.scheduler import Scheduler
@@ -33,7 +34,7 @@ from .prompts import ModelLimits
 from .protocol import BoundedProtocol
 from .state import Served, State
 
-_GENERATING = ("/chat/completions", "/completions")
+_COUNTED = ("/chat/completions", "/completions", "/embeddings")
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _HEADER_BYTES = 16 * 1024
 
@@ -42,8 +43,9 @@ _HEADER_BYTES = 16 * 1024
 class ServeSettings:
     """The options of `intaglio serve`; `grace_s` in seconds, `max_body` in bytes.
 
-    `prefill_budget`: prompt tokens between two steps (None: one chunk). `names`: what clients call
-    the model, instead of its own name. `strict`: refuse fields that nobody knows.
+    `prefill_budget`: prompt tokens between two steps (None: one chunk). `embeddings`: how hidden
+    rows are pooled (None: there are no embeddings). `names`: what clients call the model, instead
+    of its own name. `strict`: refuse fields that nobody knows.
     """
 
     host: str = "127.0.0.1"
@@ -55,6 +57,7 @@ class ServeSettings:
     grace_s: float = 30.0
     max_body: int = 4 * 1024**2
     log_json: bool = False
+    embeddings: Pooling | None = None
     names: tuple[str, ...] = ()
     strict: bool = False
 
@@ -151,6 +154,8 @@ class Server:
         if engine.codec is None:
             raise UserError(f"{name}: has no tokenizer.json: serve needs text")
         _ = engine.codec.has_chat_template  # one that cannot be read is told now
+        if settings.embeddings is not None and not session.has("embed"):
+            raise UserError(f"{name}: has no graph embed: compile it again with --embeddings")
         machine = SessionMachine(session)
         metrics = Metrics(machine.slots)
         budget = settings.prefill_budget or machine.chunk
@@ -180,6 +185,7 @@ class Server:
             grammars,
             metrics,
             int(time.time()),
+            pooling=settings.embeddings,
         )
         return worker
 
@@ -192,7 +198,7 @@ class Server:
 
     def _on_end(self, scope: Scope, status: int, seconds: float) -> None:
         self._log(record_of(scope, status, seconds))
-        if scope["path"].removeprefix("/v1") in _GENERATING and self._state.served is not None:
+        if scope["path"].removeprefix("/v1") in _COUNTED and self._state.served is not None:
             self._state.served.metrics.on_end(scope, status, seconds)
 
 

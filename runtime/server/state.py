@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from intaglio.runtime.generation.completion import Failed
 from intaglio.runtime.generation.constraint import Grammars
+from intaglio.runtime.generation.embedding import Pooling
 from intaglio.runtime.server.worker import Ticket, Worker
 from intaglio.runtime.text.codec import TextCodec
 
@@ -26,6 +27,8 @@ _STOPPING = "the server is shutting down: try another"
 class Served:
     """A model that is ready. `names`: what clients may call it; answers say the first.
 
+    `pooling`: of embeddings, if it makes them.
+
     `fingerprint`: changes when answers may.
     """
 
@@ -37,6 +40,7 @@ class Served:
     grammars: Grammars
     metrics: Metrics
     since: int
+    pooling: Pooling | None = None
 
 
 @dataclass

@@ -34,7 +34,7 @@ from intaglio.codegen.sources.folder import load_model
 from intaglio.codegen.targets import Layout
 from intaglio.runtime.bundle.manifest import KINDS, Manifest
 
-RUNNING = ["generate", "chat", "serve", "bench", "eval"]
+RUNNING = ["generate", "chat", "serve", "bench", "eval", "embed"]
 VERBS = ["emit", "compile", "inspect", *RUNNING, "pull", "cache", "golden"]
 
 
@@ -66,7 +66,7 @@ def test_help_and_version() -> None:
 
 def test_shared_options_mean_the_same_everywhere() -> None:
     for option in ("--context N", "--slots N", "--chunk N", "--precision", "--target", "--arch"):
-        for verb in ("emit", "compile", "inspect", "generate", "chat", "serve", "eval"):
+        for verb in ("emit", "compile", "inspect", "generate", "chat", "serve", "eval", "embed"):
             assert f"  {option}" in succeed(verb, "--help")
 
 
@@ -152,6 +152,8 @@ def test_compile(workshop: Workshop, cache: Path, tmp_path: Path) -> None:
     assert all("--iree-llvmcpu-target-cpu=host" in line for line in shown)
     again = succeed("compile", model, "-o", out, "--json", "--all-logits", *TINY_OPTIONS)
     assert json.loads(again) == {"bundle": str(out), "graphs": [*names, "prefill_all"]}
+    again = succeed("compile", model, "-o", out, "--json", "--embeddings", *TINY_OPTIONS)
+    assert json.loads(again)["graphs"] == [*names, "embed_c16", "embed"]
     assert listing(cache) == ["compile"]
 
 

@@ -63,6 +63,9 @@ class FakeMachine:
         row = self.prefill(tokens, slot, start)
         return row, np.array([[start + i] for i in range(len(tokens))], np.float32)
 
+    def embed(self, tokens: Sequence[int], slot: int, start: int) -> tuple[FakeRow, Logits]:
+        return self.prefill_all(tokens, slot, start)
+
     def step(
         self, tokens: Sequence[int], positions: Sequence[int], live: Collection[int]
     ) -> list[FakeRow]:
@@ -97,6 +100,7 @@ class FakeJob:
     group: object = None
     priority: int = 0
     scores_prompt: bool = False
+    embeds_prompt: bool = False
     knows: int = 1  # how many tokens it tells at once
     tokens: list[int] = field(default_factory=list)
     scored: list[int] = field(default_factory=list)
@@ -106,7 +110,7 @@ class FakeJob:
 
     @property
     def reuses_prefix(self) -> bool:
-        return not self.scores_prompt
+        return not self.scores_prompt and not self.embeds_prompt
 
     def begin(self, cached: int) -> None:
         assert self.cached is None
@@ -168,9 +172,13 @@ def machines(draw: st.DrawFn) -> FakeMachine:
 def jobs(draw: st.DrawFn) -> FakeJob:
     prompt = draw(prompts)
     count = draw(st.integers(1, CONTEXT - len(prompt) + 1))
-    scores_prompt, knows = draw(st.booleans()), draw(st.integers(1, 2 * RUN))
-    priority = draw(st.integers(-1, 1))
-    return FakeJob(prompt, count, object(), priority, scores_prompt, knows)
+    job = FakeJob(prompt, count, group=object(), knows=draw(st.integers(1, 2 * RUN)))
+    job.priority = draw(st.integers(-1, 1))
+    wanted = draw(st.sampled_from(["last", "scores", "rows"]))
+    if wanted == "rows":  # and nothing is generated
+        job.embeds_prompt, job.count = True, 1
+    job.scores_prompt = wanted == "scores"
+    return job
 
 
 events = st.lists(
@@ -218,7 +226,8 @@ def test_whatever_happens(machine: FakeMachine, budget: int, happening: list[obj
         assert job.ends == 1 or (number in cancelled and job.ends == 0)
         if job.ends and not job.failed:
             assert len(job.tokens) == job.count and job.cached in range(len(job.prompt))
-            assert not job.scores_prompt or job.scored == list(range(len(job.prompt)))
+            is_seen = job.scores_prompt or job.embeds_prompt
+            assert job.scored == (list(range(len(job.prompt))) if is_seen else [])
 
 
 def check_step(machine: FakeMachine, log: list[tuple[str, int]], budget: int) -> None:

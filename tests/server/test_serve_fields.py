@@ -313,10 +313,12 @@ def test_the_models_own_sampling(strict: Served, served: Served) -> None:
 def test_a_person_does_not_wait_for_batch_work(served: Served) -> None:
     """Many sequences in four slots, more behind them, and then a request of more urgency."""
     batch = {"prompt": "batch", "max_tokens": 120, "n": 40, "priority": 1}
-    with served.start(batch), served.start({**batch, "stream": True}) as second:
-        assert second.recv(4096).startswith(b"HTTP/1.1 200 ")  # it is in the queue
-        person = served.ask(COMPLETIONS, {"prompt": "person", "max_tokens": 60})
-        assert person.status == 200
-        second.setblocking(False)
-        with pytest.raises(BlockingIOError):  # nothing of it has begun
-            second.recv(1)
+    with served.start(batch):
+        served.wait_until_running(4)
+        with served.start({**batch, "stream": True}) as second:
+            assert second.recv(4096).startswith(b"HTTP/1.1 200 ")  # it is in the queue
+            person = served.ask(COMPLETIONS, {"prompt": "person", "max_tokens": 60})
+            assert person.status == 200
+            second.setblocking(False)
+            with pytest.raises(BlockingIOError):  # nothing of it has begun
+                second.recv(1)

@@ -178,6 +178,7 @@ def test_the_key(bundle: Path) -> None:
         guarded = [
             *(("GET", "/v1/models"), ("GET", "/v1/models/x"), ("GET", "/metrics")),
             *(("POST", CHAT), ("POST", COMPLETIONS), ("POST", "/tokenize")),
+            ("POST", "/v1/embeddings"),
             *(("GET", "/models"), ("POST", "/chat/completions")),
             *(
                 ("POST", "/detokenize"),
@@ -361,17 +362,22 @@ def test_a_model_is_compiled_first(workshop: Workshop, tmp_path: Path) -> None:
     model = tmp_path / "model"
     with compile_cache(workshop):
         options = ("--context", "128", "--slots", "4", "--chunk", "16", "--precision", "exact")
-        with serving(model, *options, "--port", "0", "--log-json") as (process, served):
+        options += ("--embeddings", "last", "--port", "0", "--log-json")
+        with serving(model, *options) as (process, served):
             answer = served.ask(COMPLETIONS, {"prompt": "x", "max_tokens": 9, "temperature": 0})
             text = "".join(Engine.load(bundle).generate("x", max_tokens=9, graph="ragged_b2"))
             assert answer.json["choices"][0]["text"] == text
             assert served.ask("/v1/models").json["data"][0]["id"] == "model"
+            (vector,) = served.ask("/v1/embeddings", {"input": "hello"}).json["data"]
+            assert len(vector["embedding"]) == 64
             process.send_signal(signal.SIGTERM)
             code, stderr = end(process)
     assert code == 0
-    generated, listed = (json.loads(line) for line in stderr.splitlines() if line[0] == "{")
+    lines = [json.loads(line) for line in stderr.splitlines() if line[0] == "{"]
+    generated, listed, embedded = lines
     assert (generated["status"], generated["path"]) == (200, COMPLETIONS)
     assert (generated["prompt_tokens"], generated["generated_tokens"]) == (1, 9)
     assert generated["id"] == answer.json["id"] == answer.headers["x-request-id"]
     assert 0 <= generated["queued"] <= generated["first_token"] <= generated["seconds"]
     assert listed["path"] == "/v1/models" and "prompt_tokens" not in listed
+    assert (embedded["prompt_tokens"], embedded["generated_tokens"]) == (5, 0)

@@ -39,7 +39,7 @@ WRONG = [
     ("messages[0]", [7], "expected `object`"),
     ("messages[0].content", [{"role": "user"}], "a string"),
     ("messages[0].role", [{"role": 1, "content": "x"}], "`str`"),
-    ("messages[0].role", [{"role": "tool", "content": "x"}], "system, user, assistant"),
+    ("messages[0].role", [{"role": "robot", "content": "x"}], "developer, user, assistant, tool"),
     ("messages[0].content", [{"role": "user", "content": 1}], "a string"),
     ("messages[0].content", [{"role": "user", "content": []}], "a string"),
     (
@@ -215,8 +215,8 @@ def test_other_statuses(served: Served) -> None:
     assert (model.status, model.error["code"]) == (404, "model_not_found")
     assert "gpt-9" in model.error["message"] and MODEL in model.error["message"]
     assert served.ask("/v1/models/gpt-9").status == 404
-    nowhere = served.ask("/v1/embeddings", {})
-    assert nowhere.status == 404 and "/v1/embeddings" in nowhere.error["message"]
+    nowhere = served.ask("/v1/images", {})
+    assert nowhere.status == 404 and "/v1/images" in nowhere.error["message"]
     method = served.ask(CHAT)
     assert method.status == 405 and "POST" in method.error["message"]
     assert method.headers["allow"] == "POST"
