@@ -71,6 +71,8 @@ class _Options(Struct, kw_only=True, forbid_unknown_fields=True):
     ) = None
     min_p: _Share | None = None
     typical_p: _Share | None = None
+    xtc_probability: _Share = 0.0
+    xtc_threshold: _Share = 0.1
     seed: (
         Annotated[int, Meta(ge=-(2**63), le=2**63 - 1, description="a whole number of 64 bits")]
         | None

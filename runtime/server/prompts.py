@@ -225,8 +225,13 @@ def _sampling(
     if asked["top_k"] == -1:
         asked["top_k"] = 0
     given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
+    chosen = {**limits.default_sampling, **given}
+    if request.xtc_probability and chosen["temperature"] == 0:
+        raise _invalid("xtc_probability", "xtc_probability: needs a temperature above 0")
     return SamplingParams(
-        **{**limits.default_sampling, **given},
+        **chosen,
+        xtc_probability=request.xtc_probability,
+        xtc_threshold=request.xtc_threshold,
         presence_penalty=request.presence_penalty,
         frequency_penalty=request.frequency_penalty,
         logit_bias=_bias(request.logit_bias, limits),
