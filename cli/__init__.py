@@ -26,6 +26,7 @@ _VERBS = {
     "serve": "serve",
     "bench": "bench",
     "eval": "run",
+    "embed": "embed",
     "pull": "build",
     "cache": "cache",
     "golden": "golden",

@@ -101,8 +101,23 @@ threads = click.option(
     callback=_usable,
     help="CPU threads.  [default: the physical cores]",
 )
+chat_template = click.option(
+    "--chat-template",
+    type=click.Path(),
+    metavar="FILE",
+    help="A Jinja file to use instead of the model's own chat template.",
+)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 verbose = click.option("-v", "--verbose", is_flag=True, help="Print the compile commands.")
+
+generation_config = click.option(
+    "--generation-config",
+    type=click.Choice(["auto", "none"]),
+    default="auto",
+    show_default=True,
+    help="auto: sample as the model's generation_config.json says, where nothing else is asked; "
+    "none: leave it unread.",
+)
 
 
 revision = click.option(

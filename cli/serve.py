@@ -11,7 +11,7 @@ import click
 from intaglio.runtime.errors import UserError
 
 from . import options
-from .loading import load_for_serving
+from .loading import load_for_serving, own_sampling
 
 if TYPE_CHECKING:
     from intaglio.runtime.server.serving import Server, ServeSettings
@@ -37,7 +37,7 @@ _PACKAGES = ("msgspec", "prometheus_client", "starlette", "uvicorn")
     "--api-key",
     envvar="INTAGLIO_API_KEY",
     metavar="KEY",
-    help="Clients must send it as a bearer token.  [env: INTAGLIO_API_KEY]",
+    help="Clients must send it, as a bearer token or X-Api-Key.  [env: INTAGLIO_API_KEY]",
 )
 @click.option("--cors", metavar="ORIGIN", help="Pages from there may call; * for any.")
 @click.option(
@@ -46,16 +46,34 @@ _PACKAGES = ("msgspec", "prometheus_client", "starlette", "uvicorn")
 @click.option(
     "--max-body", type=int, default=4 * 1024**2, show_default=True, help="Bytes of a request."
 )
+@click.option(
+    "--embeddings",
+    type=click.Choice(["mean", "last"]),
+    help="Also make embeddings: the mean of a text's hidden rows, or its last token's.",
+)
+@click.option(
+    "--served-model-name",
+    "names",
+    metavar="NAME",
+    multiple=True,
+    help="What clients call the model; again for others; answers say the first.  [default: MODEL]",
+)
+@click.option(
+    "--strict-fields", "strict", is_flag=True, help="Refuse fields that nobody knows, with 400."
+)
+@options.generation_config
 @click.option("--log-json", is_flag=True, help="The access log as JSON objects.")
 @options.build_options
 @options.weights
 @options.threads
+@options.chat_template
 @options.verbose
 def serve_command(
     model: str,
     build: dict[str, Any],
     weights: str | None,
     threads: int | None,
+    chat_template: str | None,
     verbose: bool,
     **given: Any,
 ) -> None:
@@ -65,10 +83,18 @@ def serve_command(
     second one does not wait.
     """
     server, settings = _server(given)
-    name = _name_of(model)
+    name = settings.names[0] if settings.names else _name_of(model)
     with server.listening():
-        engine = load_for_serving(model, build, weights=weights, threads=threads, verbose=verbose)
-        server.serve(engine, name, lambda: _announce(server, settings, name))
+        engine = load_for_serving(
+            *(model, build),
+            embeds=settings.embeddings is not None,
+            weights=weights,
+            threads=threads,
+            chat_template=chat_template,
+            verbose=verbose,
+        )
+        sampling = own_sampling(engine, given["generation_config"])
+        server.serve(engine, name, sampling, lambda: _announce(server, settings, name))
 
 
 def _server(given: dict[str, Any]) -> tuple[Server, ServeSettings]:
@@ -78,6 +104,8 @@ def _server(given: dict[str, Any]) -> tuple[Server, ServeSettings]:
             raise UserError(f"--{option.replace('_', '-')} {value}: must be {least} or more")
     if given["api_key"] == "":
         raise UserError("--api-key is empty: give a key, or unset INTAGLIO_API_KEY")
+    if "" in given["names"]:
+        raise UserError("--served-model-name is empty: give a name")
     try:
         from intaglio.runtime.server.serving import Server, ServeSettings
     except ImportError as error:
@@ -94,6 +122,9 @@ def _server(given: dict[str, Any]) -> tuple[Server, ServeSettings]:
         grace_s=given["grace"],
         max_body=given["max_body"],
         log_json=given["log_json"],
+        embeddings=given["embeddings"],
+        names=given["names"],
+        strict=given["strict"],
     )
     return Server(settings), settings
 
