@@ -103,6 +103,7 @@ class _Answer(QueuedAnswer):
                 pass
             response = json_response(self._body())
         except ApiError as error:
+            scope["state"]["error"] = error.message
             response = error.response()
         await response(scope, receive, send)
 

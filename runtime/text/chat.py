@@ -33,6 +33,14 @@ _PROBE_TOOL = {
 _END_TAG = "CONTINUE_FINAL_MESSAGE_TAG "
 
 
+def _whole(tool: dict[str, Any]) -> dict[str, Any]:
+    """With what a tool need not have: some templates ask for it all the same."""
+    function = tool["function"]
+    rest = {name: value for name, value in function.items() if name != "name"}
+    default = {"description": "", "parameters": {"type": "object", "properties": {}}}
+    return {**tool, "function": {"name": function["name"], **default, **rest}}
+
+
 class MessageError(UserError):
     """`place`: the part of the messages that is wrong."""
 
@@ -116,7 +124,7 @@ class ChatTemplate:
         has_tools = bool(tools) or any(m["role"] == "tool" or "tool_calls" in m for m in messages)
         if has_tools and not self.knows_tools:
             messages, tools = told_in_words(messages, tools, in_system=self._has_system), ()
-        return self._render(messages, tools=list(tools) or None, **variables)
+        return self._render(messages, tools=[_whole(tool) for tool in tools] or None, **variables)
 
     def _render(self, messages: list[dict[str, Any]], tools: Any = None, **variables: Any) -> str:
         template = self._of_tools if tools else self._plain
