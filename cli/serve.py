@@ -11,13 +11,11 @@ import click
 from intaglio.runtime.errors import UserError
 
 from . import options
+from .extras import extra
 from .loading import load_for_serving
 
 if TYPE_CHECKING:
     from intaglio.runtime.server.serving import Server, ServeSettings
-
-# what the extra `serve` brings
-_PACKAGES = ("msgspec", "prometheus_client", "starlette", "uvicorn")
 
 
 @click.command("serve")
@@ -65,7 +63,7 @@ def serve_command(
     second one does not wait.
     """
     server, settings = _server(given)
-    name = _name_of(model)
+    name = name_of(model)
     with server.listening():
         engine = load_for_serving(model, build, weights=weights, threads=threads, verbose=verbose)
         server.serve(engine, name, lambda: _announce(server, settings, name))
@@ -78,12 +76,8 @@ def _server(given: dict[str, Any]) -> tuple[Server, ServeSettings]:
             raise UserError(f"--{option.replace('_', '-')} {value}: must be {least} or more")
     if given["api_key"] == "":
         raise UserError("--api-key is empty: give a key, or unset INTAGLIO_API_KEY")
-    try:
+    with extra("serve", "serve"):
         from intaglio.runtime.server.serving import Server, ServeSettings
-    except ImportError as error:
-        if (error.name or "").split(".")[0] not in _PACKAGES:
-            raise
-        raise UserError(f"serve needs {error.name}: pip install 'intaglio[serve]'") from None
     settings = ServeSettings(
         host=given["host"],
         port=given["port"],
@@ -98,7 +92,7 @@ def _server(given: dict[str, Any]) -> tuple[Server, ServeSettings]:
     return Server(settings), settings
 
 
-def _name_of(model: str) -> str:
+def name_of(model: str) -> str:
     """What clients call it: a folder's or file's own name, anything else as it is."""
     path = Path(model)
     return path.resolve().name.removesuffix(".gguf") if path.exists() else model

@@ -99,7 +99,7 @@ class Api:
 
     async def _model(self, request: Request) -> Response:
         served = self._state.ready()
-        _check_model(served, request.path_params["name"])
+        check_model(served, request.path_params["name"])
         return json_response(_model_card(served))
 
     async def _chat(self, request: Request) -> Response:
@@ -131,7 +131,7 @@ class Api:
         body = await read_body(request, self._settings.max_body)
         asked = await self._off_the_loop(read_request, body, kind)
         if asked.model is not None:
-            _check_model(served, asked.model)
+            check_model(served, asked.model)
         return served, asked
 
     async def _off_the_loop(self, work: Callable[..., Any], *given: Any) -> Any:
@@ -146,7 +146,8 @@ def _tokens(asked: TokenizeRequest, served: Served) -> list[int]:
     )
 
 
-def _check_model(served: Served, name: str) -> None:
+def check_model(served: Served, name: str) -> None:
+    """Raises `ApiError`, 404, for a name that isn't the model's."""
     if name != served.limits.name:
         shown = name if len(name) <= 100 else name[:100] + "…"
         raise ApiError(

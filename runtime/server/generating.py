@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from starlette.requests import Request
@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from intaglio.runtime.generation.completion import Failed, Finished, Piece
-from intaglio.runtime.server.worker import Refused
+from intaglio.runtime.server.worker import Refused, Ticket
 
 from .answer import Plan, Sent
 from .errors import ApiError, json_response
@@ -67,14 +67,8 @@ class _Answer(Response):
         scope["state"]["failed"] = self._failed
 
     async def _gather(self, scope: Scope, receive: Receive, send: Send) -> None:
-        choices = self._plan.choices
         try:
-            async for index, event in self._events():
-                if isinstance(event, Piece):
-                    choices[index].read(event)
-                else:
-                    choices[index].end(event.reason)
-            response = json_response(self._plan.writer.whole())
+            response = json_response(await gather(self._ticket, self._plan))
         except ApiError as error:
             response = error.response()
         await response(scope, receive, send)
@@ -92,7 +86,7 @@ class _Answer(Response):
         choices, writer = self._plan.choices, self._plan.writer
         try:
             await tell(writer.opening())
-            async for index, event in self._events():
+            async for index, event in events(self._ticket):
                 choice = choices[index]
                 if isinstance(event, Piece):
                     await tell(writer.piece(index, choice.read(event), event.scores))
@@ -104,16 +98,27 @@ class _Answer(Response):
             self._failed = True
             await tell(writer.failed(error), more=False)
 
-    async def _events(self) -> AsyncIterator[tuple[int, Piece | Finished]]:
-        """Until every choice is finished. Raises `ApiError` if one fails."""
-        left = len(self._plan.choices)
-        while left:
-            index, event = await self._ticket.events.get()
-            if isinstance(event, Failed):
-                raise ApiError(event.status, event.message)
-            if isinstance(event, Piece | Finished):
-                left -= isinstance(event, Finished)
-                yield index, event
+
+async def gather(ticket: Ticket, plan: Plan) -> dict[str, Any]:
+    """A whole answer, of the plan's jobs in `ticket`. Raises `ApiError` if one fails."""
+    async for index, event in events(ticket):
+        if isinstance(event, Piece):
+            plan.choices[index].read(event)
+        else:
+            plan.choices[index].end(event.reason)
+    return plan.writer.whole()
+
+
+async def events(ticket: Ticket) -> AsyncIterator[tuple[int, Piece | Finished]]:
+    """Until every job is finished. Raises `ApiError` if one fails."""
+    left = len(ticket.jobs)
+    while left:
+        index, event = await ticket.events.get()
+        if isinstance(event, Failed):
+            raise ApiError(event.status, event.message)
+        if isinstance(event, Piece | Finished):
+            left -= isinstance(event, Finished)
+            yield index, event
 
 
 def _encoded(sent: Sent) -> bytes:
