@@ -27,6 +27,7 @@ _VERBS = {
     "batch": "batch",
     "bench": "bench",
     "eval": "run",
+    "embed": "embed",
     "pull": "build",
     "cache": "cache",
     "golden": "golden",

@@ -24,7 +24,7 @@ _kind = click.option(
     type=click.Choice(["all", *ALL_KINDS]),
     default="all",
     show_default=True,
-    help="Which graph; all is the first four.",
+    help="Which graph; all is the four that generate.",
 )
 _batch = click.option(
     "--batch", metavar="N,N", help="Batch sizes of batched and ragged.  [default: --slots]"
@@ -73,6 +73,7 @@ def emit_command(
 @click.option("--with-weights", is_flag=True, help="Copy the weights into the bundle.")
 @_batch
 @click.option("--all-logits", is_flag=True, help="Add prefill_all, which eval needs.")
+@click.option("--embeddings", is_flag=True, help="Add embed, which embed needs.")
 @options.build_options
 @options.verbose
 @options.as_json
@@ -82,6 +83,7 @@ def compile_command(
     with_weights: bool,
     batch: str | None,
     all_logits: bool,
+    embeddings: bool,
     build: dict[str, Any],
     verbose: bool,
     as_json: bool,
@@ -90,7 +92,7 @@ def compile_command(
     loaded = load_model(resolve_model(model, progress=say), say)
     chosen: BuildOptions = options.to_build_options(
         build,
-        kinds=ALL_KINDS if all_logits else KINDS,
+        kinds=(*KINDS, *(["prefill_all"] * all_logits), *(["embed"] * embeddings)),
         batches=_batches(batch),
         with_weights=with_weights,
         **options.SMALLER,

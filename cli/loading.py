@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ from .progress import compile_progress, print_commands, say
 
 # what `serve` runs: prefill_all for prompts that want scores, too
 SERVED_KINDS = ("prefill", "prefill_all", "decode", "ragged")
+# what compile adds the other graphs by
+_OPTIONS = {"prefill_all": " with --all-logits", "embed": " with --embeddings"}
 # rows of a batched or ragged graph when a single sequence is generated with one
 _ROWS = 4
 
@@ -46,6 +48,7 @@ def load_engine(
     *,
     weights: str | None = None,
     threads: int | None = None,
+    chat_template: str | None = None,
     verbose: bool = False,
 ) -> Loaded:
     """Load the graphs of `kinds` from a bundle, or build them of a model first."""
@@ -56,31 +59,44 @@ def load_engine(
     names = [graph_name(manifest, kind) for kind in kinds]
     if verbose:
         print_commands(graph for graph in manifest.graphs if graph.step in names)
-    return Loaded(Engine.load(bundle, weights=weights, graphs=names, threads=threads), compile_s)
+    engine = Engine.load(
+        bundle, weights=weights, graphs=names, threads=threads, chat_template=chat_template
+    )
+    return Loaded(engine, compile_s)
 
 
 def load_for_serving(
     model: str,
     build: dict[str, Any],
     *,
+    embeds: bool = False,
     weights: str | None = None,
     threads: int | None = None,
+    chat_template: str | None = None,
     verbose: bool = False,
 ) -> Engine:
-    """Prefill and every step that serving may take, from a bundle or built of a model first."""
+    """Prefill and every step that serving may take, from a bundle or built of a model first.
+
+    `embeds`: and the graph that makes embeddings.
+    """
+    kinds = (*SERVED_KINDS, "embed") if embeds else SERVED_KINDS
     if is_bundle(Path(model)):
         sized = build
     else:
         slots = build.get("slots", 8)
         powers = [1 << bit for bit in range(1, 8) if 1 << bit < slots]
         sized = {"slots": slots, **build, "batches": (*powers, slots)}
-    bundle = _bundle_of(model, SERVED_KINDS, sized)
+    bundle = _bundle_of(model, kinds, sized)
     manifest = Manifest.load(bundle)
-    graphs = [graph for graph in manifest.graphs if graph.kind in SERVED_KINDS]
+    if embeds:
+        graph_name(manifest, "embed")
+    graphs = [graph for graph in manifest.graphs if graph.kind in kinds]
     if verbose:
         print_commands(graphs)
     names = list(dict.fromkeys(graph.step for graph in graphs))
-    return Engine.load(bundle, weights=weights, graphs=names, threads=threads)
+    return Engine.load(
+        bundle, weights=weights, graphs=names, threads=threads, chat_template=chat_template
+    )
 
 
 def load_session(
@@ -111,11 +127,21 @@ def load_session(
     return Session(bundle, manifest, checkpoint, graphs=names, threads=threads)
 
 
+def own_sampling(engine: Engine, generation_config: str) -> Mapping[str, Any]:
+    """What the option --generation-config makes of the model's file: fields of `SamplingParams`."""
+    if generation_config == "none":
+        return {}
+    found = engine.default_sampling()
+    if found.unapplied:
+        say(f"note: not applied of generation_config.json: {', '.join(found.unapplied)}")
+    return found.given
+
+
 def graph_name(manifest: Manifest, kind: str) -> str:
     """The step of a kind with the smallest batch. Raises `UserError` if the bundle has none."""
     held = [graph for graph in manifest.graphs if graph.kind == kind]
     if not held:
-        how = " with --all-logits" if kind == "prefill_all" else ""
+        how = _OPTIONS.get(kind, "")
         raise UserError(f"the bundle has no {kind} graph: compile it again{how}")
     return min(held, key=lambda graph: graph.batch).step
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
 
 from intaglio.runtime.bundle.manifest import STEP_KINDS
 from intaglio.runtime.errors import UserError
@@ -18,25 +16,43 @@ from intaglio.runtime.generation.sampling import SamplingParams
 from intaglio.runtime.measurement.perplexity import perplexity, second_half_perplexity
 
 from . import options
+from .files import check_place, read_stdin, read_text, save_array
 from .loading import Loaded, load_engine, peak_rss_bytes
 from .numbers import parse_ids
 from .progress import counting, say
 
 _sampling_options = [
-    click.option("--temperature", type=float, default=0.0, help="0 is greedy.  [default: 0]"),
-    click.option("--top-k", type=int, default=0, help="Only the k likeliest; 0 is off."),
-    click.option("--top-p", type=float, default=1.0, help="Only the likeliest of this mass."),
-    click.option("--min-p", type=float, default=0.0, help="Only those of this share of the best."),
-    click.option("--repetition-penalty", type=float, default=1.0, help="1 is off."),
+    click.option(
+        "--temperature",
+        type=float,
+        help="0 is greedy.  [default: 0; chat: the model's generation_config.json, then 0]",
+    ),
+    click.option("--top-k", type=int, help="Only the k likeliest; 0 is off."),
+    click.option("--top-p", type=float, help="Only the likeliest of this mass."),
+    click.option("--min-p", type=float, help="Only those of this share of the best."),
+    click.option("--typical-p", type=float, help="Only the most typical of this mass; 1 is off."),
+    click.option("--repetition-penalty", type=float, help="1 is off."),
     click.option("--seed", type=int, help="Same seed, same text."),
 ]
+_SAMPLING = (
+    *("temperature", "top_k", "top_p", "min_p", "typical_p", "repetition_penalty", "seed"),
+)
 
 
 def sampling_options(command: Any) -> Any:
-    """Adds the sampling options, passed by their names."""
+    """Adds the sampling options; those given are passed as `sampling`."""
+
+    def collect(*args: Any, **values: Any) -> Any:
+        given = {name: values.pop(name) for name in _SAMPLING}
+        sampling = {name: value for name, value in given.items() if value is not None}
+        return command(*args, sampling=sampling, **values)
+
+    collect.__name__, collect.__doc__ = command.__name__, command.__doc__
+    collect.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
+    decorated: Any = collect
     for option in reversed(_sampling_options):
-        command = option(command)
-    return command
+        decorated = option(decorated)
+    return decorated
 
 
 @click.command("generate")
@@ -70,16 +86,16 @@ def generate_command(
     threads: int | None,
     verbose: bool,
     as_json: bool,
-    **sampling: Any,
+    sampling: dict[str, Any],
 ) -> None:
     """Continue a prompt with MODEL, a model or a bundle: compile if needed, then stream text.
 
     A prompt from stdin ends before its last newline.
     """
     if prompt == "-":
-        prompt = _read_stdin()
+        prompt = read_stdin("the prompt")
     elif prompt is None and tokens is None and sys.stdin and not sys.stdin.isatty():
-        prompt = _read_stdin() or None
+        prompt = read_stdin("the prompt") or None
     if (prompt is None) == (tokens is None):
         raise UserError("give a prompt: either -p TEXT, --tokens 1,2,3 or text on stdin")
     if prompt == "":
@@ -87,7 +103,7 @@ def generate_command(
     if max_tokens < 1:
         raise UserError(f"--max-tokens {max_tokens}: must be 1 or more")
     if logits is not None:
-        _check_place(Path(logits))
+        check_place("--logits", Path(logits))
     params = SamplingParams(**sampling)
     ids = parse_ids(tokens, "--tokens") if tokens is not None else None
     loaded = load_engine(
@@ -110,16 +126,7 @@ def generate_command(
         generation = engine.generate(ids if ids is not None else prompt or "", **settings)
     _show(generation, loaded, as_json)
     if logits is not None:
-        _save(Path(logits), generation)
-
-
-def _read_stdin() -> str:
-    if sys.stdin is None:  # it was closed
-        return ""
-    try:
-        return sys.stdin.buffer.read().decode("utf-8").removesuffix("\n")
-    except UnicodeDecodeError:
-        raise UserError("the prompt on stdin is not UTF-8 text") from None
+        save_array("--logits", Path(logits), generation.logits)
 
 
 def _show(generation: Generation, loaded: Loaded, as_json: bool) -> None:
@@ -162,23 +169,6 @@ def summary(generation: Generation) -> str:
     )
 
 
-def _check_place(path: Path) -> None:
-    """Before the work is done, not after it."""
-    if os.path.isdir(path) or not os.path.isdir(path.parent):
-        raise UserError(f"--logits {path}: cannot be written: not a file in a folder that exists")
-
-
-def _save(path: Path, generation: Generation) -> None:
-    try:
-        with path.open("wb") as file:
-            np.save(file, generation.logits)
-    except OSError as error:
-        if path.is_file():  # and not a device
-            path.unlink()
-        reason = error.strerror or error  # numpy gives a text alone
-        raise UserError(f"--logits {path}: cannot be written: {reason}") from None
-
-
 @click.command("eval")
 @click.argument("model")
 @click.argument("file", type=click.Path())
@@ -211,11 +201,7 @@ def eval_command(
     windows of the context that do not overlap; the first token of each is not scored, or with
     --scored second-half the first half.
     """
-    try:
-        text = Path(file).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise UserError(f"{file}: cannot be read: {reason}") from None
+    text = read_text(file)
     loaded = load_engine(
         model, ("prefill_all",), build, weights=weights, threads=threads, verbose=verbose
     )

@@ -12,7 +12,7 @@ from intaglio.runtime.errors import UserError
 
 from . import options
 from .extras import extra
-from .loading import load_for_serving
+from .loading import load_for_serving, own_sampling
 
 if TYPE_CHECKING:
     from intaglio.runtime.server.serving import Server, ServeSettings
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     "--api-key",
     envvar="INTAGLIO_API_KEY",
     metavar="KEY",
-    help="Clients must send it as a bearer token.  [env: INTAGLIO_API_KEY]",
+    help="Clients must send it, as a bearer token or X-Api-Key.  [env: INTAGLIO_API_KEY]",
 )
 @click.option("--cors", metavar="ORIGIN", help="Pages from there may call; * for any.")
 @click.option(
@@ -44,16 +44,24 @@ if TYPE_CHECKING:
 @click.option(
     "--max-body", type=int, default=4 * 1024**2, show_default=True, help="Bytes of a request."
 )
+@options.embeddings
+@options.names
+@click.option(
+    "--strict-fields", "strict", is_flag=True, help="Refuse fields that nobody knows, with 400."
+)
+@options.generation_config
 @click.option("--log-json", is_flag=True, help="The access log as JSON objects.")
 @options.build_options
 @options.weights
 @options.threads
+@options.chat_template
 @options.verbose
 def serve_command(
     model: str,
     build: dict[str, Any],
     weights: str | None,
     threads: int | None,
+    chat_template: str | None,
     verbose: bool,
     **given: Any,
 ) -> None:
@@ -63,10 +71,18 @@ def serve_command(
     second one does not wait.
     """
     server, settings = _server(given)
-    name = name_of(model)
+    name = settings.names[0] if settings.names else name_of(model)
     with server.listening():
-        engine = load_for_serving(model, build, weights=weights, threads=threads, verbose=verbose)
-        server.serve(engine, name, lambda: _announce(server, settings, name))
+        engine = load_for_serving(
+            *(model, build),
+            embeds=settings.embeddings is not None,
+            weights=weights,
+            threads=threads,
+            chat_template=chat_template,
+            verbose=verbose,
+        )
+        sampling = own_sampling(engine, given["generation_config"])
+        server.serve(engine, name, sampling, lambda: _announce(server, settings, name))
 
 
 def _server(given: dict[str, Any]) -> tuple[Server, ServeSettings]:
@@ -88,6 +104,9 @@ def _server(given: dict[str, Any]) -> tuple[Server, ServeSettings]:
         grace_s=given["grace"],
         max_body=given["max_body"],
         log_json=given["log_json"],
+        embeddings=given["embeddings"],
+        names=given["names"],
+        strict=given["strict"],
     )
     return Server(settings), settings
 

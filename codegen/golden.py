@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterator
 from pathlib import Path
 
+from intaglio.runtime.bundle.manifest import ALL_KINDS, KINDS
 from intaglio.runtime.errors import UserError
 
 from .bundle import BuildOptions
@@ -69,6 +70,7 @@ def _options(case: Path) -> BuildOptions:
     packed = fields.text("layout", ["rowmajor", "packed"]) == "packed"
     portable = fields.has("kernels") and fields.text("kernels", ["auto", "none"]) == "none"
     return BuildOptions(
+        kinds=(fields.text("kind", ALL_KINDS),) if fields.has("kind") else KINDS,
         context=fields.integer("context", 2, 1 << 24),
         slots=fields.integer("slots", 1, 256),
         chunk=fields.integer("chunk", 2, 1 << 24),

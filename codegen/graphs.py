@@ -146,8 +146,10 @@ class GraphSpec:
         return [TensorSpec(name, shape, "i32") for name, shape in entries]
 
     def results(self, model: ModelSpec) -> list[TensorSpec]:
-        """Token and logits; the caches follow them."""
+        """Token and logits, or hidden rows; the caches follow them."""
         step = self.step
+        if step.logits == "none":
+            return [TensorSpec("hidden", (step.rows, model.hidden_size), "f32")]
         lanes = () if step.lanes is None else (step.lanes,)
         rows = (step.new,) if step.logits == "all" else lanes
         return [
@@ -161,8 +163,9 @@ class GraphPlan:
     """The graphs of a bundle: each kind for each size.
 
     `batches` (empty: the cache's slots) are for batched and ragged, `reaches` (empty: the context)
-    for every kind, `small_chunks` for prefill besides `chunk`, which is the largest. prefill_all
-    has `scored_chunk`, or `chunk` where that is less: its logits take chunk × vocabulary.
+    for every kind, `small_chunks` for prefill and embed besides `chunk`, which is the largest.
+    prefill_all has `scored_chunk`, or `chunk` where that is less, as its logits take chunk ×
+    vocabulary.
     """
 
     cache: CachePlan
@@ -186,20 +189,23 @@ class GraphPlan:
             if not 1 <= batch <= slots:
                 raise UserError(f"--batch {batch}: must be from 1 to --slots, {slots}")
             for chunk, reach in product(self._chunks(kind), sorted({*self.reaches, context})):
-                is_partial = kind == "prefill" and chunk < self.chunk
+                is_partial = kind in _CHUNKED and chunk < self.chunk
                 step = _STEPS[kind](batch, chunk)
                 yield GraphSpec(step, reach, self.cache, self.formats, is_partial)
 
     def _chunks(self, kind: str) -> list[int]:
-        if kind == "prefill":
+        if kind in _CHUNKED:
             return sorted({*self.small_chunks, self.chunk})
         return [min(self.scored_chunk, self.chunk) if kind == "prefill_all" else 1]
 
 
+# kinds compiled for smaller chunks, too
+_CHUNKED = ("prefill", "embed")
 # each kind's step, of a batch and a chunk
 _STEPS: dict[str, Callable[[int, int], StepSpec]] = {
     "prefill": lambda batch, chunk: StepSpec(None, chunk, "run", "last"),
     "prefill_all": lambda batch, chunk: StepSpec(None, chunk, "run", "all"),
+    "embed": lambda batch, chunk: StepSpec(None, chunk, "run", "none"),
     "decode": lambda batch, chunk: StepSpec(None, 1, "one", "last"),
     "batched": lambda batch, chunk: StepSpec(batch, 1, "one", "last"),
     "ragged": lambda batch, chunk: StepSpec(batch, 1, "each", "last"),

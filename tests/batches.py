@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from openai.types import Completion
+from openai.types import Completion, CreateEmbeddingResponse
 from openai.types.chat import ChatCompletion
-from serving import CHAT, COMPLETIONS, serve
+from serving import CHAT, COMPLETIONS, SERVED, serve
 
+EMBEDDINGS = "/v1/embeddings"
+BATCHED = replace(SERVED, kinds=(*SERVED.kinds, "embed"))
+# of a body, by how its request's id begins
+KINDS = {"chatcmpl": ChatCompletion, "cmpl": Completion, "embd": CreateEmbeddingResponse}
 SYSTEM = "Answer in as few words as there can be. "
 
 
@@ -18,10 +23,13 @@ def a_line(custom_id: str, url: str, body: dict[str, Any], **more: Any) -> dict[
 
 
 def lines(count: int) -> list[dict[str, Any]]:
-    """Chats and completions of all sorts: `content` a string here and a list there."""
+    """Chats, completions and embeddings of all sorts: `content` a string here and a list there."""
     made = []
     for i in range(count):
         body: dict[str, Any] = {"max_tokens": 2 + i % 5, "temperature": 0}
+        if i % 10 == 9:
+            made.append(a_line(f"line-{i}", EMBEDDINGS, {"input": [f"text {i}", "another"]}))
+            continue
         question = f"{i * 7919 % 1000} and {i}?"
         if i % 3 == 2:
             body |= {"prompt": question, "logprobs": 1} if i % 2 else {"prompt": [question, "b"]}
@@ -69,12 +77,12 @@ def check_record(record: dict[str, Any]) -> None:
     body = response["body"]
     if response["status_code"] != 200:
         assert set(body["error"]) == {"message", "type", "param", "code"}
-    elif response["request_id"].startswith("chatcmpl-"):
-        ChatCompletion.model_validate(body, strict=True)
-        assert body["id"] == response["request_id"]
-    else:
-        Completion.model_validate(body, strict=True)
-        assert body["id"] == response["request_id"]
+        return
+    prefix, kind = next(
+        pair for pair in KINDS.items() if response["request_id"].startswith(pair[0])
+    )
+    kind.model_validate(body, strict=True)
+    assert prefix == "embd" or body["id"] == response["request_id"]
 
 
 def answers(records: list[dict[str, Any]]) -> dict[str, Any]:
@@ -90,7 +98,7 @@ def answers(records: list[dict[str, Any]]) -> dict[str, Any]:
 
 def answered_alone(bundle: Path, made: list[dict[str, Any]]) -> dict[str, Any]:
     """As `answers`, of a server that is asked one line after the other."""
-    with serve(bundle) as served:
+    with serve(bundle, embeddings="mean") as served:
         asked = {line["custom_id"]: served.ask(line["url"], line["body"]) for line in made}
     return {name: _plain(answer.status, answer.json) for name, answer in asked.items()}
 

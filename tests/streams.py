@@ -33,11 +33,16 @@ class Stream:
 
 @dataclass(frozen=True)
 class Reference:
-    """transformers' logits at each position of `inputs`: a prompt and its greedy continuation."""
+    """transformers' logits at each position of `inputs`: a prompt and its greedy continuation.
+
+    `embedded`: of some, `hidden` f32 `[N, H]`, the last hidden states; `mean` and `last` of these,
+    normalised.
+    """
 
     inputs: list[int]
     prompt_length: int
     stream: Stream
+    embedded: dict[str, npt.NDArray[np.float32]]
 
     @property
     def prompt(self) -> list[int]:
@@ -53,14 +58,16 @@ def load_reference(name: str) -> Reference:
     """The committed fixture of a tiny case, if it is that case's: config, seed and weights."""
     with safe_open(FIXTURES / f"{name}.safetensors", framework="numpy") as file:
         about = json.loads(file.metadata()["about"])
-        inputs, logits = file.get_tensor("tokens"), file.get_tensor("logits")
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    inputs, logits = tensors.pop("tokens"), tensors.pop("logits")
     case = CASES[name]
     made_of = (about["config"], about["seed"], about["weights_sha256"])
     assert made_of == (dict(case.config), case.seed, weights_sha256(case)), (
         f"{name}: the fixture is of another model: run tests/reference/make_references.py"
     )
     tokens = logits.argmax(axis=-1).astype(np.int32)
-    return Reference(inputs.tolist(), about["prompt_length"], Stream(logits, tokens))
+    stream = Stream(logits, tokens)
+    return Reference(inputs.tolist(), about["prompt_length"], stream, tensors)
 
 
 # -- the comparison

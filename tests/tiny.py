@@ -203,6 +203,9 @@ CASES |= {
     name: Case(name, config, head, SEEDS.get(name, 2027))  # type: ignore[arg-type]
     for name, (head, config) in FAMILY_CASES.items()
 }
+# those whose references have hidden states: an RMSNorm, one times 1 + w, LayerNorms without and
+# with a bias, and logits that are scaled after them
+EMBEDDED = ("llama_untied", "gemma3_untied", "cohere2_untied", "stablelm")
 
 # changes to a tiny llama's config that leave a valid text: emitted, not run
 ODD_SIZES: tuple[dict[str, Any], ...] = (

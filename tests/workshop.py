@@ -20,7 +20,7 @@ from intaglio.codegen.bundle import BuildOptions, build_bundle
 from intaglio.codegen.emit import emit
 from intaglio.codegen.sources.folder import load_model
 from intaglio.runtime.bundle.checkpoint import Checkpoint
-from intaglio.runtime.bundle.manifest import ALL_KINDS, Manifest
+from intaglio.runtime.bundle.manifest import KINDS, Manifest
 from intaglio.runtime.bundle.session import Session
 from intaglio.runtime.bundle.weights import find_weights
 from intaglio.templates import environment, overlay
@@ -28,7 +28,12 @@ from intaglio.templates import environment, overlay
 # a chunk that does not divide the context: the last one moves back
 # and blocks of which the context takes several
 TINY = BuildOptions(
-    kinds=ALL_KINDS, context=CONTEXT, slots=4, chunk=32, block=16, precision="exact"
+    kinds=(*KINDS, "prefill_all"),
+    context=CONTEXT,
+    slots=4,
+    chunk=32,
+    block=16,
+    precision="exact",
 )
 
 # how a tiny model is built: weights in tiles and steps by kernels, as the CPU likes them best and

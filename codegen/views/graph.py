@@ -34,6 +34,8 @@ class GraphView:
         self.num_layers = model.num_layers
         self.vocab_size, self.hidden_size = model.vocab_size, model.hidden_size
         self.lanes, self.new, self.rows = graph.step.batch, graph.step.new, graph.step.rows
+        # an embed graph gives hidden rows instead
+        self.has_head = graph.step.logits != "none"
         self.head_rows = self.lanes if graph.step.logits == "last" else self.rows
         self.ropes: dict[tuple[Rope, int], RopeView] = {}
         self.caches = [CacheView(self._types, spec, graph) for spec in graph.cache.caches(model)]
@@ -81,12 +83,13 @@ class GraphView:
         arguments = [argument for cache in self.caches for argument in cache.arguments]
         return [
             f"{name}: {kind} {{tf.aliasing_output = {number} : i32}}"
-            for number, (name, kind) in enumerate(arguments, 2)
+            for number, (name, kind) in enumerate(arguments, len(self._graph.results(self._model)))
         ]
 
     @property
     def results(self) -> list[str]:
-        return [self.token_type, self.logits_type, *self.cache_types]
+        given = [self.token_type, self.logits_type] if self.has_head else [self.hidden]
+        return [*given, *self.cache_types]
 
     @property
     def cache_types(self) -> list[str]:

@@ -152,8 +152,8 @@ class FusedNorms(_Layers):
     def results(self, index: int) -> list[str]:
         """What is carried out of a layer; what the head takes is called normed."""
         after = self.values(index + 1)
-        is_last = index + 1 == len(self._model.layers)
-        return [after[0], *(name for name, _ in self.normed)] if is_last else after
+        is_headed = self._view.has_head and index + 1 == len(self._model.layers)
+        return [after[0], *(name for name, _ in self.normed)] if is_headed else after
 
     def weights(self, index: int) -> list[str]:
         """The norm before attention the layer before has applied; and the next one's."""
@@ -217,8 +217,9 @@ class ApartNorms(_Layers):
         self.first = self._normed("first_rows", None)
         self.first_weights: list[str] = []
         self.gain = None
-        self.final = self._normed("norm", model.final_norm, is_added=False)
-        self.normed = [("%normed", self.final.gives[0])]
+        if view.has_head:
+            self.final = self._normed("norm", model.final_norm, is_added=False)
+            self.normed = [("%normed", self.final.gives[0])]
 
     def results(self, index: int) -> list[str]:
         return self.values(index + 1)

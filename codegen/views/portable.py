@@ -103,7 +103,8 @@ class PortableView(GraphView):
             for kind in self.kinds
             for op in (*kind.attention.projection.ops, kind.attention.o, *kind.mlp.ops)
         ]
-        kernels = [kernel for op in (*of_layers, self.head) for kernel in op.kernels]
+        ops = [*of_layers, *([self.head] if self.has_head else [])]
+        kernels = [kernel for op in ops for kernel in op.kernels]
         return list({kernel.name: kernel for kernel in kernels}.values())
 
     def _layer_call(self, index: int) -> LayerCall:

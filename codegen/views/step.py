@@ -23,6 +23,7 @@ from .forms import RowForm
 from .graph import GraphView, Kind
 from .kernels import ArgmaxView, KernelView, QuantizeView, RowsView
 from .layers import ApartNorms, AttendView, FusedNorms, StepLayerView, are_fused
+from .parts import NormView
 
 _Kernel = TypeVar("_Kernel", bound=KernelView)
 
@@ -53,14 +54,18 @@ class KernelsView(GraphView, ABC):
         # the caches' values as the layers so far leave them
         self._held = [[name for name, _ in cache.arguments] for cache in self.caches]
         self.layers = [self._layer_call(index) for index in range(self.num_layers)]
-        self.head_kernel = self.product(
-            *("head", model.head, "rows", "logits", "logits"),
-            norm=self.norms.gain,
-            rows=self.head_rows,
-            scale=model.logit_scale,
-            softcap=model.logit_softcap,
-        )
-        self.argmax = self.add("argmax", ArgmaxView(self._types, self.head_kernel))
+        if self.has_head:
+            self.head_kernel = self.product(
+                *("head", model.head, "rows", "logits", "logits"),
+                norm=self.norms.gain,
+                rows=self.head_rows,
+                scale=model.logit_scale,
+                softcap=model.logit_softcap,
+            )
+            self.argmax = self.add("argmax", ArgmaxView(self._types, self.head_kernel))
+        else:
+            norm, sizes = model.final_norm, ([self.rows], self.hidden_size, model.dtype)
+            self.norm = NormView(self._types, f"{norm.kind}_norm", norm, *sizes, "hidden", "norm")
 
     @property
     def kinds(self) -> list[StepLayerView]:
@@ -71,6 +76,11 @@ class KernelsView(GraphView, ABC):
     def head_logits(self) -> str:
         """The type of the head's."""
         return self.head_kernel.gives[0]
+
+    @property
+    def last_rows(self) -> str:
+        """The type of the last layer's."""
+        return self.norms.carried[0][1]
 
     @property
     def written(self) -> list[str]:

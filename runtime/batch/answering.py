@@ -6,59 +6,53 @@ import asyncio
 import sys
 import traceback
 import uuid
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
+from ..generation.embedding import Pooling
 from ..generation.engine import Engine
 from ..generation.machine import SessionMachine
-from ..server.answer import Plan
 from ..server.api import check_model
 from ..server.errors import ApiError
-from ..server.fields import ChatRequest, CompletionRequest, read_request
-from ..server.generating import gather
-from ..server.plans import chat_plan, completion_plan
+from ..server.fields import read_request
+from ..server.queued import events_of
 from ..server.serving import ServeSettings, open_served
-from ..server.state import Served
+from .endpoints import ENDPOINTS, Endpoint, Work
 from .files import Line
 from .lines import Asked, BadLine, answered, read_line, unanswered
 
 # lines, and bytes, that are put in order before the first of them is answered
 WINDOW = 1024
 WINDOW_BYTES = 16 * 1024**2
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """How the requests of one URL are read and answered; `prefix` is of their ids."""
-
-    request: type[Any]
-    plan: Callable[[Any, Served, str], Plan]
-    prefix: str
-
-
-ENDPOINTS = {
-    "/v1/chat/completions": Endpoint(ChatRequest, chat_plan, "chatcmpl"),
-    "/v1/completions": Endpoint(CompletionRequest, completion_plan, "cmpl"),
-}
+_TOLD = 10  # unknown fields
 
 
 @dataclass
 class Counts:
-    """What became of the lines so far: tokens are those of the prompts, and of these cached."""
+    """What became of lines: tokens of prompts, of these cached, and generated.
+
+    `ignored`: fields in them that nobody knows.
+    """
 
     lines: int = 0
     failed: int = 0
     prompt: int = 0
     cached: int = 0
     generated: int = 0
+    ignored: frozenset[str] = frozenset()
 
     def add(self, other: Counts) -> None:
-        for name in self.__dataclass_fields__:
-            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.lines += other.lines
+        self.failed += other.failed
+        self.prompt += other.prompt
+        self.cached += other.cached
+        self.generated += other.generated
+        if len(self.ignored) < _TOLD:
+            self.ignored |= other.ignored
 
 
 @dataclass(frozen=True)
@@ -70,17 +64,32 @@ class Answered:
     counts: Counts
 
 
+@dataclass(frozen=True)
+class ModelSettings:
+    """What requests may call a model, and how it answers those that say nothing of it.
+
+    `sampling`: fields of `SamplingParams`. `embeddings`: how hidden rows are pooled, if at all.
+    """
+
+    names: tuple[str, ...]
+    sampling: Mapping[str, float]
+    embeddings: Pooling | None = None
+
+
 class Answerer:
     """Answers the lines of batches by one engine: those under way share its steps.
 
     Of one event loop, in which it is made.
     """
 
-    def __init__(self, engine: Engine, name: str) -> None:
+    def __init__(self, engine: Engine, model: ModelSettings) -> None:
         """Raises `UserError` for a bundle that cannot serve."""
-        loop = asyncio.get_running_loop()
         # who asks bounds what may wait
-        self._served = open_served(engine, name, ServeSettings(max_queue=sys.maxsize), loop)
+        settings = ServeSettings(
+            max_queue=sys.maxsize, names=model.names, embeddings=model.embeddings
+        )
+        loop = asyncio.get_running_loop()
+        self._served = open_served(engine, model.names[0], model.sampling, settings, loop)
         # enough for a line to be ready whenever a slot is free
         self._under_way = 2 * SessionMachine(engine.session).slots
         # one thread: requests reach the queue in the order they come
@@ -122,14 +131,14 @@ class Answerer:
         identifier = f"{endpoint.prefix}-{uuid.uuid4().hex}"
         status, counts = 200, Counts(1)
         try:
-            plan = await asyncio.get_running_loop().run_in_executor(
-                self._texts, self._plan, endpoint, asked, identifier
+            work, counts.ignored = await asyncio.get_running_loop().run_in_executor(
+                self._texts, self._work, endpoint, asked, identifier
             )
-            body = await self._gathered(plan)
-            for choice in plan.choices:
-                counts.prompt += len(choice.job.prompt)
-                counts.cached += choice.job.cached
-                counts.generated += len(choice.job.tokens)
+            body = await self._done(work)
+            for job in work.jobs:
+                counts.prompt += len(job.prompt)
+                counts.cached += job.cached
+                counts.generated += len(job.tokens)
         except ApiError as error:
             status, body = error.status, error.body
         except Exception:  # a bug of ours: the other lines go on
@@ -140,23 +149,24 @@ class Answerer:
         record = answered(line.identity, asked.custom_id, identifier, status, body)
         return Answered(line.identity, record, counts)
 
-    async def _gathered(self, plan: Plan) -> dict[str, Any]:
-        ticket = self._served.worker.submit([choice.job for choice in plan.choices])
-        try:
-            return await gather(ticket, plan)
-        finally:
-            self._served.worker.cancel(ticket)
-
-    def _plan(self, endpoint: Endpoint, asked: Asked, identifier: str) -> Plan:
-        """Slow, as the endpoint's. Raises `ApiError`, as the endpoint does."""
-        request = read_request(bytes(asked.body), endpoint.request)
+    def _work(
+        self, endpoint: Endpoint, asked: Asked, identifier: str
+    ) -> tuple[Work, frozenset[str]]:
+        """And the fields that nobody knows. Slow; raises `ApiError` as the endpoint does."""
+        request, ignored = read_request(bytes(asked.body), endpoint.request)
         if request.model is not None:
             check_model(self._served, request.model)
-        plan = endpoint.plan(request, self._served, identifier)
-        if plan.stream:
-            message = "stream: a batch has whole answers: leave it out"
-            raise ApiError(400, message, param="stream", code="unsupported_field")
-        return plan
+        return endpoint.work(request, self._served, identifier), frozenset(ignored)
+
+    async def _done(self, work: Work) -> dict[str, Any]:
+        """The body, once the engine has done it. Raises `ApiError` if it fails."""
+        ticket = self._served.worker.submit(work.jobs)
+        try:
+            async for index, event in events_of(ticket):
+                work.read(index, event)
+        finally:
+            self._served.worker.cancel(ticket)
+        return work.body()
 
 
 def _endpoint(asked: Asked) -> Endpoint:

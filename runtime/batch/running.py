@@ -8,35 +8,35 @@ from contextlib import aclosing
 from pathlib import Path
 
 from ..generation.engine import Engine
-from .answering import Answerer, Counts
+from .answering import Answerer, Counts, ModelSettings
 from .files import Output, Survey, open_in
 
 
 def run(
     engine: Engine,
-    name: str,
+    model: ModelSettings,
     source: Path,
     survey: Survey,
     output: Output,
     report: Callable[[Counts], None],
 ) -> None:
-    """Answer what `output` does not hold of `source`, the model called `name`.
+    """Answer what `output` does not hold of `source`.
 
     A record is written when it is there, then told to `report`. Raises `UserError`; what was
     written by then, or when it is interrupted, stays.
     """
-    asyncio.run(_run(engine, name, source, survey, output, report))
+    asyncio.run(_run(engine, model, source, survey, output, report))
 
 
 async def _run(
     engine: Engine,
-    name: str,
+    model: ModelSettings,
     source: Path,
     survey: Survey,
     output: Output,
     report: Callable[[Counts], None],
 ) -> None:
-    answerer = Answerer(engine, name)
+    answerer = Answerer(engine, model)
     try:
         with open_in(source) as lines:
             left = survey.lines(lines, output.held.done)

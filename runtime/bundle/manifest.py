@@ -16,8 +16,8 @@ SCHEMA = 4
 FILE_NAME = "manifest.json"
 STEP_KINDS = ("decode", "batched", "ragged")
 KINDS = ("prefill", *STEP_KINDS)
-# `prefill_all` is the one variant: prefill that returns every position's logits.
-ALL_KINDS = (*KINDS, "prefill_all")
+# variants of prefill: `prefill_all` returns every position's logits, `embed` hidden rows instead
+ALL_KINDS = (*KINDS, "prefill_all", "embed")
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,8 @@ class StepSpec:
 
     `lanes`: slots 0 .. lanes-1, a row each in arguments and results; None for one slot, which has
     no axis there. `new`: tokens of each. `positions`: "one" for all lanes, "each" its own, or a
-    "run" of up to `new` from a start. `logits`: of the "last" token of a lane, or of "all".
+    "run" of up to `new` from a start. `logits`: of the "last" token of a lane, of "all", or of
+    "none": then the hidden row of each, after the final norm.
     """
 
     lanes: int | None
@@ -86,7 +87,7 @@ class StepSpec:
     @property
     def kind(self) -> str:
         if self.positions == "run":
-            return "prefill_all" if self.logits == "all" else "prefill"
+            return {"all": "prefill_all", "none": "embed"}.get(self.logits, "prefill")
         if self.lanes is None:
             return "decode"
         return "batched" if self.positions == "one" else "ragged"
@@ -250,10 +251,12 @@ def _check_sizes(manifest: Manifest, path: Path) -> None:
         specs += weight.arguments
     for graph in manifest.graphs:
         takes = graph.takes
-        if takes.positions not in ("one", "each", "run") or takes.logits not in ("last", "all"):
+        logits = ("last", "all", "none")
+        if takes.positions not in ("one", "each", "run") or takes.logits not in logits:
             raise UserError(f"{path}: {graph.name!r} takes what is not known: compile it again")
         specs += [*graph.arguments, *graph.results]
-        counts += [graph.batch, graph.chunk, graph.reach, len(graph.results) - 1]
+        counts += [graph.batch, graph.chunk, graph.reach]
+        counts.append(len(graph.results) - (takes.logits != "none"))
     for spec in specs:
         if spec.dtype not in ITEM_SIZES or any(size < 1 for size in spec.shape):
             raise UserError(f"{path}: {spec.name!r} has no valid dtype and shape")

@@ -22,25 +22,33 @@ from .weights import bind_weights
 
 
 class Step:
-    """What a call returned. Both results stay on the device until they are read."""
+    """What a call returned. Its results stay on the device until they are read."""
 
-    def __init__(self, device: Device, facts: GraphFacts, tokens: Any, logits: Any) -> None:
+    def __init__(self, device: Device, facts: GraphFacts, results: Sequence[Any]) -> None:
         # in this order: attributes are dropped as set, and a view must not outlive its device
-        self._tokens, self._logits = tokens, logits
+        self._results = results
         self._device, self.facts = device, facts
 
     @cached_property
     def tokens(self) -> npt.NDArray[np.int32]:
         """The greedy next tokens, i32: a scalar, or `[B]` for batched and ragged."""
-        return self._read(self._tokens, 0)
+        return self._read("token" if self.facts.takes.lanes is None else "tokens")
 
     @cached_property
     def logits(self) -> npt.NDArray[np.float32]:
         """f32 `[V]`; `[B, V]` for batched and ragged; `[C, V]` for prefill_all."""
-        return self._read(self._logits, 1)
+        return self._read("logits")
 
-    def _read(self, view: Any, index: int) -> npt.NDArray[Any]:
-        return self._device.read(view, self.facts.results[index])
+    @cached_property
+    def hidden(self) -> npt.NDArray[np.float32]:
+        """f32 `[C, H]` of embed, which has neither tokens nor logits."""
+        return self._read("hidden")
+
+    def _read(self, name: str) -> npt.NDArray[Any]:
+        for view, spec in zip(self._results, self.facts.results, strict=True):
+            if spec.name == name:
+                return self._device.read(view, spec)
+        raise ValueError(f"graph {self.facts.step} gives no {name}")
 
 
 @dataclass
@@ -226,27 +234,28 @@ class Session:
         )
 
     def _call(self, graph: _Graph, *values: int | Sequence[int]) -> Step:
-        count = len(self._caches)
+        count, given = len(self._caches), len(graph.facts.results)
         arguments = rt.VmVariantList(len(self._weights) + len(values) + count)
         for _, view in self._weights:
             arguments.push_ref(view)
         for spec, value in zip(graph.facts.arguments, values, strict=True):
             arguments.push_ref(self._device.put(spec, _as_i32(spec, value)))
-        results = rt.VmVariantList(2 + count)
+        results = rt.VmVariantList(given + count)
         self.changes += 1
         try:
             # the graph writes the caches in place: nothing else may hold them during the call
             while self._caches:
                 arguments.push_ref(self._caches.pop(0))
             graph.context.invoke(graph.entry, arguments, results)
-            token, logits, *self._caches = (
-                results.get_as_object(index, rt.HalBufferView) for index in range(2 + count)
-            )
+            views = [
+                results.get_as_object(index, rt.HalBufferView) for index in range(given + count)
+            ]
+            self._caches = views[given:]
         except BaseException:  # Ctrl-C, too: the cache went with the call
             del arguments
             self.clear()
             raise
-        return Step(self._device, graph.facts, token, logits)
+        return Step(self._device, graph.facts, views[:given])
 
 
 def _as_i32(spec: TensorSpec, value: int | Sequence[int]) -> npt.NDArray[np.int32]:

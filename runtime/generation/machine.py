@@ -57,6 +57,10 @@ class _Prompts:
         logits = step.logits[: len(tokens)]
         return StepRow(step, 0, logits[-1]), logits
 
+    def embed(self, tokens: Sequence[int], slot: int, start: int) -> tuple[StepRow, Logits]:
+        step = self._session.prefill(tokens, slot=slot, start=start, graph="embed")
+        return StepRow(step, 0), step.hidden[: len(tokens)]
+
 
 class SessionMachine(_Prompts):
     """The `Machine` of a session.

@@ -1,4 +1,4 @@
-"""What requests may hold: every field with its type and range; anything else is refused by name."""
+"""What requests may hold: every field with its type and range; `known_fields` has the others."""
 
 from __future__ import annotations
 
@@ -9,17 +9,31 @@ import msgspec
 from msgspec import Meta, Struct
 
 from .errors import ApiError
+from .known_fields import (
+    MESSAGE_HARMLESS,
+    MESSAGE_REFUSED,
+    advice,
+    is_empty,
+    is_known,
+    is_neutral,
+)
 
 _CHOICES = 128
+_COUNT = "a whole number, 1 or more"
 _PROBS = "a whole number from 0 to 20"
 
+_STOP_TOKENS = 128
+
+_Share = Annotated[float, Meta(ge=0, le=1, description="a number from 0 to 1")]
 Flag = Annotated[bool, Meta(description="true or false")]
 
 
 class StreamOptions(Struct, forbid_unknown_fields=True):
-    """How a stream ends."""
+    """What a stream tells beside the answer. `include_obfuscation`: there is none, given or not."""
 
     include_usage: bool = False
+    continuous_usage_stats: bool = False
+    include_obfuscation: bool = False
 
 
 class Message(Struct, forbid_unknown_fields=True):
@@ -38,14 +52,23 @@ class _Options(Struct, kw_only=True, forbid_unknown_fields=True):
     model: Annotated[str, Meta(description="the name of a model")] | None = None
     n: Annotated[int, Meta(ge=1, le=_CHOICES, description="a whole number from 1 to 128")] = 1
     max_tokens: (
-        Annotated[int, Meta(ge=0, description="a whole number, 1 or more (0 with echo)")] | None
+        Annotated[int, Meta(ge=-1, description=f"{_COUNT} (0 with echo, -1: no end)")] | None
     ) = None
-    temperature: Annotated[float, Meta(ge=0, le=2, description="a number from 0 to 2")] = 1.0
-    top_p: Annotated[float, Meta(ge=0, le=1, description="a number from 0 to 1")] = 1.0
-    top_k: Annotated[
-        int, Meta(ge=-1, lt=2**31, description="a whole number from 0 (or -1: off) to 2147483647")
-    ] = 0
-    min_p: Annotated[float, Meta(ge=0, le=1, description="a number from 0 to 1")] = 0.0
+    min_tokens: Annotated[int, Meta(ge=0, description="a whole number, 0 or more")] = 0
+    # where these are not given, the model's own defaults count
+    temperature: Annotated[float, Meta(ge=0, le=2, description="a number from 0 to 2")] | None = (
+        None
+    )
+    top_p: _Share | None = None
+    top_k: (
+        Annotated[
+            int,
+            Meta(ge=-1, lt=2**31, description="a whole number from 0 (or -1: off) to 2147483647"),
+        ]
+        | None
+    ) = None
+    min_p: _Share | None = None
+    typical_p: _Share | None = None
     seed: (
         Annotated[int, Meta(ge=-(2**63), le=2**63 - 1, description="a whole number of 64 bits")]
         | None
@@ -55,15 +78,20 @@ class _Options(Struct, kw_only=True, forbid_unknown_fields=True):
         | Annotated[list[Annotated[str, Meta(min_length=1)]], Meta(max_length=16)]
         | None
     ) = None
+    stop_token_ids: Annotated[list[int], Meta(max_length=_STOP_TOKENS)] = []
+    include_stop_str_in_output: Flag = False
     presence_penalty: Annotated[float, Meta(ge=-2, le=2, description="a number from -2 to 2")] = 0.0
     frequency_penalty: Annotated[float, Meta(ge=-2, le=2, description="a number from -2 to 2")] = (
         0.0
     )
-    repetition_penalty: Annotated[
-        float, Meta(ge=0.01, le=100, description="a number from 0.01 to 100")
-    ] = 1.0
+    repetition_penalty: (
+        Annotated[float, Meta(ge=0.01, le=100, description="a number from 0.01 to 100")] | None
+    ) = None
     logit_bias: dict[str, Annotated[float, Meta(ge=-100, le=100)]] = {}
     ignore_eos: Flag = False
+    priority: Annotated[
+        int, Meta(ge=-(2**63), le=2**63 - 1, description="a whole number of 64 bits")
+    ] = 0
     stream: Flag = False
     stream_options: StreamOptions | None = None
     user: str | None = None
@@ -82,13 +110,19 @@ class _Options(Struct, kw_only=True, forbid_unknown_fields=True):
         """Whether a stream ends with token counts."""
         return self.stream_options is not None and self.stream_options.include_usage
 
+    @property
+    def counts_each_chunk(self) -> bool:
+        """Whether every chunk of a stream has the token counts so far."""
+        options = self.stream_options
+        return self.includes_usage and options is not None and options.continuous_usage_stats
+
 
 class ChatRequest(_Options, kw_only=True):
     """`POST /v1/chat/completions`."""
 
     messages: Annotated[list[Message], Meta(min_length=1)]
     max_completion_tokens: (
-        Annotated[int, Meta(ge=1, description="a whole number, 1 or more")] | None
+        Annotated[int, Meta(ge=-1, description=f"{_COUNT} (-1: no end)")] | None
     ) = None
     logprobs: Flag = False
     top_logprobs: Annotated[int, Meta(ge=0, le=20, description=_PROBS)] | None = None
@@ -106,6 +140,7 @@ class CompletionRequest(_Options, kw_only=True):
 
     prompt: Any
     echo: Flag = False
+    add_special_tokens: Flag = True
     logprobs: Annotated[int, Meta(ge=0, le=20, description=_PROBS)] | None = None
 
 
@@ -116,6 +151,10 @@ class TokenizeRequest(Struct, kw_only=True, forbid_unknown_fields=True):
     prompt: str | None = None
     messages: Annotated[list[Message], Meta(min_length=1)] | None = None
     add_special_tokens: Flag = True
+    tools: list[dict[str, Any]] | None = None
+    chat_template_kwargs: dict[str, Any] = {}
+    add_generation_prompt: Flag = True
+    continue_final_message: Flag = False
 
 
 class DetokenizeRequest(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -128,27 +167,25 @@ class DetokenizeRequest(Struct, kw_only=True, forbid_unknown_fields=True):
 # where no range says it: what a field must be
 _SHAPES = {
     "messages": "a list of one message or more, each with a role and a content",
-    "prompt": "a string, a list of strings, a list of token ids, or a list of such lists",
+    "prompt": "a string, a list of token ids, or a list of strings and such lists",
     "stop": "a string or a list of up to 16, none of them empty",
     "logit_bias": "an object of token ids and numbers from -100 to 100",
-    "stream_options": 'an object with "include_usage", true or false',
+    "stop_token_ids": f"a list of up to {_STOP_TOKENS} token ids",
+    "stream_options": "an object with include_usage and continuous_usage_stats, true or false",
     "tokens": "a list of token ids",
     "user": "a string",
 }
-# OpenAI's fields that nothing here answers to, and the one value that asks for nothing more
-_UNSUPPORTED: dict[str, Any] = {
-    **dict.fromkeys(("functions", "function_call")),
-    **dict.fromkeys(("audio", "prediction", "verbosity", "web_search_options")),
-    **dict.fromkeys(("suffix", "best_of", "metadata", "service_tier")),
-    "store": False,
-    "modalities": ["text"],
-}
+# what one endpoint does another cannot leave undone without a word
+_ELSEWHERE = {*ChatRequest.__struct_fields__, *CompletionRequest.__struct_fields__}
 
 R = TypeVar("R", bound=Struct)
 
 
-def read_request(body: bytes, kind: type[R]) -> R:
-    """The request that a body is. Raises `ApiError`, 400, naming the field and what it takes."""
+def read_request(body: bytes, kind: type[R], *, strict: bool = False) -> tuple[R, list[str]]:
+    """The request that a body is, and the names in it that nobody knows.
+
+    Raises `ApiError`, 400, naming the field and what it takes; `strict`: for such a name, too.
+    """
     try:
         raw = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -156,44 +193,53 @@ def read_request(body: bytes, kind: type[R]) -> R:
     if not isinstance(raw, dict):
         raise ApiError(400, "the body must be a JSON object", code="invalid_json")
     given = {name: value for name, value in raw.items() if value is not None}
-    for name, value in given.items():
-        if name not in kind.__struct_fields__:
-            _check_unsupported(name, value)
     fields = {name: value for name, value in given.items() if name in kind.__struct_fields__}
+    others = given.keys() - fields.keys()
+    unknown = [name for name in given if name in others and _is_unknown(name, given[name])]
     if isinstance(messages := fields.get("messages"), list):
-        fields["messages"] = [_without_nulls(message) for message in messages]
+        fields["messages"] = [_message(i, each, unknown) for i, each in enumerate(messages)]
+    if strict and unknown:
+        raise _unknown(unknown[0])
     try:
-        return msgspec.convert(fields, kind)
+        return msgspec.convert(fields, kind), unknown
     except (msgspec.ValidationError, RecursionError) as error:
         raise _field_error(str(error), kind) from None
 
 
-def _without_nulls(message: Any) -> Any:
-    """A message as clients send an answer back: with nulls for what it has none of."""
+def _message(index: int, message: Any, unknown: list[str]) -> Any:
+    """A message's own fields: clients send an answer back with all that came with it."""
     if not isinstance(message, dict):
         return message
-    return {name: value for name, value in message.items() if value is not None}
+    given = {name: value for name, value in message.items() if value is not None}
+    for name in given.keys() - set(Message.__struct_fields__) - MESSAGE_HARMLESS:
+        if name not in MESSAGE_REFUSED:
+            unknown.append(f"messages.{name}")
+        elif not is_empty(given[name]):
+            where = f"messages[{index}].{name}"
+            message = f"{where} is not supported here: leave it out"
+            raise ApiError(400, message, param=where, code="unsupported_field")
+    return {name: given[name] for name in Message.__struct_fields__ if name in given}
 
 
-def _check_unsupported(name: str, value: Any) -> None:
-    if name not in _UNSUPPORTED:
-        shown = name if len(name) <= 40 else name[:40] + "…"
-        raise ApiError(
-            400,
-            f"there is no field {shown!r} here: leave it out",
-            param=shown,
-            code="unknown_field",
-        )
-    harmless = _UNSUPPORTED[name]
-    if harmless is None or value != harmless:
-        leave = "leave it out" + ("" if harmless is None else f", or give {_json(harmless)}")
-        raise ApiError(
-            400, f"{name} is not supported: {leave}", param=name, code="unsupported_field"
-        )
+def _is_unknown(name: str, value: Any) -> bool:
+    """Whether no table has a field that isn't the endpoint's. Raises `ApiError` if refused."""
+    if is_known(name) or name in _ELSEWHERE:
+        if not is_neutral(name, value):
+            raise ApiError(
+                400,
+                f"{name} is not supported here: {advice(name)}",
+                param=name,
+                code="unsupported_field",
+            )
+        return False
+    return True
 
 
-def _json(value: Any) -> str:
-    return msgspec.json.encode(value).decode()
+def _unknown(name: str) -> ApiError:
+    shown = name if len(name) <= 40 else name[:40] + "…"
+    return ApiError(
+        400, f"there is no field {shown!r} here: leave it out", param=shown, code="unknown_field"
+    )
 
 
 def _field_error(text: str, kind: type[Struct]) -> ApiError:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from intaglio.runtime.generation.completion import Failed, Finished, Piece
-from intaglio.runtime.server.worker import Refused, Ticket
+from intaglio.runtime.generation.completion import Piece
 
 from .answer import Plan, Sent
 from .errors import ApiError, json_response
+from .queued import QueuedAnswer
 from .state import Served, State
 
 _EVENT_STREAM = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
@@ -39,36 +39,22 @@ async def generate(
     return await answer.begin()
 
 
-class _Answer(Response):
-    """Sends itself: begun when the queue took the request, cut off when the client leaves."""
+class _Answer(QueuedAnswer):
+    """A plan's, whole or as a stream."""
 
     def __init__(self, state: State, served: Served, plan: Plan) -> None:
-        self._state, self._plan = state, plan
-        self._failed = False
-        self._ticket = served.worker.submit([choice.job for choice in plan.choices])
+        super().__init__(state, served, [choice.job for choice in plan.choices])
+        self._plan = plan
 
-    async def begin(self) -> Response:
-        """This, once the request waits for its turn. Raises `ApiError`, 429, if it may not."""
-        _, first = await self._ticket.events.get()
-        if isinstance(first, Refused):
-            raise ApiError(
-                429,
-                "the queue is full: try again in a moment",
-                code="queue_full",
-                headers={"Retry-After": "1"},
-            )
-        return self
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def send(self, scope: Scope, receive: Receive, send: Send) -> None:
         send_all = self._stream if self._plan.stream else self._gather
-        with self._state.under_way(self._ticket):
-            if not await unless_gone(receive, send_all(scope, receive, send)):
-                scope["state"]["left"] = True
-        scope["state"]["failed"] = self._failed
+        await send_all(scope, receive, send)
 
     async def _gather(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            response = json_response(await gather(self._ticket, self._plan))
+            async for index, event in self.events():
+                self._plan.read(index, event)
+            response = json_response(self._plan.writer.whole())
         except ApiError as error:
             response = error.response()
         await response(scope, receive, send)
@@ -86,7 +72,7 @@ class _Answer(Response):
         choices, writer = self._plan.choices, self._plan.writer
         try:
             await tell(writer.opening())
-            async for index, event in events(self._ticket):
+            async for index, event in self.events():
                 choice = choices[index]
                 if isinstance(event, Piece):
                     await tell(writer.piece(index, choice.read(event), event.scores))
@@ -95,54 +81,11 @@ class _Answer(Response):
                     await tell(writer.closing(index))
             await tell(writer.ending(), more=False)
         except ApiError as error:
-            self._failed = True
+            scope["state"]["failed"] = True
             await tell(writer.failed(error), more=False)
-
-
-async def gather(ticket: Ticket, plan: Plan) -> dict[str, Any]:
-    """A whole answer, of the plan's jobs in `ticket`. Raises `ApiError` if one fails."""
-    async for index, event in events(ticket):
-        if isinstance(event, Piece):
-            plan.choices[index].read(event)
-        else:
-            plan.choices[index].end(event.reason)
-    return plan.writer.whole()
-
-
-async def events(ticket: Ticket) -> AsyncIterator[tuple[int, Piece | Finished]]:
-    """Until every job is finished. Raises `ApiError` if one fails."""
-    left = len(ticket.jobs)
-    while left:
-        index, event = await ticket.events.get()
-        if isinstance(event, Failed):
-            raise ApiError(event.status, event.message)
-        if isinstance(event, Piece | Finished):
-            left -= isinstance(event, Finished)
-            yield index, event
 
 
 def _encoded(sent: Sent) -> bytes:
     data = sent.data if isinstance(sent.data, bytes) else msgspec.json.encode(sent.data)
     name = b"" if sent.event is None else b"event: " + sent.event.encode() + b"\n"
     return name + b"data: " + data + b"\n\n"
-
-
-async def unless_gone(receive: Receive, work: Awaitable[None]) -> bool:
-    """Do `work` until it is done or the client has left; whether it was done."""
-    working = asyncio.ensure_future(work)
-    leaving = asyncio.ensure_future(_left(receive))
-    try:
-        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            working.result()
-            return True
-        return False
-    finally:
-        for task in (working, leaving):
-            task.cancel()
-        await asyncio.gather(working, leaving, return_exceptions=True)
-
-
-async def _left(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass

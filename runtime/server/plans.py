@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from intaglio.runtime.text.parts import PlainText
+from intaglio.runtime.text.tools.parser import CallsParser
 
 from .answer import Choice, Plan
-from .constraints import constraint_of
+from .constraints import answer_grammar, constraint_of
 from .fields import ChatRequest, CompletionRequest
 from .prompts import chat_jobs, completion_jobs
 from .replies import ChatWriter, CompletionWriter
 from .state import Served
+from .tools import tools_of
 
 
 def chat_plan(request: ChatRequest, served: Served, identifier: str) -> Plan:
@@ -23,17 +25,26 @@ def chat_plan(request: ChatRequest, served: Served, identifier: str) -> Plan:
         served.codec,
         identifier,
         served.limits.name,
+        served.fingerprint,
         per_prompt=request.n,
         usage=request.includes_usage,
+        each=request.counts_each_chunk,
     )
     return Plan(choices, writer, request.stream)
 
 
 def chat_choices(request: ChatRequest, served: Served) -> list[Choice]:
     """The choices of a chat, whichever API asked for it. Raises `ApiError`, 400."""
-    constraint = constraint_of(request, served.grammars)
-    jobs = chat_jobs(request, served.codec, served.limits, constraint)
-    return [Choice(job, PlainText()) for job in jobs]
+    codec, limits = served.codec, served.limits
+    tools = tools_of(request)
+    if tools is None or codec.chat_template is None:
+        constraint = constraint_of(request, served.grammars)
+        jobs = chat_jobs(request, codec, limits, constraint, tools, ())
+        return [Choice(job, PlainText()) for job in jobs]
+    form = codec.chat_template.form
+    constraint = tools.constraint(form, answer_grammar(request), served.grammars, None)
+    jobs = chat_jobs(request, codec, limits, constraint, tools, form.markers)
+    return [Choice(job, CallsParser(form, tools.schemas)) for job in jobs]
 
 
 def completion_plan(request: CompletionRequest, served: Served, identifier: str) -> Plan:
@@ -47,7 +58,9 @@ def completion_plan(request: CompletionRequest, served: Served, identifier: str)
         served.codec,
         identifier,
         served.limits.name,
+        served.fingerprint,
         per_prompt=request.n,
         usage=request.includes_usage,
+        each=request.counts_each_chunk,
     )
     return Plan(choices, writer, request.stream)

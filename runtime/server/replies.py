@@ -17,7 +17,10 @@ DONE = Sent(b"[DONE]")
 
 
 class _OpenAI:
-    """What both share. `per_prompt`: choices of a prompt; `usage`: whether a stream tells it."""
+    """What both share. `per_prompt`: choices of a prompt.
+
+    `usage`: whether a stream tells it at its end; `each`: in every chunk, too.
+    """
 
     kind = chunk_kind = ""
 
@@ -27,14 +30,21 @@ class _OpenAI:
         codec: TextCodec,
         identifier: str,
         model: str,
+        fingerprint: str,
         *,
         per_prompt: int,
         usage: bool,
+        each: bool,
     ) -> None:
         self._choices, self._codec, self._per_prompt = choices, codec, per_prompt
-        self._tells_usage = usage
+        self._tells_usage, self._tells_each = usage, each
         self._scored = choices[0].job.params.top_logprobs is not None
-        self._head = {"id": identifier, "created": int(time.time()), "model": model}
+        self._head = {
+            "id": identifier,
+            "created": int(time.time()),
+            "model": model,
+            "system_fingerprint": fingerprint,
+        }
 
     def whole(self) -> dict[str, Any]:
         return {
@@ -67,7 +77,8 @@ class _OpenAI:
     def _chunk(self, index: int, part: dict[str, Any], reason: str | None = None) -> Sent:
         choice = {"index": index, **part, "finish_reason": reason}
         choice.setdefault("logprobs", None)
-        return Sent({**self._chunk_head(), "choices": [choice]})
+        usage = {"usage": self._usage()} if self._tells_each else {}
+        return Sent({**self._chunk_head(), "choices": [choice], **usage})
 
     def _chunk_head(self) -> dict[str, Any]:
         return {**self._head, "object": self.chunk_kind}

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from intaglio.runtime.generation.completion import Failed
 from intaglio.runtime.generation.constraint import Grammars
+from intaglio.runtime.generation.embedding import Pooling
 from intaglio.runtime.server.worker import Ticket, Worker
 from intaglio.runtime.text.codec import TextCodec
 
@@ -24,14 +25,22 @@ _STOPPING = "the server is shutting down: try another"
 
 @dataclass(frozen=True)
 class Served:
-    """A model that is ready."""
+    """A model that is ready. `names`: what clients may call it; answers say the first.
 
+    `pooling`: of embeddings, if it makes them.
+
+    `fingerprint`: changes when answers may.
+    """
+
+    names: tuple[str, ...]
+    fingerprint: str
     worker: Worker
     codec: TextCodec
     limits: ModelLimits
     grammars: Grammars
     metrics: Metrics
     since: int
+    pooling: Pooling | None = None
 
 
 @dataclass

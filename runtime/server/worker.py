@@ -10,9 +10,16 @@ import threading
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
-from ..generation.completion import Completion, Event
-from ..generation.scheduler import QueueFull, Scheduler, StepReport
+from ..generation.completion import Event
+from ..generation.scheduler import Job, QueueFull, Scheduler, StepReport
+
+
+class TellingJob(Job, Protocol):
+    """A job that says what happens, in the engine's thread."""
+
+    on_event: Callable[[Event], None]
 
 
 @dataclass(frozen=True)
@@ -28,7 +35,7 @@ class Refused:
 class Ticket:
     """The event loop's end of a request: a choice's events come as (its index, event)."""
 
-    def __init__(self, jobs: Sequence[Completion]) -> None:
+    def __init__(self, jobs: Sequence[TellingJob]) -> None:
         self.jobs = jobs
         self.events: asyncio.Queue[tuple[int, Event | Accepted | Refused]] = asyncio.Queue()
 
@@ -51,7 +58,7 @@ class Worker:
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
 
-    def submit(self, jobs: Sequence[Completion]) -> Ticket:
+    def submit(self, jobs: Sequence[TellingJob]) -> Ticket:
         """Queue the choices of one request; its first event is `Accepted` or `Refused`."""
         ticket = Ticket(jobs)
         for index, job in enumerate(jobs):

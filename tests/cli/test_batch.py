@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 from batches import (
+    BATCHED,
+    EMBEDDINGS,
     a_line,
     answered_alone,
     answers,
@@ -20,6 +22,7 @@ from batches import (
     read_records,
     write_lines,
 )
+from click.testing import Result
 from helpers import command, invoke, one_line, refused
 from serving import CHAT, COMPLETIONS, served_bundle
 from workshop import Workshop
@@ -34,12 +37,19 @@ COUNT = 200
 
 @pytest.fixture(scope="module")
 def bundle(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return served_bundle(workshop, tmp_path_factory.mktemp("batch"))
+    return served_bundle(workshop, tmp_path_factory.mktemp("batch"), BATCHED)
 
 
 @pytest.fixture(scope="module")
 def alone(bundle: Path) -> dict[str, Any]:
     return answered_alone(bundle, lines(COUNT))
+
+
+EMBED = ("--embeddings", "mean")
+
+
+def batch(*args: str | Path) -> Result:
+    return invoke("batch", *args, *EMBED)
 
 
 def completion(custom_id: str, **body: Any) -> dict[str, Any]:
@@ -51,7 +61,7 @@ def test_200_lines_are_answered_as_each_alone(
     bundle: Path, alone: dict[str, Any], tmp_path: Path
 ) -> None:
     source, out = write_lines(tmp_path / "in.jsonl", lines(COUNT)), tmp_path / "out.jsonl"
-    result = invoke("batch", bundle, source, "-o", out)
+    result = batch(bundle, source, "-o", out)
     assert (result.exit_code, result.stdout) == (0, "")
     assert answers(read_records(out)) == alone
     # nothing but the end is said where there is no terminal
@@ -105,11 +115,13 @@ def test_a_bad_line_gets_its_record_and_the_others_go_on(bundle: Path, tmp_path:
         "other-model": completion("other-model", model="gpt-4o"),
         "long": completion("long", prompt="x" * 129),
         "stream": completion("stream", stream=True),
+        "empty": a_line("empty", EMBEDDINGS, {"input": ""}),
     }
-    made = [completion("good"), "", *bad, *refusals.values(), "   ", completion("last")]
-    result = invoke("batch", bundle, write_lines(tmp_path / "in.jsonl", made), "-o", out)
+    made = [completion("good"), "", *bad, *refusals.values(), "   ", completion("last", unknown=1)]
+    result = batch(bundle, write_lines(tmp_path / "in.jsonl", made), "-o", out)
     assert result.exit_code == 1
-    assert f"{len(bad) + 8} lines in" in result.stderr
+    assert result.stderr.startswith("ignored in requests, as not known here: unknown\n")
+    assert f"{len(bad) + len(refusals) + 2} lines in" in result.stderr
     assert f" {len(bad) + len(refusals)} of them failed" in result.stderr
     records = read_records(out)
     codes = [record["error"]["code"] for record in records if record["error"]]
@@ -123,7 +135,7 @@ def test_a_bad_line_gets_its_record_and_the_others_go_on(bundle: Path, tmp_path:
     assert found["field"]["body"]["error"]["param"] == "temperature"
     # what is done is done, and was as bad as before
     before = out.read_bytes()
-    again = invoke("batch", bundle, tmp_path / "in.jsonl", "-o", out)
+    again = batch(bundle, tmp_path / "in.jsonl", "-o", out)
     assert (again.exit_code, out.read_bytes()) == (1, before)
     assert again.stderr == f"{out} holds all {len(records)} lines\n"
 
@@ -139,7 +151,7 @@ def test_killed_in_the_middle_it_goes_on(
     sent: signal.Signals, bundle: Path, alone: dict[str, Any], tmp_path: Path
 ) -> None:
     source, out = write_lines(tmp_path / "in.jsonl", lines(COUNT)), tmp_path / "out.jsonl"
-    process = started(bundle, source, "-o", out)
+    process = started(bundle, source, "-o", out, *EMBED)
     while process.poll() is None and (not out.exists() or out.read_bytes().count(b"\n") < 20):
         time.sleep(0.001)
     process.send_signal(sent)
@@ -154,18 +166,30 @@ def test_killed_in_the_middle_it_goes_on(
     # as if it had been writing
     with out.open("ab") as file:
         file.write(b'{"id":"batch_req_0123456789abcdef","custom_id":"li')
-    result = invoke("batch", bundle, source, "-o", out)
+    result = batch(bundle, source, "-o", out)
     assert result.exit_code == 0
     assert result.stderr.startswith(f"{COUNT - whole} lines in ")
     assert answers(read_records(out)) == alone
 
 
+def test_names_of_the_model_and_no_embeddings(bundle: Path, tmp_path: Path) -> None:
+    made = [completion("one", model="one"), completion("two", model="two")]
+    made.append(a_line("vector", EMBEDDINGS, {"input": "x"}))
+    source, out = write_lines(tmp_path / "in.jsonl", made), tmp_path / "out.jsonl"
+    names = ("--served-model-name", "one", "--served-model-name", "two")
+    assert invoke("batch", bundle, source, "-o", out, *names).exit_code == 1
+    found = {record["custom_id"]: record["response"] for record in read_records(out)}
+    assert found["one"]["body"]["model"] == found["two"]["body"]["model"] == "one"
+    assert found["vector"]["status_code"] == 404
+    assert "--embeddings" in found["vector"]["body"]["error"]["message"]
+
+
 def test_lines_may_be_added(bundle: Path, tmp_path: Path) -> None:
     made = lines(8)
     source, out = write_lines(tmp_path / "in.jsonl", made[:4]), tmp_path / "out.jsonl"
-    assert invoke("batch", bundle, source, "-o", out).exit_code == 0
+    assert batch(bundle, source, "-o", out).exit_code == 0
     write_lines(source, made[4:6] + made[:4] + made[6:])
-    assert "4 lines in" in invoke("batch", bundle, source, "-o", out).stderr
+    assert "4 lines in" in batch(bundle, source, "-o", out).stderr
     assert answers(read_records(out)).keys() == {line["custom_id"] for line in made}
 
 
@@ -230,13 +254,13 @@ def test_a_full_disk_is_one_line(bundle: Path, tmp_path: Path) -> None:
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
     try:
-        result = invoke("batch", bundle, source, "-o", out)
+        result = batch(bundle, source, "-o", out)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert result.exit_code == 2
     assert result.stderr.endswith(f"{out}: cannot be written: File too large\n")
     assert out.stat().st_size == 1000
-    assert invoke("batch", bundle, source, "-o", out).exit_code == 0
+    assert batch(bundle, source, "-o", out).exit_code == 0
     assert len(read_records(out)) == 8
 
 

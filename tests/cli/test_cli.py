@@ -34,7 +34,7 @@ from intaglio.codegen.sources.folder import load_model
 from intaglio.codegen.targets import Layout
 from intaglio.runtime.bundle.manifest import KINDS, Manifest
 
-RUNNING = ["generate", "chat", "serve", "bench", "eval"]
+RUNNING = ["generate", "chat", "serve", "bench", "eval", "embed"]
 VERBS = ["emit", "compile", "inspect", *RUNNING, "pull", "cache", "golden"]
 
 
@@ -66,7 +66,7 @@ def test_help_and_version() -> None:
 
 def test_shared_options_mean_the_same_everywhere() -> None:
     for option in ("--context N", "--slots N", "--chunk N", "--precision", "--target", "--arch"):
-        for verb in ("emit", "compile", "inspect", "generate", "chat", "serve", "eval"):
+        for verb in ("emit", "compile", "inspect", "generate", "chat", "serve", "eval", "embed"):
             assert f"  {option}" in succeed(verb, "--help")
 
 
@@ -152,6 +152,8 @@ def test_compile(workshop: Workshop, cache: Path, tmp_path: Path) -> None:
     assert all("--iree-llvmcpu-target-cpu=host" in line for line in shown)
     again = succeed("compile", model, "-o", out, "--json", "--all-logits", *TINY_OPTIONS)
     assert json.loads(again) == {"bundle": str(out), "graphs": [*names, "prefill_all"]}
+    again = succeed("compile", model, "-o", out, "--json", "--embeddings", *TINY_OPTIONS)
+    assert json.loads(again)["graphs"] == [*names, "embed_c16", "embed"]
     assert listing(cache) == ["compile"]
 
 
@@ -260,6 +262,24 @@ def test_inspect(workshop: Workshop, cache: Path) -> None:
     assert own["rope"] == ["theta 10000"]
     assert own["weights_bytes_by_coding"]["bf16"] == 2 * shown["weights"]["count"]
     assert json.loads(succeed("inspect", bundle, "--json")) == shown
+    assert shown["default_sampling"] == {}
+
+
+def test_inspect_says_how_a_model_is_sampled(workshop: Workshop, tmp_path: Path) -> None:
+    """Of a model, of a bundle that has the file, and of one whose checkpoint has it."""
+    model = tmp_path / "model"
+    shutil.copytree(workshop.model("llama_untied"), model)
+    (model / "generation_config.json").write_text('{"temperature": 0.6, "top_k": 20, "top_h": 1}')
+    bundle = workshop.bundle(model, replace(TINY, kinds=("decode",)))
+    assert (bundle / "generation_config.json").is_file()
+    older = Path(shutil.copytree(bundle, tmp_path / "older"))
+    (older / "generation_config.json").unlink()
+    for place, options in ((model, TINY_OPTIONS), (bundle, ()), (older, ())):
+        shown = json.loads(succeed("inspect", place, "--json", *options))
+        assert shown["default_sampling"] == {"temperature": 0.6, "top_k": 20}
+        table = succeed("inspect", place, *options)
+        assert "sample by generation_config.json: temperature 0.6, top_k 20\n" in table
+        assert "not applied of generation_config.json: top_h\n" in table
 
 
 @pytest.mark.parametrize(

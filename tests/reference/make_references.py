@@ -2,7 +2,8 @@
 with torch and transformers (`make oracle` makes one).
 
 A fixture holds, for one tiny model, `CONTEXT` tokens (a prompt and its greedy continuation) and
-the f32 logits at each of their positions, as transformers' eager fp32 math gives them.
+the f32 logits at each of their positions, as transformers' eager fp32 math gives them. Those of
+`EMBEDDED` hold the last hidden states, too, and what they are pooled to.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ sys.path.insert(0, str(HERE.parent))
 from tiny import (  # noqa: E402
     CASES,
     CONTEXT,
+    EMBEDDED,
     PROMPT_LENGTH,
-    Case,
     weights_sha256,
     write_checkpoint,
     write_tensors,
@@ -37,10 +38,11 @@ LEAST_DISTINCT = 8
 
 @dataclass(frozen=True)
 class Computed:
-    """`tokens` i32 `[CONTEXT]`, `logits` f32 `[CONTEXT, V]`."""
+    """`tokens` i32 `[CONTEXT]`, `logits` f32 `[CONTEXT, V]`; `embedded`: of `EMBEDDED`, by name."""
 
     tokens: npt.NDArray[np.int32]
     logits: npt.NDArray[np.float32]
+    embedded: dict[str, npt.NDArray[np.float32]]
 
 
 def load_oracle(folder: Path) -> Any:
@@ -72,15 +74,30 @@ def all_logits(model: Any, tokens: list[int]) -> npt.NDArray[np.float32]:
     return found
 
 
-def compute(case: Case, folder: Path) -> Computed:
+def embeddings(model: Any, tokens: list[int]) -> dict[str, npt.NDArray[np.float32]]:
+    """`hidden` f32 `[len(tokens), H]`, and `mean` and `last` of it, normalised, `[H]`."""
+    import torch
+    from torch.nn.functional import normalize
+
+    with torch.no_grad():
+        output = model.base_model(torch.tensor([tokens]), use_cache=False)
+        hidden = output.last_hidden_state[0]
+        pooled = {"mean": hidden.mean(dim=0), "last": hidden[-1]}
+        found = {"hidden": hidden, **{n: normalize(v, dim=0) for n, v in pooled.items()}}
+        return {name: value.numpy().copy() for name, value in found.items()}
+
+
+def compute(name: str, folder: Path) -> Computed:
     """The reference of one case, its checkpoint written to `folder`."""
+    case = CASES[name]
     model = load_oracle(write_checkpoint(folder, case))
     tokens = case.prompt()
     while len(tokens) < CONTEXT:
         # always of the whole length, by which transformers chooses some RoPEs' factors
         filled = tokens + [0] * (CONTEXT - len(tokens))
         tokens.append(int(all_logits(model, filled)[len(tokens) - 1].argmax()))
-    return Computed(np.array(tokens, np.int32), all_logits(model, tokens))
+    embedded = embeddings(model, tokens) if name in EMBEDDED else {}
+    return Computed(np.array(tokens, np.int32), all_logits(model, tokens), embedded)
 
 
 def least_margin(logits: npt.NDArray[np.float32]) -> float:
@@ -97,7 +114,7 @@ def main() -> None:
     for name in sys.argv[1:] or CASES:
         case = CASES[name]
         with tempfile.TemporaryDirectory() as folder:
-            found = compute(case, Path(folder))
+            found = compute(name, Path(folder))
         margin = least_margin(found.logits)
         spread = float(found.logits.std())
         distinct = len(set(found.tokens[PROMPT_LENGTH:].tolist()))
@@ -114,7 +131,7 @@ def main() -> None:
         }
         write_tensors(
             HERE / f"{name}.safetensors",
-            {"tokens": found.tokens, "logits": found.logits},
+            {"tokens": found.tokens, "logits": found.logits, **found.embedded},
             {"about": json.dumps(about)},
         )
 

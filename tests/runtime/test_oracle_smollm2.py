@@ -33,9 +33,12 @@ Answers = list[list[int]]
 def test_committed_references_are_transformers(tmp_path: Path, name: str) -> None:
     from reference.make_references import compute
 
-    reference, live = load_reference(name), compute(CASES[name], tmp_path)
+    reference, live = load_reference(name), compute(name, tmp_path)
     assert live.tokens.tolist() == reference.inputs
     assert worst_error(live.logits, reference.stream.logits) < 1e-5
+    assert set(live.embedded) == set(reference.embedded)
+    for what, values in live.embedded.items():
+        assert worst_error(values, reference.embedded[what]) < 1e-5
 
 
 @pytest.fixture(scope="module", params=HEADS)

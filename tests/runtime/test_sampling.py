@@ -21,6 +21,7 @@ PARAMS = st.builds(
     top_k=st.sampled_from([0, 1, 2, 5, 11, 10**6]),
     top_p=st.sampled_from([0.0, 0.01, 0.33, 0.8, 0.97, 1.0]),
     min_p=st.sampled_from([0.0, 0.04, 0.3, 1.0]),
+    typical_p=st.sampled_from([0.0, 0.1, 0.6, 0.95, 1.0]),
     repetition_penalty=st.sampled_from([0.8, 1.0, 1.3, 5.0]),
 )
 SHIFTS = st.builds(
@@ -59,6 +60,13 @@ def naive(logits: NDArray[np.float32], params: SamplingParams, seen: set[int]) -
     if params.min_p > 0:
         probs = softmax(scores)
         scores[probs < params.min_p * probs.max()] = -np.inf
+    if params.typical_p < 1:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            logs = np.log(softmax(scores))
+            distance = np.abs(-logs + np.nansum(logs * np.exp(logs)))
+        order = np.argsort(distance, kind="stable")
+        count = (np.cumsum(np.exp(logs)[order]) < params.typical_p).sum()
+        scores[distance > distance[order[min(count, scores.size - 1)]]] = -np.inf
     return softmax(scores)
 
 

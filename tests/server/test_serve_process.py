@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -177,6 +178,8 @@ def test_the_key(bundle: Path) -> None:
         guarded = [
             *(("GET", "/v1/models"), ("GET", "/v1/models/x"), ("GET", "/metrics")),
             *(("POST", CHAT), ("POST", COMPLETIONS), ("POST", "/tokenize")),
+            ("POST", "/v1/embeddings"),
+            *(("GET", "/models"), ("POST", "/chat/completions")),
             *(
                 ("POST", "/detokenize"),
                 ("GET", "/nowhere"),
@@ -192,6 +195,8 @@ def test_the_key(bundle: Path) -> None:
                 {"Authorization": KEY},
                 {"Authorization": "Bearer"},
                 {"Authorization": f"Bearer {KEY}x"},
+                {"X-Api-Key": f"Bearer {KEY}"},
+                {"X-Api-Key": ""},
             ):
                 answer = served.ask(path, b"{}", method=method, headers=headers)
                 assert (answer.status, answer.error["code"]) == (401, "invalid_api_key"), path
@@ -200,23 +205,57 @@ def test_the_key(bundle: Path) -> None:
         assert page.status == 200 and KEY.encode() not in page.body
         right = {"Authorization": f"Bearer {KEY}"}
         assert served.ask("/v1/models", headers=right).status == 200
+        assert served.ask("/v1/models", headers={"X-Api-Key": KEY}).status == 200
+        # as some clients send both
+        both = {"Authorization": "Bearer none", "X-Api-Key": KEY}
+        assert served.ask("/v1/models", headers=both).status == 200
         check_cors(served, right)
 
 
 def check_cors(served: Served, right: dict[str, str]) -> None:
+    wanted = (
+        "authorization,content-type,x-api-key,x-stainless-arch,x-stainless-helper-method,"
+        "x-stainless-lang,x-stainless-os,x-stainless-package-version,x-stainless-retry-count,"
+        "x-stainless-runtime,x-stainless-runtime-version,x-stainless-timeout"
+    )
     asks = {
         "Origin": "https://page.example",
         "Access-Control-Request-Method": "POST",
-        "Access-Control-Request-Headers": "authorization,content-type,x-stainless-lang",
+        "Access-Control-Request-Headers": wanted,
     }
     allowed = served.ask(CHAT, method="OPTIONS", headers=asks)
     assert allowed.status == 200
     assert allowed.headers["access-control-allow-origin"] == "https://page.example"
-    assert "x-stainless-lang" in allowed.headers["access-control-allow-headers"]
+    headers = allowed.headers["access-control-allow-headers"]
+    assert set(wanted.split(",")) <= set(headers.replace(" ", "").split(","))
     other = served.ask(CHAT, method="OPTIONS", headers={**asks, "Origin": "https://other.example"})
     assert "access-control-allow-origin" not in other.headers
     answer = served.ask("/v1/models", headers={**right, "Origin": "https://page.example"})
     assert answer.headers["access-control-allow-origin"] == "https://page.example"
+    exposed = answer.headers["access-control-expose-headers"]
+    assert "x-request-id" in exposed and "x-intaglio-ignored-fields" in exposed
+
+
+def test_names_strictness_and_defaults(bundle: Path, tmp_path: Path) -> None:
+    sampled = tmp_path / "sampled"
+    shutil.copytree(bundle, sampled)
+    (sampled / "generation_config.json").write_text('{"temperature": 0.5, "num_beams": 4}')
+    names = ("--served-model-name", "one", "--served-model-name", "two", "--strict-fields")
+    for more, sampling in (((), 0.5), (("--generation-config", "none"), 1.0)):
+        with serving(sampled, "--port", "0", *names, *more) as (process, served):
+            models = served.ask("/v1/models").json["data"]
+            assert [model["id"] for model in models] == ["one", "two"]
+            assert models[0]["default_sampling"] == {"temperature": sampling}
+            answer = served.ask(COMPLETIONS, {"prompt": "x", "mystery": 1})
+            assert (answer.status, answer.error["code"]) == (400, "unknown_field")
+            assert process.stdout is not None and '"model": "one"' in process.stdout.readline()
+            process.send_signal(signal.SIGTERM)
+            _, stderr = end(process)
+        assert 'error="there is no field' in stderr
+        assert ("num_beams" in stderr) == (sampling == 0.5)
+    (sampled / "generation_config.json").write_text('{"top_p": 7}')
+    said = refused("serve", sampled, "--port", "0")
+    assert "generation_config.json: top_p is 7" in said and "--generation-config none" in said
 
 
 def test_it_listens_to_this_machine_alone(bundle: Path) -> None:
@@ -292,6 +331,7 @@ def test_mistakes_are_one_line(bundle: Path, workshop: Workshop) -> None:
     assert "--max-queue -1" in refused("serve", bundle, "--max-queue", "-1")
     assert "--prefill-budget 0" in refused("serve", bundle, "--prefill-budget", "0")
     assert "--grace nan" in refused("serve", bundle, "--grace", "nan")
+    assert "--served-model-name is empty" in refused("serve", bundle, "--served-model-name", "")
     assert "--api-key is empty" in refused("serve", bundle, "--api-key", "")
     assert "--slots 2" in refused("serve", bundle, "--slots", "2", "--port", "0")
     no_text = workshop.bundle(workshop.model("llama_untied"))
@@ -322,17 +362,22 @@ def test_a_model_is_compiled_first(workshop: Workshop, tmp_path: Path) -> None:
     model = tmp_path / "model"
     with compile_cache(workshop):
         options = ("--context", "128", "--slots", "4", "--chunk", "16", "--precision", "exact")
-        with serving(model, *options, "--port", "0", "--log-json") as (process, served):
+        options += ("--embeddings", "last", "--port", "0", "--log-json")
+        with serving(model, *options) as (process, served):
             answer = served.ask(COMPLETIONS, {"prompt": "x", "max_tokens": 9, "temperature": 0})
             text = "".join(Engine.load(bundle).generate("x", max_tokens=9, graph="ragged_b2"))
             assert answer.json["choices"][0]["text"] == text
             assert served.ask("/v1/models").json["data"][0]["id"] == "model"
+            (vector,) = served.ask("/v1/embeddings", {"input": "hello"}).json["data"]
+            assert len(vector["embedding"]) == 64
             process.send_signal(signal.SIGTERM)
             code, stderr = end(process)
     assert code == 0
-    generated, listed = (json.loads(line) for line in stderr.splitlines() if line[0] == "{")
+    lines = [json.loads(line) for line in stderr.splitlines() if line[0] == "{"]
+    generated, listed, embedded = lines
     assert (generated["status"], generated["path"]) == (200, COMPLETIONS)
     assert (generated["prompt_tokens"], generated["generated_tokens"]) == (1, 9)
     assert generated["id"] == answer.json["id"] == answer.headers["x-request-id"]
     assert 0 <= generated["queued"] <= generated["first_token"] <= generated["seconds"]
     assert listed["path"] == "/v1/models" and "prompt_tokens" not in listed
+    assert (embedded["prompt_tokens"], embedded["generated_tokens"]) == (5, 0)

@@ -1,4 +1,4 @@
-"""What the server refuses, in OpenAI's shape and by the field's name; nothing is ignored."""
+"""What the server refuses, in OpenAI's shape and by the field's name."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ WRONG = [
     ("messages[0]", [7], "expected `object`"),
     ("messages[0].content", [{"role": "user"}], "a string"),
     ("messages[0].role", [{"role": 1, "content": "x"}], "`str`"),
-    ("messages[0].role", [{"role": "tool", "content": "x"}], "system, user, assistant"),
+    ("messages[0].role", [{"role": "robot", "content": "x"}], "developer, user, assistant, tool"),
     ("messages[0].content", [{"role": "user", "content": 1}], "a string"),
     ("messages[0].content", [{"role": "user", "content": []}], "a string"),
     (
@@ -47,9 +47,19 @@ WRONG = [
         [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}],
         "only parts of type text",
     ),
-    ("messages[0]", [{"role": "user", "content": "x", "weight": 1}], "`weight`"),
+    ("messages[0].audio", [{"role": "assistant", "audio": {"id": "x"}}], "leave it out"),
     ("max_tokens", 0, "1 or more"),
-    ("max_tokens", -1, "1 or more"),
+    ("max_tokens", -2, "-1: no end"),
+    ("min_tokens", -1, "0 or more"),
+    ("min_tokens", 3, "max_tokens, 2, or less"),
+    ("stop_token_ids", 5, "a list of up to 128 token ids"),
+    ("stop_token_ids", [331], "0 to 330"),
+    ("stop_token_ids", [-1], "0 to 330"),
+    ("stop_token_ids", [1] * 129, "up to 128"),
+    ("include_stop_str_in_output", 1, "true or false"),
+    ("priority", "high", "whole number"),
+    ("priority", 2**63, "64 bits"),
+    ("typical_p", 1.1, "0 to 1"),
     ("max_tokens", 1.5, "whole number"),
     ("max_tokens", "9", "whole number"),
     ("max_completion_tokens", 0, "1 or more"),
@@ -85,11 +95,11 @@ WRONG = [
     ("model", 7, "the name of a model"),
 ]
 UNSUPPORTED = [
-    ("functions", []),
-    ("audio", {}),
+    ("functions", [{"name": "x"}]),
+    ("audio", {"voice": "x"}),
     ("modalities", ["text", "audio"]),
     ("store", True),
-    ("no_such_field", 1),
+    ("prompt", "x"),
 ]
 
 
@@ -123,14 +133,15 @@ def test_what_asks_for_nothing_more_is_taken(served: Served) -> None:
 @pytest.mark.parametrize(
     ("param", "value", "words"),
     [
-        ("prompt", 7, "a list of strings"),
-        ("prompt", [], "a list of strings"),
+        ("prompt", 7, "a list of token ids, or a list of strings"),
+        ("prompt", [], "a list of token ids, or a list of strings"),
         ("prompt", "", "no tokens"),
         ("prompt", [[]], "no tokens"),
-        ("prompt", ["x", 1], "a list of strings"),
-        ("prompt", [[1], ["x"]], "a list of strings"),
-        ("prompt", [1.5], "a list of strings"),
-        ("prompt", [True], "a list of strings"),
+        ("prompt", ["x", 1], "a list of token ids, or a list of strings"),
+        ("prompt", ["x", [1, "y"]], "a list of token ids, or a list of strings"),
+        ("prompt", [[1], ["x"]], "a list of token ids, or a list of strings"),
+        ("prompt", [1.5], "a list of token ids, or a list of strings"),
+        ("prompt", [True], "a list of token ids, or a list of strings"),
         ("prompt", [331], "0 to 330"),
         ("prompt", [-1], "0 to 330"),
         ("prompt", [2**70], "0 to 330"),
@@ -148,8 +159,8 @@ def test_wrong_completions(served: Served, param: str, value: Any, words: str) -
 
 @pytest.mark.parametrize("path", ["/tokenize", "/detokenize"])
 def test_wrong_tokens(served: Served, path: str) -> None:
-    for body in ({}, {"prompt": 1}, {"tokens": "x"}, {"tokens": [331]}, {"tokens": [1], "x": 1}):
-        assert served.ask(path, body).error["param"] in ("prompt", "tokens", "x")
+    for body in ({}, {"prompt": 1}, {"tokens": "x"}, {"tokens": [331]}, {"tokens": [1], "n": 2}):
+        assert served.ask(path, body).error["param"] in ("prompt", "tokens", "n")
 
 
 @pytest.mark.parametrize(
@@ -197,8 +208,8 @@ def test_other_statuses(served: Served) -> None:
     assert (model.status, model.error["code"]) == (404, "model_not_found")
     assert "gpt-9" in model.error["message"] and MODEL in model.error["message"]
     assert served.ask("/v1/models/gpt-9").status == 404
-    nowhere = served.ask("/v1/embeddings", {})
-    assert nowhere.status == 404 and "/v1/embeddings" in nowhere.error["message"]
+    nowhere = served.ask("/v1/images", {})
+    assert nowhere.status == 404 and "/v1/images" in nowhere.error["message"]
     method = served.ask(CHAT)
     assert method.status == 405 and "POST" in method.error["message"]
     assert method.headers["allow"] == "POST"
