@@ -103,7 +103,7 @@ class _Answer(QueuedAnswer):
                 pass
             response = json_response(self._body())
         except ApiError as error:
-            response = error.response()
+            response = error.response(scope["path"])
         await response(scope, receive, send)
 
     def _body(self) -> dict[str, Any]:

@@ -60,7 +60,7 @@ class _Answer(QueuedAnswer):
                     choices[index].end(event.reason)
             response = json_response(self._plan.writer.whole())
         except ApiError as error:
-            response = error.response()
+            response = error.response(scope["path"])
         await response(scope, receive, send)
 
     async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
