@@ -1,7 +1,8 @@
 """What is known of requests' fields that nothing here implements.
 
 Gathered from OpenAI's and Anthropic's references, vLLM's protocol and the options of llama.cpp's
-server. A field that an endpoint implements is in its `Struct`, and wins over these tables. Null, "", [] and {} ask for nothing, whatever the field.
+server. A field that an endpoint implements is in its `Struct`, and wins over these tables. Null,
+"", [] and {} ask for nothing, whatever the field.
 """
 
 from __future__ import annotations
