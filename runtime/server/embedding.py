@@ -106,7 +106,7 @@ class _Answer(QueuedAnswer):
             response = json_response(embedding_body(self._asked, self._jobs, self._served))
         except ApiError as error:
             scope["state"]["error"] = error.message
-            response = error.response()
+            response = error.response(scope["path"])
         await response(scope, receive, send)
 
 

@@ -57,7 +57,7 @@ class _Answer(QueuedAnswer):
             response = json_response(self._plan.writer.whole())
         except ApiError as error:
             scope["state"]["error"] = error.message
-            response = error.response()
+            response = error.response(scope["path"])
         await response(scope, receive, send)
 
     async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:

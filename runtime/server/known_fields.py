@@ -1,13 +1,14 @@
 """What is known of requests' fields that nothing here implements.
 
-Gathered from OpenAI's references of chat completions and completions, vLLM's protocol and the
-options of llama.cpp's server. A field that an endpoint implements is in its `Struct` in `fields`,
-and wins over these tables. Null, "", [] and {} ask for nothing, whatever the field.
+Gathered from OpenAI's and Anthropic's references, vLLM's protocol and the options of llama.cpp's
+server. A field that an endpoint implements is in its `Struct`, and wins over these tables. Null,
+"", [] and {} ask for nothing, whatever the field.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -128,33 +129,89 @@ PART_HARMLESS = frozenset(("annotations", "cache_control", "id", "index"))
 _EMPTY: tuple[Any, ...] = (None, "", [], {})
 
 
-def is_neutral(name: str, value: Any) -> bool:
-    """Whether a known field, with this value, changes nothing that is done here."""
-    return (
-        name in HARMLESS
-        or is_empty(value)
-        or any(_same(value, other) for other in NEUTRAL.get(name, ()))
-    )
+@dataclass(frozen=True)
+class Known:
+    """The tables of an API: what any value will do of, what only some, what none, what instead."""
+
+    harmless: frozenset[str]
+    neutral: Mapping[str, tuple[Any, ...]]
+    refused: frozenset[str]
+    instead: Mapping[str, str]
+
+    def is_known(self, name: str) -> bool:
+        """Whether a field is in one of the tables."""
+        return name in self.harmless or name in self.neutral or name in self.refused
+
+    def is_neutral(self, name: str, value: Any) -> bool:
+        """Whether a known field, with this value, changes nothing that is done here."""
+        return (
+            name in self.harmless
+            or is_empty(value)
+            or any(_same(value, other) for other in self.neutral.get(name, ()))
+        )
+
+    def advice(self, name: str) -> str:
+        """What to do about a field that is refused."""
+        words = ["leave it out"]
+        if name in self.neutral:
+            words.append(f"or give {' or '.join(map(_shown, self.neutral[name]))}")
+        if name in self.instead:
+            words.append(f"see {self.instead[name]}")
+        return ", ".join(words)
+
+
+CHATS = Known(HARMLESS, NEUTRAL, REFUSED, INSTEAD)
+
+# Of the other two APIs what chats don't have, or mean otherwise. Nothing is cut off a conversation
+# here: what says how is harmless, since one that is too long is refused.
+RESPONSES = Known(
+    frozenset(("context_management", "max_tool_calls", "truncation")),
+    {"background": (False,)},
+    frozenset(
+        (
+            *("conversation", "previous_response_id", "prompt"),
+            *("max_completion_tokens", "max_tokens", "messages", "reasoning_effort"),
+            "response_format",
+        )
+    ),
+    {
+        "conversation": "input: nothing is kept here",
+        "previous_response_id": "input: nothing is kept here",
+        "prompt": "input",
+        "max_completion_tokens": "max_output_tokens",
+        "max_tokens": "max_output_tokens",
+        "messages": "input",
+        "reasoning_effort": "reasoning",
+        "response_format": "text",
+    },
+)
+ANTHROPIC = Known(
+    frozenset(
+        (
+            *("betas", "cache_control", "context_management", "diagnostics", "inference_geo"),
+            *("speed", "user_profile_id", "workspace_id"),
+        )
+    ),
+    {},
+    frozenset(
+        (
+            *("container", "mcp_servers", "thread"),
+            *("output_format", "reasoning_effort", "response_format", "stop"),
+        )
+    ),
+    {
+        "thread": "messages: nothing is kept here",
+        "output_format": "output_config",
+        "reasoning_effort": "output_config",
+        "response_format": "output_config",
+        "stop": "stop_sequences",
+    },
+)
 
 
 def is_empty(value: Any) -> bool:
     """Whether a value asks for nothing, whatever its field."""
     return any(_same(value, empty) for empty in _EMPTY)
-
-
-def is_known(name: str) -> bool:
-    """Whether a field is in one of the tables."""
-    return name in HARMLESS or name in NEUTRAL or name in REFUSED
-
-
-def advice(name: str) -> str:
-    """What to do about a field that is refused."""
-    words = ["leave it out"]
-    if name in NEUTRAL:
-        words.append(f"or give {' or '.join(map(_shown, NEUTRAL[name]))}")
-    if name in INSTEAD:
-        words.append(f"see {INSTEAD[name]}")
-    return ", ".join(words)
 
 
 def _same(value: Any, other: Any) -> bool:

@@ -36,7 +36,7 @@ from .prompts import ModelLimits
 from .protocol import BoundedProtocol
 from .state import Served, State
 
-_COUNTED = ("/chat/completions", "/completions", "/embeddings")
+_COUNTED = ("/chat/completions", "/completions", "/responses", "/messages", "/embeddings")
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _HEADER_BYTES = 16 * 1024
 
