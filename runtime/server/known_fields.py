@@ -95,8 +95,7 @@ _REFUSED = """
 
     chat_format chat_parser generation_prompt grammar_triggers image_data input_extra input_prefix
     input_suffix lora multimodal_data n_predict parse_tool_calls penalty_prompt
-    preserved_tokens
-    reasoning_budget_end_tag reasoning_budget_end_tags reasoning_budget_message
+    preserved_tokens reasoning_budget_end_tag reasoning_budget_end_tags reasoning_budget_message
     reasoning_budget_start_tag response_fields samplers system_prompt t_max_prompt_ms typ_p
 """
 REFUSED = frozenset(_REFUSED.split())
