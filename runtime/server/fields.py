@@ -44,6 +44,8 @@ class Message(Struct, forbid_unknown_fields=True):
     name: str | None = None
     tool_calls: list[dict[str, Any]] | None = None
     tool_call_id: str | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
 
 
 class _Options(Struct, kw_only=True, forbid_unknown_fields=True):

@@ -120,7 +120,7 @@ INSTEAD: Mapping[str, str] = {
 MESSAGE_HARMLESS = frozenset(
     (
         *("annotations", "cache_control", "id", "provider_specific_fields"),
-        *("reasoning", "reasoning_content", "reasoning_details", "thinking"),
+        *("reasoning_details", "thinking"),
     )
 )
 MESSAGE_REFUSED = frozenset(("audio", "function_call", "refusal"))
