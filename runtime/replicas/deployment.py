@@ -1,0 +1,167 @@
+"""Replicas on Ray Serve: their deployment, the call that reaches them, and what they measure."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import serve
+from ray.exceptions import NodeDiedError, ObjectLostError, RayActorError, WorkerCrashedError
+from ray.serve.config import RequestRouterConfig
+from ray.serve.exceptions import BackPressureError, ReplicaUnavailableError
+from ray.util.metrics import Counter, Gauge, Histogram
+
+from ..bundle.manifest import Manifest
+from ..errors import UserError
+from ..generation.scheduler import StepReport
+from ..server.metrics import STEP_SECONDS
+from ..server.worker import Refused
+from .crossing import Asked, Told
+from .remote_worker import ReplicaLost
+from .replica import Replica
+from .router import PrefixRouter
+from .settings import EngineSettings, ReplicaCount
+
+_LOST = (RayActorError, NodeDiedError, WorkerCrashedError, ObjectLostError, ReplicaUnavailableError)
+_HEALTH_S = 2.0  # how soon a dead replica is missed
+
+
+class RayReplica(Replica):
+    """A replica that tells Ray's metrics what it does."""
+
+    def __init__(self, settings: EngineSettings) -> None:
+        manifest = Manifest.load(Path(settings.bundle))
+        super().__init__(settings, _Measured(manifest.cache.slots).on_step)
+
+
+class _Measured:
+    """The server's metrics of an engine by the same names, `intaglio_…`, with whose they are."""
+
+    def __init__(self, slots: int) -> None:
+        tags = {"replica": serve.get_replica_context().replica_tag}
+
+        def named(kind: Any, name: str, text: str, *more: str, **given: Any) -> Any:
+            metric = kind(f"intaglio_{name}", text, tag_keys=("replica", *more), **given)
+            return metric.set_default_tags(tags)
+
+        self._waiting = named(Gauge, "num_requests_waiting", "Sequences waiting for a slot.")
+        self._running = named(Gauge, "num_requests_running", "Sequences in slots.")
+        named(Gauge, "slots", "Slots there are.").set(slots)
+        self._prompt = named(Counter, "prompt_tokens_computed", "Prompt tokens not from the cache.")
+        self._step = named(
+            *(Histogram, "step_time_seconds", "Of a step's graph, by its rows.", "batch"),
+            boundaries=STEP_SECONDS,
+        )
+
+    def on_step(self, report: StepReport, waiting: int, live: int) -> None:
+        """After each step, in the engine's thread."""
+        self._waiting.set(waiting)
+        self._running.set(live)
+        if report.prefilled:
+            self._prompt.inc(report.prefilled)
+        if report.batch:
+            self._step.observe(report.seconds, tags={"batch": str(report.batch)})
+
+
+def deployed(
+    settings: EngineSettings, count: ReplicaCount, *, slots: int, grace_s: float
+) -> serve.Application:
+    """The replicas as an application of Ray Serve's, to be run or bound to another.
+
+    `slots`: of the bundle. A replica that is to end may finish what it has for `grace_s`.
+    """
+    scaled: dict[str, Any] = {"num_replicas": count.least}
+    if count.most > count.least:
+        scaled = {
+            "autoscaling_config": {
+                "min_replicas": count.least,
+                "max_replicas": count.most,
+                # a request a slot: a queue that lasts asks for another replica
+                "target_ongoing_requests": slots,
+            }
+        }
+    return serve.deployment(
+        RayReplica,
+        name="engine",
+        ray_actor_options={"num_cpus": settings.threads},
+        # its own queue says no before: that is told to the client at once
+        max_ongoing_requests=2 * (slots + settings.max_queue) + 1,
+        health_check_period_s=_HEALTH_S,
+        graceful_shutdown_timeout_s=max(grace_s, 0.1),
+        graceful_shutdown_wait_loop_s=0.2,
+        request_router_config=RequestRouterConfig(
+            request_router_class=PrefixRouter, request_router_kwargs={"slots": slots}
+        ),
+        **scaled,
+    ).bind(settings)
+
+
+class HandleCall:
+    """A `Call` through a deployment's handle."""
+
+    def __init__(self, handle: Any) -> None:
+        self._handle = handle.options(stream=True)
+
+    async def __call__(self, asked: Asked) -> AsyncGenerator[Sequence[Told], None]:
+        """Raises `ReplicaLost`. A full queue is told as a replica tells it."""
+        response = self._handle.answer.remote(asked)
+        try:
+            async for batch in response:
+                yield batch
+        except BackPressureError:
+            yield [Told(0, Refused())]
+        except _LOST as error:
+            raise ReplicaLost(str(error)) from None
+        finally:
+            response.cancel()
+
+
+@contextmanager
+def running(
+    settings: EngineSettings, count: ReplicaCount, *, slots: int, grace_s: float
+) -> Iterator[HandleCall]:
+    """Replicas during the block, on the cluster that RAY_ADDRESS names or one of this machine.
+
+    Raises `UserError` if they cannot be had.
+    """
+    starts = not ray.is_initialized()
+    if starts:
+        ray.init(logging_level=logging.WARNING, include_dashboard=False)
+    name = f"intaglio-{uuid.uuid4().hex[:8]}"
+    try:
+        _check_room(settings, count)
+        serve.start(proxy_location="Disabled", logging_config={"log_level": "WARNING"})
+        application = deployed(settings, count, slots=slots, grace_s=grace_s)
+        try:
+            handle = serve.run(application, name=name, route_prefix=None)
+        except RuntimeError:
+            raise UserError(f"the replicas do not start: {_reason(name)}") from None
+        try:
+            yield HandleCall(handle)
+        finally:
+            serve.delete(name)
+    finally:
+        if starts:
+            serve.shutdown()
+            ray.shutdown()
+
+
+def _check_room(settings: EngineSettings, count: ReplicaCount) -> None:
+    there, asked = ray.cluster_resources().get("CPU", 0), settings.threads * count.least
+    if there < asked:
+        raise UserError(
+            f"{count.least} replicas of {settings.threads} CPUs need {asked}, Ray has {there:g}: "
+            "give fewer --replicas or --threads"
+        )
+
+
+def _reason(name: str) -> str:
+    """The last line of what Ray says of an application, where an error's own words are."""
+    application = serve.status().applications.get(name)
+    lines = [] if application is None else application.message.strip().splitlines()
+    return lines[-1].strip() if lines else "see Ray's logs"
