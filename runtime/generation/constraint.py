@@ -309,7 +309,7 @@ class Held:
                 return
             self._read = rest
         longest = max(len(after.encode()) for after in matchers)
-        self._read = self._read[len(self._read) - longest + 1 :] if longest > 1 else b""
+        self._read = self._read[max(0, len(self._read) - longest + 1) :] if longest > 1 else b""
 
 
 def _clear(mask: NDArray[np.uint8], tokens: Sequence[int]) -> None:

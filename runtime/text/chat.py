@@ -11,6 +11,7 @@ from typing import Any
 from intaglio.runtime.errors import UserError
 
 from .chat_template import load_bos_eos, load_chat_templates, render_chat
+from .reasoning import ThinkingForm, thinking_form_of
 from .tools.formats import GENERIC, ToolFormat, format_of
 from .tools.generic import told_in_words
 
@@ -70,6 +71,11 @@ class ChatTemplate:
     def form(self) -> ToolFormat:
         """How the model is to write calls."""
         return format_of(self._of_tools) if self.knows_tools else GENERIC
+
+    @property
+    def thinking(self) -> ThinkingForm | None:
+        """How the model writes thoughts, if it does."""
+        return thinking_form_of(self._plain)
 
     @functools.cached_property
     def _has_system(self) -> bool:
