@@ -45,7 +45,9 @@ class Talker:
         end = token_of(self.codec, END)
         limits = ModelLimits("m", self.codec.vocab_size, (end,), 1 << 14, False, {})
         grammars = Grammars(self.codec, (end,))
-        self.served: Any = SimpleNamespace(codec=self.codec, limits=limits, grammars=grammars)
+        self.served: Any = SimpleNamespace(
+            codec=self.codec, limits=limits, grammars=grammars, thinking=None
+        )
         self.request = ChatRequest(
             messages=[Message("user", "?")], tools=[ADD], temperature=0, parallel_tool_calls=False
         )
