@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from intaglio.runtime.errors import UserError
+from intaglio.runtime.text.reasoning import FORMS
 
 from . import options
 from .loading import load_for_serving, own_sampling
@@ -61,6 +62,14 @@ _PACKAGES = ("msgspec", "prometheus_client", "starlette", "uvicorn")
 @click.option(
     "--strict-fields", "strict", is_flag=True, help="Refuse fields that nobody knows, with 400."
 )
+@click.option(
+    "--reasoning-parser",
+    "reasoning",
+    default="auto",
+    show_default=True,
+    metavar="auto|none|NAME",
+    help="How the model writes thoughts: think, seed_oss, granite; auto: by its chat template.",
+)
 @options.generation_config
 @click.option("--log-json", is_flag=True, help="The access log as JSON objects.")
 @options.build_options
@@ -112,6 +121,10 @@ def _server(given: dict[str, Any]) -> tuple[Server, ServeSettings]:
         if (error.name or "").split(".")[0] not in _PACKAGES:
             raise
         raise UserError(f"serve needs {error.name}: pip install 'intaglio[serve]'") from None
+    if given["reasoning"] not in ("auto", "none", *FORMS):
+        raise UserError(
+            f"--reasoning-parser {given['reasoning']}: must be auto, none, {', '.join(FORMS)}"
+        )
     settings = ServeSettings(
         host=given["host"],
         port=given["port"],
@@ -125,6 +138,7 @@ def _server(given: dict[str, Any]) -> tuple[Server, ServeSettings]:
         embeddings=given["embeddings"],
         names=given["names"],
         strict=given["strict"],
+        reasoning=given["reasoning"],
     )
     return Server(settings), settings
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -101,7 +101,7 @@ def token_of(codec: TextCodec, text: str) -> int:
     return token
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Scripted(Served):
     """A server whose model says what `says` was last given."""
 
@@ -118,16 +118,18 @@ class Scripted(Served):
 def serve_scripted(codec: TextCodec, **settings: Any) -> Iterator[Scripted]:
     """Serve a scripted model at a free port during the block."""
     machine = ScriptedMachine(codec.vocab_size)
-    facts = SimpleNamespace(
-        vocab_size=codec.vocab_size, eos_token_ids=(token_of(codec, END),), generation={}
-    )
+    facts = SimpleNamespace(vocab_size=codec.vocab_size, eos_token_ids=(token_of(codec, END),))
     session = SimpleNamespace(
         manifest=SimpleNamespace(model=facts), has=lambda name: name != "prefill_all"
     )
     engine: Any = SimpleNamespace(codec=codec, session=session)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(serving, "log_line", lambda record: None)
-        patch.setattr(serving, "SessionMachine", lambda session: machine)
-        server = Server(ServeSettings(**{"port": 0, "grace_s": 5, **settings}))
-        with server.listening(), server.serving(engine, MODEL):
-            yield Scripted(engine, server.address, machine, codec)
+    with ExitStack() as stack:
+        # not for longer: other servers may be started meanwhile
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(serving, "log_line", lambda record: None)
+            patch.setattr(serving, "SessionMachine", lambda session: machine)
+            patch.setattr(serving, "fingerprint", lambda manifest, sampling: "fp_scripted")
+            server = Server(ServeSettings(**{"port": 0, "grace_s": 5, **settings}))
+            stack.enter_context(server.listening())
+            stack.enter_context(server.serving(engine, MODEL, {}))
+        yield Scripted(engine, server.address, machine=machine, codec=codec)

@@ -42,6 +42,8 @@ class Message(Struct, forbid_unknown_fields=True):
     name: str | None = None
     tool_calls: list[dict[str, Any]] | None = None
     tool_call_id: str | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
 
 
 class Sampling(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -63,6 +65,8 @@ class Sampling(Struct, kw_only=True, forbid_unknown_fields=True):
     ) = None
     min_p: _Share | None = None
     typical_p: _Share | None = None
+    xtc_probability: _Share = 0.0
+    xtc_threshold: _Share = 0.1
     seed: (
         Annotated[int, Meta(ge=-(2**63), le=2**63 - 1, description="a whole number of 64 bits")]
         | None

@@ -60,6 +60,7 @@ class _Answer(QueuedAnswer):
                     choices[index].end(event.reason)
             response = json_response(self._plan.writer.whole())
         except ApiError as error:
+            scope["state"]["error"] = error.message
             response = error.response(scope["path"])
         await response(scope, receive, send)
 
@@ -86,6 +87,7 @@ class _Answer(QueuedAnswer):
             await tell(writer.ending(), more=False)
         except ApiError as error:
             scope["state"]["failed"] = True
+            scope["state"]["error"] = error.message
             await tell(writer.failed(error), more=False)
 
 

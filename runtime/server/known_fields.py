@@ -28,7 +28,7 @@ _HARMLESS = """
 
     adaptive_decay dry_allowed_length dry_base dry_penalty_last_n dry_sequence_breakers
     dynatemp_exponent early_stopping grammar_type guided_decoding_backend length_penalty
-    mirostat_eta mirostat_tau penalize_nl truncation_side xtc_threshold
+    mirostat_eta mirostat_tau penalize_nl truncation_side
 
     return_progress spaces_between_special_tokens timings_per_token verbose
 """
@@ -82,7 +82,6 @@ NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "use_beam_search": (False,),
     "verbosity": ("medium",),
     "watermarking": (False,),
-    "xtc_probability": (0,),
 }
 
 # By these others change an answer, and nothing here does.
@@ -120,7 +119,7 @@ INSTEAD: Mapping[str, str] = {
 MESSAGE_HARMLESS = frozenset(
     (
         *("annotations", "cache_control", "id", "provider_specific_fields"),
-        *("reasoning", "reasoning_content", "reasoning_details", "thinking"),
+        *("reasoning_details", "thinking"),
     )
 )
 MESSAGE_REFUSED = frozenset(("audio", "function_call", "refusal"))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from scripted import write_codec
-from tools import ADD, TEMPLATES, TOOLS
+from tools import TEMPLATES, TOOLS, WEATHER
 
 from intaglio.runtime.errors import UserError
 from intaglio.runtime.text.chat import ChatTemplate, MessageError
@@ -75,6 +75,14 @@ def test_tools_are_in_the_text(name: str) -> None:
         )
     assert chat.text([USER], []) == chat.text([USER])
     assert "get_weather" not in chat.text([USER])
+
+
+def test_what_a_tool_need_not_have_is_there_for_templates() -> None:
+    asks = "{{ tools[0].function.description + tools[0].function.parameters.type }}"
+    bare = {"type": "function", "function": {"name": "intaglio"}}
+    assert template(asks + "{{ tools | tojson }}").text([USER], [bare]).startswith("object[")
+    (shown_tool,) = json.loads(template("{{ tools | tojson }}").text([USER], TOOLS[:1]))
+    assert shown_tool == TOOLS[0]
 
 
 def test_tools_in_words_join_the_system_message() -> None:
@@ -176,4 +184,4 @@ def test_a_codec_with_another_template(tmp_path: Path) -> None:
     codec = write_codec(tmp_path, "its own")
     assert codec.decode(codec.chat([USER])) == "its own"
     other = type(codec).load(tmp_path, codec.vocab_size, "{{ tools | tojson }}")
-    assert json.loads(other.decode(other.chat([USER], [ADD]))) == [ADD]
+    assert json.loads(other.decode(other.chat([USER], [WEATHER]))) == [WEATHER]

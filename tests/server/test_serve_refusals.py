@@ -60,6 +60,8 @@ WRONG = [
     ("priority", "high", "whole number"),
     ("priority", 2**63, "64 bits"),
     ("typical_p", 1.1, "0 to 1"),
+    ("xtc_probability", -0.1, "0 to 1"),
+    ("xtc_threshold", "low", "0 to 1"),
     ("max_tokens", 1.5, "whole number"),
     ("max_tokens", "9", "whole number"),
     ("max_completion_tokens", 0, "1 or more"),
@@ -107,6 +109,11 @@ UNSUPPORTED = [
 def test_wrong_values(served: Served, param: str, value: Any, words: str) -> None:
     field = param.split("[")[0]
     check_refused(served.ask(CHAT, {**CHAT_BODY, field: value}), param, words)
+
+
+def test_what_is_drawn_needs_a_temperature(served: Served) -> None:
+    answer = served.ask(CHAT, {**CHAT_BODY, "xtc_probability": 0.5, "temperature": 0})
+    check_refused(answer, "xtc_probability", "a temperature above 0")
 
 
 @pytest.mark.parametrize(("field", "value"), UNSUPPORTED)
