@@ -1,14 +1,15 @@
-# demo, test, quick, replay, lint, oracle, ray, arm, bench, peers: the only commands to learn.
+# demo, test, quick, replay, lint, oracle, clients, ray, arm, bench, peers: the only commands to learn.
 PYTHON ?= python3
 VENV := .venv
 ORACLE := .venv-oracle
+CLIENTS := .venv-clients
 RAY := .venv-ray
 BIN := $(VENV)/bin
 # pytest workers; the graphs themselves use every core
 WORKERS ?= 2
 DEMO := build/smollm2-135m-instruct
 
-.PHONY: demo test quick bench peers oracle ray arm references golden replay lint audit lock clean
+.PHONY: demo test quick bench peers oracle clients ray arm references golden replay lint audit lock clean
 
 demo: $(VENV)/installed
 	$(BIN)/intaglio pull smollm2-135m-instruct
@@ -20,7 +21,7 @@ test: $(VENV)/installed-test
 
 # what needs no compiled graph
 quick: $(VENV)/installed-test
-	$(BIN)/python -m pytest -n $(WORKERS) -m "not compiles and not oracle and not arm and not ray"
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not compiles and not oracle and not arm and not clients and not ray"
 
 bench: $(VENV)/installed
 	$(BIN)/intaglio bench smollm2-135m-instruct
@@ -36,6 +37,10 @@ oracle: $(ORACLE)/installed
 # batches and replicas on a Ray cluster of this machine, bounded to 5 minutes
 ray: $(RAY)/installed
 	timeout 300 $(RAY)/bin/python -m pytest -m ray
+
+# other projects' clients against a server of ours; guidellm takes torch from the oracle's folder
+clients: $(VENV)/installed-test $(CLIENTS)/installed $(ORACLE)/installed
+	$(BIN)/python -m pytest -m clients tests/clients
 
 # aarch64 under qemu's emulation; says why and passes where that cannot be had
 arm: $(VENV)/installed-test
@@ -87,10 +92,16 @@ $(ORACLE)/installed: pyproject.toml requirements.lock
 	$(ORACLE)/bin/python -m pip install --quiet -c requirements.lock -e '.[test,oracle]'
 	touch $@
 
+$(CLIENTS)/installed: tests/clients/requirements.txt tests/clients/fetch_openai_node.py
+	$(PYTHON) -m venv --clear $(CLIENTS)
+	$(CLIENTS)/bin/python -m pip install --quiet --no-deps --no-compile -r $<
+	$(CLIENTS)/bin/python tests/clients/fetch_openai_node.py $(CLIENTS)/openai-node
+	touch $@
+
 # the versions CI and make install; run in a fresh .venv after changing pyproject.toml
 lock: $(VENV)/pip
 	$(BIN)/python -m pip install --quiet --upgrade -e '.[test,lint,audit]'
 	$(BIN)/python -m pip freeze --exclude-editable > requirements.lock
 
 clean:
-	rm -rf build $(VENV) $(ORACLE) $(RAY) *.egg-info
+	rm -rf build $(VENV) $(ORACLE) $(CLIENTS) $(RAY) *.egg-info

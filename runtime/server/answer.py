@@ -44,6 +44,18 @@ class Choice:
         self.thought_tokens = 0
         self._parser = parser
 
+    @property
+    def parts(self) -> list[Part]:
+        """All that was read, gathered: thoughts, words, calls."""
+        parts: list[Part] = []
+        if self.thought:
+            parts.append(Thought(self.thought))
+        if self.content:
+            parts.append(Content(self.content))
+        for call in self.calls:
+            parts += [CallBegun(call.id, call.name), CallArguments(call.arguments)]
+        return parts
+
     def read(self, piece: Piece) -> list[Part]:
         """The parts that became sure with a piece of text."""
         self.scores += piece.scores

@@ -105,7 +105,8 @@ class _Answer(QueuedAnswer):
                 pass
             response = json_response(embedding_body(self._asked, self._jobs, self._served))
         except ApiError as error:
-            response = error.response()
+            scope["state"]["error"] = error.message
+            response = error.response(scope["path"])
         await response(scope, receive, send)
 
 

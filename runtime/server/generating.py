@@ -56,7 +56,8 @@ class _Answer(QueuedAnswer):
                 self._plan.read(index, event)
             response = json_response(self._plan.writer.whole())
         except ApiError as error:
-            response = error.response()
+            scope["state"]["error"] = error.message
+            response = error.response(scope["path"])
         await response(scope, receive, send)
 
     async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -82,6 +83,7 @@ class _Answer(QueuedAnswer):
             await tell(writer.ending(), more=False)
         except ApiError as error:
             scope["state"]["failed"] = True
+            scope["state"]["error"] = error.message
             await tell(writer.failed(error), more=False)
 
 

@@ -74,6 +74,9 @@ def _plain(message: Message, place: str) -> dict[str, Any]:
         plain["content"] = _text(message.content, place)
     if message.name is not None:
         plain["name"] = message.name
+    if thought := message.reasoning_content or message.reasoning:
+        # the name that templates know
+        plain["reasoning_content"] = thought
     if message.tool_call_id is not None:
         plain["tool_call_id"] = message.tool_call_id
     return plain

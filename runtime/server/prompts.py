@@ -14,8 +14,6 @@ from intaglio.runtime.text.codec import TextCodec
 
 from .errors import ApiError
 from .fields import ChatRequest, CompletionRequest
-from .messages import chat_tokens
-from .tools import Tools
 
 # prompts × n of one request
 _CHOICES = 2048
@@ -41,13 +39,13 @@ class ModelLimits:
 
 def chat_jobs(
     request: ChatRequest,
+    prompt: list[int],
     codec: TextCodec,
     limits: ModelLimits,
     constraint: Constraint | None,
-    tools: Tools | None,
     shown: Sequence[str],
 ) -> list[Completion]:
-    """The choices a request asks for, held to `constraint`. Slow: a template in another process.
+    """The choices a request asks for, after the prompt's tokens, held to `constraint`.
 
     `shown`: texts of special tokens that are told. Raises `ApiError`, 400, for what the model
     cannot do.
@@ -69,7 +67,7 @@ def chat_jobs(
         shown=shown,
         continues=request.continue_final_message,
     )
-    return make.choices(chat_tokens(request, codec, tools))
+    return make.choices(prompt)
 
 
 def completion_jobs(
@@ -227,8 +225,13 @@ def _sampling(
     if asked["top_k"] == -1:
         asked["top_k"] = 0
     given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
+    chosen = {**limits.default_sampling, **given}
+    if request.xtc_probability and chosen["temperature"] == 0:
+        raise _invalid("xtc_probability", "xtc_probability: needs a temperature above 0")
     return SamplingParams(
-        **{**limits.default_sampling, **given},
+        **chosen,
+        xtc_probability=request.xtc_probability,
+        xtc_threshold=request.xtc_threshold,
         presence_penalty=request.presence_penalty,
         frequency_penalty=request.frequency_penalty,
         logit_bias=_bias(request.logit_bias, limits),

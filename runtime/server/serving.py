@@ -26,6 +26,8 @@ from intaglio.runtime.generation.engine import Engine
 from intaglio.runtime.generation.machine import SessionMachine
 from intaglio.runtime.generation.scheduler import Scheduler
 from intaglio.runtime.server.worker import Worker
+from intaglio.runtime.text.codec import TextCodec
+from intaglio.runtime.text.reasoning import FORMS, ThinkingForm
 
 from .api import Api, ApiSettings
 from .log import log_json, log_line, record_of
@@ -34,7 +36,7 @@ from .prompts import ModelLimits
 from .protocol import BoundedProtocol
 from .state import Served, State
 
-_COUNTED = ("/chat/completions", "/completions", "/embeddings")
+_COUNTED = ("/chat/completions", "/completions", "/responses", "/messages", "/embeddings")
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _HEADER_BYTES = 16 * 1024
 
@@ -45,7 +47,8 @@ class ServeSettings:
 
     `prefill_budget`: prompt tokens between two steps (None: one chunk). `embeddings`: how hidden
     rows are pooled (None: there are no embeddings). `names`: what clients call the model, instead
-    of its own name. `strict`: refuse fields that nobody knows.
+    of its own name. `strict`: refuse fields that nobody knows. `reasoning`: a name
+    of `text.reasoning.FORMS`, auto (by the chat template) or none.
     """
 
     host: str = "127.0.0.1"
@@ -60,6 +63,7 @@ class ServeSettings:
     embeddings: Pooling | None = None
     names: tuple[str, ...] = ()
     strict: bool = False
+    reasoning: str = "auto"
 
 
 class Server:
@@ -209,6 +213,7 @@ def open_served(
         engine.codec,
         limits,
         Grammars(engine.codec, facts.eos_token_ids),
+        _thinking(engine.codec, settings.reasoning),
         metrics,
         int(time.time()),
         pooling=settings.embeddings,
@@ -222,6 +227,12 @@ def fingerprint(manifest: Manifest, sampling: Mapping[str, float]) -> str:
     """
     said = [__version__, asdict(replace(manifest, checkpoint=None)), sorted(sampling.items())]
     return "fp_" + hashlib.sha256(json.dumps(said).encode()).hexdigest()[:12]
+
+
+def _thinking(codec: TextCodec, name: str) -> ThinkingForm | None:
+    if name != "auto":
+        return FORMS.get(name)
+    return None if codec.chat_template is None else codec.chat_template.thinking
 
 
 def _listen(host: str, port: int) -> socket.socket:

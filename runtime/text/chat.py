@@ -11,6 +11,7 @@ from typing import Any
 from intaglio.runtime.errors import UserError
 
 from .chat_template import load_bos_eos, load_chat_templates, render_chat
+from .reasoning import ThinkingForm, thinking_form_of
 from .tools.formats import GENERIC, ToolFormat, format_of
 from .tools.generic import told_in_words
 
@@ -30,6 +31,14 @@ _PROBE_TOOL = {
 }
 # put after the message that is continued, as transformers does, to see where it ends
 _END_TAG = "CONTINUE_FINAL_MESSAGE_TAG "
+
+
+def _whole(tool: dict[str, Any]) -> dict[str, Any]:
+    """With what a tool need not have: some templates ask for it all the same."""
+    function = tool["function"]
+    rest = {name: value for name, value in function.items() if name != "name"}
+    default = {"description": "", "parameters": {"type": "object", "properties": {}}}
+    return {**tool, "function": {"name": function["name"], **default, **rest}}
 
 
 class MessageError(UserError):
@@ -71,6 +80,11 @@ class ChatTemplate:
         """How the model is to write calls."""
         return format_of(self._of_tools) if self.knows_tools else GENERIC
 
+    @property
+    def thinking(self) -> ThinkingForm | None:
+        """How the model writes thoughts, if it does."""
+        return thinking_form_of(self._plain)
+
     @functools.cached_property
     def _has_system(self) -> bool:
         messages = [{"role": "system", "content": _PROBE}, {"role": "user", "content": "x"}]
@@ -110,7 +124,7 @@ class ChatTemplate:
         has_tools = bool(tools) or any(m["role"] == "tool" or "tool_calls" in m for m in messages)
         if has_tools and not self.knows_tools:
             messages, tools = told_in_words(messages, tools, in_system=self._has_system), ()
-        return self._render(messages, tools=list(tools) or None, **variables)
+        return self._render(messages, tools=[_whole(tool) for tool in tools] or None, **variables)
 
     def _render(self, messages: list[dict[str, Any]], tools: Any = None, **variables: Any) -> str:
         template = self._of_tools if tools else self._plain

@@ -14,8 +14,8 @@ from intaglio.runtime.text.tools.formats import FORMATS, format_of
 from intaglio.runtime.text.tools.parser import CallsParser
 
 BOTH = [("get_weather", PARIS), ("add", SUM)]
-W = '{"name": "get_weather", "arguments": %s}' % PARIS
-A = '{"arguments": %s, "name": "add"}' % SUM
+W = f'{{"name": "get_weather", "arguments": {PARIS}}}'
+A = f'{{"arguments": {SUM}, "name": "add"}}'
 
 CASES: list[tuple[str, str, list[tuple[str, str]]]] = [
     *((name, two_calls(name), BOTH) for name in FORMATS),
@@ -130,10 +130,10 @@ def test_ids(name: str) -> None:
     assert len(made) == 50
     pattern = "[a-zA-Z0-9]{9}" if name.startswith("mistral") else "call_[0-9a-f]{24}"
     assert all(re.fullmatch(pattern, each) for each in made)
-    for given in ("abcDEF123", "call_0123456789abcdef01234567"):
-        known = FORMATS[name].id_in_template(given)
-        assert known == given or (name.startswith("mistral") and re.fullmatch(pattern, known))
-        assert FORMATS[name].id_in_template(given) == known
+    for known in ("abcDEF123", "call_0123456789abcdef01234567"):
+        told = FORMATS[name].id_in_template(known)
+        assert told == known or (name.startswith("mistral") and re.fullmatch(pattern, told))
+        assert FORMATS[name].id_in_template(known) == told
 
 
 @pytest.mark.parametrize("name", FORMATS)

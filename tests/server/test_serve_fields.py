@@ -126,8 +126,8 @@ def test_the_documented_tables_are_these() -> None:
     name = re.compile(r"`([\w.]+)(?:: [^`]*)?`")
     implemented, harmless, refusing = (set(name.findall(table)) for table in tables)
     assert implemented >= IMPLEMENTED
-    assert harmless >= (HARMLESS | NEUTRAL.keys()) - IMPLEMENTED
-    assert refusing >= REFUSED | MESSAGE_REFUSED and harmless >= MESSAGE_HARMLESS | PART_HARMLESS
+    assert harmless == (HARMLESS | NEUTRAL.keys()) - IMPLEMENTED | MESSAGE_HARMLESS | PART_HARMLESS
+    assert refusing == REFUSED | MESSAGE_REFUSED
     for name in NEUTRAL.keys() - IMPLEMENTED:
         for value in NEUTRAL[name]:
             assert f"`{name}: {json.dumps(value)}`" in tables[1], name
@@ -147,8 +147,11 @@ def test_an_unknown_name_is_told(served: Served) -> None:
     streamed = served.ask(COMPLETIONS, {**BODY, "mystery": 1, "second": 1, "stream": True})
     assert streamed.headers[IGNORED] == "mystery, second"
     message = {**MESSAGES[0], "mystery": 1, "annotations": [], "refusal": None, "audio": {}}
-    answer = served.ask(CHAT, {**CHAT_BODY, "messages": [message]})
-    assert (answer.status, answer.headers[IGNORED]) == (200, "messages.mystery")
+    options = {"mystery": 1, "include_usage": None}
+    asked = {**CHAT_BODY, "messages": [message] * 3, "stream": True, "stream_options": options}
+    answer = served.ask(CHAT, asked)
+    assert answer.status == 200
+    assert answer.headers[IGNORED] == "messages.mystery, stream_options.mystery"
 
 
 def test_an_unknown_name_is_refused_if_asked_for(strict: Served) -> None:
@@ -289,14 +292,13 @@ def test_special_tokens_can_be_left_out(served: Served) -> None:
         assert served.ask(COMPLETIONS, {**BODY, "add_special_tokens": value}).status == 200
 
 
-def test_typical_p(served: Served) -> None:
+@pytest.mark.parametrize("given", [{"typical_p": 0.2}, {"xtc_probability": 1.0}])
+def test_more_samplers(served: Served, given: dict[str, float]) -> None:
     asked = {"prompt": "sample", "max_tokens": 30, "temperature": 1.2, "seed": 1}
-    plain, typical = (
-        text_of(served.ask(COMPLETIONS, {**asked, **more})) for more in ({}, {"typical_p": 0.2})
-    )
-    params = SamplingParams(temperature=1.2, seed=1, typical_p=0.2)
+    plain, other = (text_of(served.ask(COMPLETIONS, {**asked, **more})) for more in ({}, given))
+    params = SamplingParams(temperature=1.2, seed=1, **given)  # type: ignore[arg-type]
     alone = served.engine.generate("sample", max_tokens=30, sampling=params, graph="ragged_b2")
-    assert typical == "".join(alone) != plain
+    assert other == "".join(alone) != plain
 
 
 def test_the_models_own_sampling(strict: Served, served: Served) -> None:
@@ -311,7 +313,15 @@ def test_the_models_own_sampling(strict: Served, served: Served) -> None:
         assert text_of(strict.ask(COMPLETIONS, {**asked, **given})) == "".join(alone), given
 
 
-def test_priorities(served: Served) -> None:
-    """The order itself is the scheduler's, and tested there."""
-    for priority in (-5, 0, 100):
-        assert served.ask(COMPLETIONS, {**BODY, "priority": priority}).status == 200
+def test_a_person_does_not_wait_for_batch_work(served: Served) -> None:
+    """Many sequences in four slots, more behind them, and then a request of more urgency."""
+    batch = {"prompt": "batch", "max_tokens": 120, "n": 40, "priority": 1}
+    with served.start(batch):
+        served.wait_until_running(4)
+        with served.start({**batch, "stream": True}) as second:
+            assert second.recv(4096).startswith(b"HTTP/1.1 200 ")  # it is in the queue
+            person = served.ask(COMPLETIONS, {"prompt": "person", "max_tokens": 60})
+            assert person.status == 200
+            second.setblocking(False)
+            with pytest.raises(BlockingIOError):  # nothing of it has begun
+                second.recv(1)

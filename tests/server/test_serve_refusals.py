@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -60,6 +61,8 @@ WRONG = [
     ("priority", "high", "whole number"),
     ("priority", 2**63, "64 bits"),
     ("typical_p", 1.1, "0 to 1"),
+    ("xtc_probability", -0.1, "0 to 1"),
+    ("xtc_threshold", "low", "0 to 1"),
     ("max_tokens", 1.5, "whole number"),
     ("max_tokens", "9", "whole number"),
     ("max_completion_tokens", 0, "1 or more"),
@@ -90,7 +93,7 @@ WRONG = [
     ("ignore_eos", "yes", "true or false"),
     ("stream", 1, "true or false"),
     ("stream_options", True, "include_usage"),
-    ("stream_options", {"usage": True}, "include_usage"),
+    ("stream_options.include_usage", {"include_usage": 1}, "`bool`"),
     ("user", 7, "a string"),
     ("model", 7, "the name of a model"),
 ]
@@ -105,8 +108,13 @@ UNSUPPORTED = [
 
 @pytest.mark.parametrize(("param", "value", "words"), WRONG)
 def test_wrong_values(served: Served, param: str, value: Any, words: str) -> None:
-    field = param.split("[")[0]
+    field = re.split(r"[\[.]", param)[0]
     check_refused(served.ask(CHAT, {**CHAT_BODY, field: value}), param, words)
+
+
+def test_what_is_drawn_needs_a_temperature(served: Served) -> None:
+    answer = served.ask(CHAT, {**CHAT_BODY, "xtc_probability": 0.5, "temperature": 0})
+    check_refused(answer, "xtc_probability", "a temperature above 0")
 
 
 @pytest.mark.parametrize(("field", "value"), UNSUPPORTED)
@@ -190,7 +198,9 @@ anything = st.recursive(
     ),
     max_leaves=6,
 )
-fields = st.sampled_from(sorted({name.split("[")[0] for name, *_ in WRONG} | {"prompt", "echo"}))
+fields = st.sampled_from(
+    sorted({re.split(r"[\[.]", name)[0] for name, *_ in WRONG} | {"prompt", "echo"})
+)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -24,6 +24,10 @@ class _NoCall(Exception):
     """It only looked like one."""
 
 
+class _Cut(_NoCall):
+    """The answer ended within it."""
+
+
 class CallsParser:
     """A `PartsParser` of one answer. A call is one of the tools in `names`."""
 
@@ -68,19 +72,21 @@ class CallsParser:
             opener = self._opener()
             if opener is None and not (begins and self._form.is_bare and self._text[0] == "{"):
                 words = self._text[: self._sure()]
+                if self._ended and after_call and any(o.startswith(words) for o in self._openers):
+                    return
                 if words:
                     self._parts.append(Content(spaces + words))
-                    spaces, begins = "", False
+                    spaces, after_call, begins = "", False, False
                     self._drop(len(words))
                 elif not self._ended:
                     yield
                 continue
-            if (yield from self._calls(opener)):
+            if (yield from self._calls(opener, after_call)):
                 spaces, after_call, begins = "", True, True
             else:
                 words = self._text[: len(opener.text) if opener else 1]
                 self._parts.append(Content(spaces + words))
-                spaces, begins = "", False
+                spaces, after_call, begins = "", False, False
                 self._drop(len(words))
         if spaces and not after_call:
             self._parts.append(Content(spaces))
@@ -104,8 +110,11 @@ class CallsParser:
                 return at
         return size
 
-    def _calls(self, opener: Opener | None) -> Generator[None, None, bool]:
-        """The calls of an opener; whether there was one. The text then goes on after them."""
+    def _calls(self, opener: Opener | None, after_call: bool) -> Generator[None, None, bool]:
+        """The calls of an opener; whether there was one. The text then goes on after them.
+
+        The beginning of a further call that was cut off is dropped.
+        """
         self._at = len(opener.text) - (opener is _LINE) if opener else 0
         told = self._is_told = False
         try:
@@ -131,9 +140,12 @@ class CallsParser:
             self._drop(self._at)
             if opener is not None and opener.closer:
                 yield from self._close(opener.closer)
+        except _Cut:
+            if told or self._is_told or after_call:
+                self._drop(len(self._text))
+                return True
+            self._at = 0
         except _NoCall:
-            if self._is_told and self._ended:
-                self._drop(len(self._text))  # the rest of a call that was cut off
             # what came after the last whole call is looked at again
             self._at = 0
         return told or self._is_told
@@ -141,9 +153,9 @@ class CallsParser:
     def _close(self, closer: str) -> Reading:
         yield from self._peek()
         while not self._text.startswith(closer, self._at):
-            if self._ended or not closer.startswith(self._text[self._at :]):
+            if not closer.startswith(self._text[self._at :]):
                 raise _NoCall
-            yield
+            yield from self._wait()
         self._drop(self._at + len(closer))
 
     def _object(self) -> Reading:
@@ -153,16 +165,12 @@ class CallsParser:
         held: list[str] | None = None  # arguments that came before the name
         told = False
         while (yield from self._peek()) != "}" or (name is None and held is None):
-            key = yield from self._string()
-            if key not in _KEYS:
-                raise _NoCall
+            key = yield from self._one_of(_KEYS)
             yield from self._expect(":")
             self._at += 1
             first = yield from self._peek()
             if key == "name":
-                name = yield from self._string()
-                if name not in self._names:
-                    raise _NoCall
+                name = yield from self._one_of(self._names)
             elif key in ("arguments", "parameters") and held is None and not told:
                 if first != "{":
                     raise _NoCall
@@ -225,20 +233,31 @@ class CallsParser:
                 if self._text[self._at] not in _SPACES:
                     return self._text[self._at]
                 self._at += 1
-            if self._ended:
-                raise _NoCall
-            yield
+            yield from self._wait()
 
     def _expect(self, character: str) -> Reading:
         if (yield from self._peek()) != character:
             raise _NoCall
 
-    def _string(self) -> Generator[None, None, str]:
-        """A JSON string without escapes, as names and keys are."""
+    def _one_of(self, texts: Collection[str]) -> Generator[None, None, str]:
+        """A JSON string that is one of these, which have nothing to escape."""
         yield from self._expect('"')
-        pieces: list[str] = []
-        yield from self._value(pieces.append)
-        return "".join(pieces)[1:-1]
+        while True:
+            here = self._text[self._at + 1 :]
+            likely = [text for text in texts if f'{text}"'.startswith(here[: len(text) + 1])]
+            if not likely:
+                raise _NoCall
+            for text in likely:
+                if len(here) > len(text):
+                    self._at += len(text) + 2
+                    return text
+            yield from self._wait()
+
+    def _wait(self) -> Reading:
+        """For more text."""
+        if self._ended:
+            raise _Cut
+        yield
 
     def _value(self, tell: Callable[[str], None]) -> Reading:
         """Pass a JSON value on as it comes; where brackets and quotes end it, it ends."""
@@ -268,9 +287,7 @@ class CallsParser:
                     tell(self._text[start : self._at])
                     return
             tell(self._text[start : self._at])
-            if self._ended:
-                raise _NoCall
-            yield
+            yield from self._wait()
 
     def _begin(self, name: str) -> None:
         self._is_told = True
