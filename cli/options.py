@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from intaglio.runtime.errors import UserError
 from intaglio.runtime.host import usable_threads
+from intaglio.runtime.text.chat_template import read_template
 
 from .progress import say
 
@@ -101,10 +103,19 @@ threads = click.option(
     callback=_usable,
     help="CPU threads.  [default: the physical cores]",
 )
+
+
+def _readable(context: click.Context, option: click.Parameter, file: str | None) -> str | None:
+    if file is not None:
+        read_template(Path(file))  # what is wrong with it is told before anything is compiled
+    return file
+
+
 chat_template = click.option(
     "--chat-template",
     type=click.Path(),
     metavar="FILE",
+    callback=_readable,
     help="A Jinja file to use instead of the model's own chat template.",
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")

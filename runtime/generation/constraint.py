@@ -221,6 +221,8 @@ class Held:
         self._thinking = constraint.thinking
         self._is_thinking = self._thinking is not None and self._thinking.is_open
         self._is_first = not self._is_thinking
+        # thoughts whose mark is several tokens, where no grammar begins at once
+        self._may_think = self._is_first and self._thinking is not None
         if self._is_first:
             self._look()
 
@@ -292,6 +294,8 @@ class Held:
                 raise GrammarError(f"the grammar failed: {_line(self._matcher.get_error())}")
             return
         self._read += self._constraint.tokenizer.decode_bytes([token])
+        if self._may_think and self._is_opening():
+            return
         if self._is_thinking:
             assert self._thinking is not None
             end = self._thinking.end.encode()
@@ -300,6 +304,17 @@ class Held:
             self._is_thinking = not found
         if not self._is_thinking:
             self._look()
+
+    def _is_opening(self) -> bool:
+        """Whether what has come may be the beginning of thoughts; if it is, they have begun."""
+        assert self._thinking is not None
+        begin, text = self._thinking.begin.encode(), self._read.lstrip()
+        if begin.startswith(text) and text != begin:
+            return True
+        self._may_think = False
+        if text.startswith(begin):
+            self._is_thinking, self._read = True, text[len(begin) :]
+        return False
 
     def _look(self) -> None:
         """Begin the grammar whose beginning has come, the first if there are several."""

@@ -23,6 +23,7 @@ from .errors import ApiError
 from .fields import ChatRequest, TokenizeRequest
 
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+_TOOLS = 128  # as OpenAI has it
 _NO_ARGUMENTS: dict[str, Any] = {"type": "object", "properties": {}}
 # with one of these the properties that are named may not be all
 _OPEN = {
@@ -48,22 +49,30 @@ class Tools:
     ) -> Constraint:
         """Hold calls to the schemas: from the start where one must be, else once one begins.
 
-        `answer`: the grammar of an answer in words, if it has one.
+        `answer`: the grammar of an answer in words, if it has one. Raises `ApiError`, 400, where
+        all together are too much.
         """
         special = grammars.special_token
+        held: dict[str, str | Begun]
         if not self.is_free:
-            calls = calls_grammar(form, self.schemas, self.parallel, special)
-            return grammars.constraint({"": _lark(calls)}, thinking)
-        calls, begun = begun_grammar(form, self.schemas, self.parallel, special)
-        if answer is not None:
-            return grammars.constraint({"": _either(calls, answer)}, thinking)
-        after = {text: Begun(_lark(calls), come) for text, come in begun.items()}
-        return grammars.constraint(after, thinking)
+            held = {"": _lark(calls_grammar(form, self.schemas, self.parallel, special))}
+        else:
+            calls, begun = begun_grammar(form, self.schemas, self.parallel, special)
+            if answer is not None:
+                held = {"": _either(calls, answer)}
+            else:
+                held = {text: Begun(_lark(calls), come) for text, come in begun.items()}
+        try:
+            return grammars.constraint(held, thinking)
+        except GrammarError as error:
+            raise _invalid("tools", str(error)) from None
 
 
 def tools_of(request: ChatRequest | TokenizeRequest) -> Tools | None:
     """The tools that may be called, if there are any. Raises `ApiError`, 400, for bad ones."""
     shown = request.tools or []
+    if len(shown) > _TOOLS:
+        raise _invalid("tools", f"must be {_TOOLS} or fewer")
     schemas: dict[str, dict[str, Any]] = {}
     for index, tool in enumerate(shown):
         name, schema = _checked(tool, f"tools[{index}]")

@@ -19,6 +19,7 @@ from helpers import (
     invoke,
     one_line,
     own_cache,
+    refused,
     run,
     succeed,
     write_tokenizer,
@@ -259,6 +260,19 @@ def test_chat(bundle: Path) -> None:
     assert invoke(*given, input="a\n/exit\nb\n").stdout == f"{one}\n"
     done = run(*given, input="a\n")
     assert (done.returncode, done.stdout) == (0, f"{one}\n")
+
+
+def test_chat_by_another_template(bundle: Path, tmp_path: Path) -> None:
+    """Also where the model has none of its own."""
+    engine = Engine.load(bundle, graphs=("prefill", "decode"))
+    wanted = "".join(engine.generate("<a>", max_tokens=3))
+    file = tmp_path / "mine.jinja"
+    file.write_text("<{{ messages[0].content }}>")
+    (bundle / "tokenizer_config.json").unlink()
+    given = ("chat", bundle, "-n", "3", "--chat-template")
+    assert invoke(*given, file, input="a\n").stdout == f"{wanted}\n"
+    assert "cannot be read" in refused(*given, tmp_path / "none")
+    assert "has no chat template" in refused("chat", bundle)
 
 
 def test_chat_samples_as_the_model_says(bundle: Path) -> None:

@@ -185,6 +185,7 @@ def test_a_tokenizer_that_is_to_be_made(monkeypatch: pytest.MonkeyPatch, tmp_pat
     def download(name: str, **options: Any) -> str:
         asked.update(options)
         for file in options["allow_patterns"]:
+            (tmp_path / file).parent.mkdir(exist_ok=True)
             (tmp_path / file).write_text("")
         return str(tmp_path)
 
@@ -193,6 +194,10 @@ def test_a_tokenizer_that_is_to_be_made(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert pull("org/name@refs/pr/3") == tmp_path
     assert asked["revision"] == "refs/pr/3"
     assert asked["allow_patterns"] == ["config.json", "tokenizer.model", "model.safetensors"]
+    template, other = (f"additional_chat_templates/{name}" for name in ("rag.jinja", "readme.md"))
+    stand_in(monkeypatch, ["config.json", "model.safetensors", template, other])
+    pull("org/name")
+    assert asked["allow_patterns"] == ["config.json", template, "model.safetensors"]
 
 
 def test_a_revision_of_what_is_here(tmp_path: Path) -> None:

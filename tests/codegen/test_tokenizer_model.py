@@ -19,6 +19,7 @@ from intaglio.codegen.bundle import cached_bundle
 from intaglio.codegen.sources.folder import load_model
 from intaglio.codegen.sources.tokenizer_model import convert_tokenizer_model
 from intaglio.runtime.errors import UserError
+from intaglio.runtime.text.chat_template import load_chat_templates
 
 TEXT = """The quick brown fox jumps over the lazy dog. the dog sleeps; the fox runs on and on.
 Small models are quick models: what is small is quick, and what is quick is small.
@@ -131,6 +132,20 @@ def test_a_bundle_gets_what_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         made.append(cached_bundle(load_model(folder), replace(TINY, kinds=("decode",))))
         text = (made[-1] / "tokenizer.json").read_text()
         assert text == convert_tokenizer_model(folder)
+    assert made[0] != made[1]
+
+
+def test_a_bundle_gets_every_chat_template(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INTAGLIO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(bundling, "compile_all", lambda jobs, progress: [b""] * len(jobs))
+    folder = write(write_checkpoint(tmp_path / "model", CASES["llama_tied"]), trained())
+    (folder / "additional_chat_templates").mkdir()
+    (folder / "chat_template.jinja").write_text("one")
+    made = []
+    for text in ("two", "three"):
+        (folder / "additional_chat_templates/tool_use.jinja").write_text(text)
+        made.append(cached_bundle(load_model(folder), replace(TINY, kinds=("decode",))))
+        assert load_chat_templates(made[-1]) == {"default": "one", "tool_use": text}
     assert made[0] != made[1]
 
 

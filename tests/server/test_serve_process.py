@@ -84,6 +84,15 @@ def test_the_printed_curl_line_works(bundle: Path) -> None:
     assert re.search(r"id=chatcmpl-\w+ .* status=200 .*generated_tokens=3", stderr)
 
 
+def test_another_chat_template(bundle: Path, tmp_path: Path) -> None:
+    file = tmp_path / "mine.jinja"
+    file.write_text("<{{ messages[0].content }}>")
+    with serving(bundle, "--port", "0", "--chat-template", file) as (_, served):
+        asked = {"messages": [{"role": "user", "content": "x"}]}
+        tokens = served.ask("/tokenize", asked).json["tokens"]
+        assert served.ask("/detokenize", {"tokens": tokens}).json["prompt"] == "<x>"
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_running_requests_end_and_new_ones_are_refused(bundle: Path, number: int) -> None:
     with serving(bundle, "--port", "0", "--grace", "60") as (process, served):

@@ -203,6 +203,7 @@ def tool(**changes: Any) -> dict[str, Any]:
             "mystery",
         ),
         ({"tools": {}}, "tools", "array"),
+        ({"tools": TOOLS * 65}, "tools", "128 or fewer"),
         ({"tools": TOOLS, "tool_choice": "some"}, "tool_choice", "none, auto, required"),
         (
             {"tools": TOOLS, "tool_choice": {"type": "function", "function": {"name": "g"}}},
@@ -344,3 +345,18 @@ def test_calls_of_a_random_model_are_valid(tiny: Served, choice: Any) -> None:
         jsonschema.validate(json.loads(arguments), schemas[name])
         names.add(name)
     assert names == ({"at", "now"} if choice == "required" else {"at"})
+
+
+def test_a_call_after_thoughts(tmp_path: Path) -> None:
+    """What thoughts say of calls is none; the grammar begins after them."""
+    template = TEMPLATES["hermes"] + "{# <think> </think> #}"
+    thought = '\nA <tool_call>{"name": "add"} would do.\n'
+    # where a call must be and the mark is no token, there are no thoughts
+    for special, choice in (((), "auto"), (("<think>",), "auto"), (("<think>",), "required")):
+        with serve_scripted(write_codec(tmp_path, template, special)) as served:
+            served.says(f"<think>{thought}</think>\n\n{two_calls('hermes')}")
+            (answered,) = served.ask(CHAT, {**ASKED, "tool_choice": choice}).json["choices"]
+            message = answered["message"]
+            assert message["reasoning_content"].strip() == thought.strip()
+            assert message["content"] is None
+            assert calls_of(message) == [("get_weather", PARIS), ("add", SUM)]
