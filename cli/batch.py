@@ -98,7 +98,9 @@ def _open(
     from intaglio.runtime.batch.answering import ModelSettings
 
     engine = load_for_serving(model, embeds=embeddings is not None, **how)
-    return engine, ModelSettings(names, own_sampling(engine, generation_config), embeddings)
+    return engine, ModelSettings(
+        names, own_sampling(engine.default_sampling, generation_config), embeddings
+    )
 
 
 def _by_one(opened: Opened, source: str, output: str) -> int:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class AskedCompletion:
-    """What a `Completion` is made of. A constraint's matcher stays where it is: `grammars` cross."""
+    """What a `Completion` is made of; of its constraint the `grammars`: matchers can't cross."""
 
     prompt: Sequence[int]
     params: CompletionParams

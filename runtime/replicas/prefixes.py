@@ -44,7 +44,8 @@ class Prefixes(Generic[R]):
         """How many of a prompt's tokens each replica may hold; only those that hold some."""
         blocks = _blocks(prompt)
         found = {
-            replica: _BLOCK * max((_common(held, blocks) for held in self._sent[replica]), default=0)
+            replica: _BLOCK
+            * max((_common(held, blocks) for held in self._sent[replica]), default=0)
             for replica in replicas
             if replica in self._sent
         }

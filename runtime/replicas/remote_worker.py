@@ -8,7 +8,7 @@ import traceback
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 
-from ..generation.completion import Failed, Finished, Piece
+from ..generation.completion import Failed, Piece
 from ..generation.scheduler import StepReport
 from ..server.worker import Accepted, Refused, TellingJob, Ticket
 from .crossing import Asked, Told, asked_of, follow
