@@ -1,13 +1,14 @@
-# demo, test, quick, replay, lint, oracle, arm, bench, peers: the only commands to learn.
+# demo, test, quick, replay, lint, oracle, clients, arm, bench, peers: the only commands to learn.
 PYTHON ?= python3
 VENV := .venv
 ORACLE := .venv-oracle
+CLIENTS := .venv-clients
 BIN := $(VENV)/bin
 # pytest workers; the graphs themselves use every core
 WORKERS ?= 2
 DEMO := build/smollm2-135m-instruct
 
-.PHONY: demo test quick bench peers oracle arm references golden replay lint audit lock clean
+.PHONY: demo test quick bench peers oracle clients arm references golden replay lint audit lock clean
 
 demo: $(VENV)/installed
 	$(BIN)/intaglio pull smollm2-135m-instruct
@@ -19,7 +20,7 @@ test: $(VENV)/installed-test
 
 # what needs no compiled graph
 quick: $(VENV)/installed-test
-	$(BIN)/python -m pytest -n $(WORKERS) -m "not compiles and not oracle and not arm"
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not compiles and not oracle and not arm and not clients"
 
 bench: $(VENV)/installed
 	$(BIN)/intaglio bench smollm2-135m-instruct
@@ -31,6 +32,10 @@ peers: $(VENV)/installed-plot
 
 oracle: $(ORACLE)/installed
 	$(ORACLE)/bin/python -m pytest -m oracle
+
+# other projects' clients against a server of ours; guidellm takes torch from the oracle's folder
+clients: $(VENV)/installed-test $(CLIENTS)/installed $(ORACLE)/installed
+	$(BIN)/python -m pytest -m clients tests/clients
 
 # aarch64 under qemu's emulation; says why and passes where that cannot be had
 arm: $(VENV)/installed-test
@@ -77,10 +82,16 @@ $(ORACLE)/installed: pyproject.toml requirements.lock
 	$(ORACLE)/bin/python -m pip install --quiet -c requirements.lock -e '.[test,oracle]'
 	touch $@
 
+$(CLIENTS)/installed: tests/clients/requirements.txt tests/clients/fetch_openai_node.py
+	$(PYTHON) -m venv --clear $(CLIENTS)
+	$(CLIENTS)/bin/python -m pip install --quiet --no-deps --no-compile -r $<
+	$(CLIENTS)/bin/python tests/clients/fetch_openai_node.py $(CLIENTS)/openai-node
+	touch $@
+
 # the versions CI and make install; run in a fresh .venv after changing pyproject.toml
 lock: $(VENV)/pip
 	$(BIN)/python -m pip install --quiet --upgrade -e '.[test,lint,audit]'
 	$(BIN)/python -m pip freeze --exclude-editable > requirements.lock
 
 clean:
-	rm -rf build $(VENV) $(ORACLE) *.egg-info
+	rm -rf build $(VENV) $(ORACLE) $(CLIENTS) *.egg-info

@@ -11,7 +11,7 @@ from intaglio.runtime.generation.engine import Message
 from intaglio.runtime.generation.sampling import SamplingParams
 
 from . import options
-from .loading import Loaded, load_engine
+from .loading import Loaded, load_engine, own_sampling
 from .progress import say
 from .run import sampling_options, summary
 
@@ -21,9 +21,11 @@ from .run import sampling_options, summary
 @click.option("--system", help="A system message to begin with.")
 @click.option("-n", "--max-tokens", type=int, default=512, show_default=True)
 @sampling_options
+@options.generation_config
 @options.build_options
 @options.weights
 @options.threads
+@options.chat_template
 @options.verbose
 def chat_command(
     model: str,
@@ -32,18 +34,27 @@ def chat_command(
     build: dict[str, Any],
     weights: str | None,
     threads: int | None,
+    chat_template: str | None,
     verbose: bool,
-    **sampling: Any,
+    sampling: dict[str, Any],
+    generation_config: str,
 ) -> None:
     """Talk with MODEL, a model or a bundle. Ctrl-C stops an answer, Ctrl-D or /exit ends."""
     if max_tokens < 1:
         raise UserError(f"--max-tokens {max_tokens}: must be 1 or more")
-    params = SamplingParams(**sampling)
+    SamplingParams(**sampling)  # what is wrong is told before anything is compiled
     loaded = load_engine(
-        model, ("prefill", "decode"), build, weights=weights, threads=threads, verbose=verbose
+        model,
+        ("prefill", "decode"),
+        build,
+        weights=weights,
+        threads=threads,
+        chat_template=chat_template,
+        verbose=verbose,
     )
     if loaded.engine.codec is None or not loaded.engine.codec.has_chat_template:
         raise UserError(f"{model}: has no chat template: use `intaglio generate -p` instead")
+    params = SamplingParams(**{**own_sampling(loaded.engine, generation_config), **sampling})
     messages: list[Message] = [{"role": "system", "content": system}] if system else []
     while (line := _ask()) is not None:
         if line.strip():

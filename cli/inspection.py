@@ -16,6 +16,8 @@ from rich.table import Table
 
 from intaglio.runtime.bundle.manifest import CacheFacts, GraphFacts, Manifest, is_bundle
 from intaglio.runtime.bundle.weight_spec import TensorSpec, WeightSpec, bytes_of_step
+from intaglio.runtime.generation.default_sampling import DefaultSampling, default_sampling
+from intaglio.runtime.generation.engine import folders_of
 
 from . import options
 from .progress import say
@@ -46,7 +48,13 @@ def inspect_command(model: str, build: dict[str, Any], as_json: bool) -> None:
     memory["total"] = sum(memory.values())
     if as_json:
         more = {"weights_bytes_by_coding": shown.sizes, "rope": shown.ropes} if shown.sizes else {}
-        found = {"arguments": rows, "weights": held, "memory_bytes": memory, **more}
+        found = {
+            "arguments": rows,
+            "weights": held,
+            "memory_bytes": memory,
+            "default_sampling": dict(shown.sampling.given),
+            **more,
+        }
         click.echo(json.dumps(found))
         return
     # a pipe has no width: whole lines there, cut ones on a narrow terminal
@@ -62,12 +70,22 @@ def inspect_command(model: str, build: dict[str, Any], as_json: bool) -> None:
         click.echo(f"weights by coding: {', '.join(sizes)}")
     for rope in shown.ropes:
         click.echo(f"RoPE: {rope}")
+    for line in _sampling_lines(shown.sampling):
+        click.echo(line)
     per_slot = cache.nbytes // cache.slots
     click.echo(
         f"memory: weights {_mb(memory['weights'])} + cache {_mb(memory['cache'])} "
         f"({cache.slots} slots of {cache.context} positions, {_mb(per_slot)} each) "
         f"+ results {_mb(memory['results'])} = {_mb(memory['total'])}"
     )
+
+
+def _sampling_lines(sampling: DefaultSampling) -> Iterator[str]:
+    if sampling.given:
+        said = ", ".join(f"{name} {value:g}" for name, value in sampling.given.items())
+        yield f"serve and chat sample by generation_config.json: {said}"
+    if sampling.unapplied:
+        yield f"not applied of generation_config.json: {', '.join(sampling.unapplied)}"
 
 
 _WIDE = 200
@@ -77,12 +95,14 @@ Graph = tuple[str, tuple[TensorSpec, ...], tuple[TensorSpec, ...]]
 @dataclass(frozen=True)
 class _Shown:
     """`ends`: which weights are embedding and head. `sizes`: bytes of weights by coding; `ropes`:
-    in words; both of a model, not of a bundle, which has its own."""
+    in words; both of a model, not of a bundle, which has its own. `sampling`: of
+    generation_config.json."""
 
     weights: tuple[WeightSpec, ...]
     ends: tuple[str, str]
     cache: CacheFacts
     graphs: list[Graph]
+    sampling: DefaultSampling
     sizes: dict[str, int] = field(default_factory=dict)
     ropes: list[str] = field(default_factory=list)
 
@@ -94,12 +114,15 @@ def _describe(model: str, build: dict[str, Any]) -> _Shown:
         manifest = Manifest.load(Path(model))
         check_fixed(manifest, build)
         ends = (manifest.model.embedding, manifest.model.head)
-        return _Shown(manifest.weights, ends, manifest.cache, [_graph(g) for g in manifest.graphs])
+        graphs = [_graph(g) for g in manifest.graphs]
+        sampling = default_sampling(*folders_of(Path(model), manifest))
+        return _Shown(manifest.weights, ends, manifest.cache, graphs, sampling)
     from intaglio.codegen.sources.folder import load_model
     from intaglio.codegen.sources.pull import resolve_model
     from intaglio.codegen.targets import sizes_by_coding
 
-    spec = load_model(resolve_model(model, progress=say), say).spec
+    loaded = load_model(resolve_model(model, progress=say), say)
+    spec, sampling = loaded.spec, default_sampling(loaded.folder)
     planned = options.to_build_options({"layout": "rowmajor", **build}).graphs(spec)
     plan = planned[0].cache
     parts = tuple(cache.part for cache in plan.caches(spec))
@@ -108,7 +131,8 @@ def _describe(model: str, build: dict[str, Any]) -> _Shown:
     held = spec.within(plan.context).layers
     ropes = [str(layer.attention.rope) for layer in held if layer.attention.rope]
     weights, ends = tuple(planned[0].weights(spec)), ("embed", spec.head)
-    return _Shown(weights, ends, cache, graphs, sizes_by_coding(spec), list(dict.fromkeys(ropes)))
+    sizes = sizes_by_coding(spec)
+    return _Shown(weights, ends, cache, graphs, sampling, sizes, list(dict.fromkeys(ropes)))
 
 
 def _graph(facts: GraphFacts) -> Graph:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,7 @@ def load_engine(
     *,
     weights: str | None = None,
     threads: int | None = None,
+    chat_template: str | None = None,
     verbose: bool = False,
 ) -> Loaded:
     """Load the graphs of `kinds` from a bundle, or build them of a model first."""
@@ -58,7 +59,10 @@ def load_engine(
     names = [graph_name(manifest, kind) for kind in kinds]
     if verbose:
         print_commands(graph for graph in manifest.graphs if graph.step in names)
-    return Loaded(Engine.load(bundle, weights=weights, graphs=names, threads=threads), compile_s)
+    engine = Engine.load(
+        bundle, weights=weights, graphs=names, threads=threads, chat_template=chat_template
+    )
+    return Loaded(engine, compile_s)
 
 
 def load_for_serving(
@@ -68,6 +72,7 @@ def load_for_serving(
     embeds: bool = False,
     weights: str | None = None,
     threads: int | None = None,
+    chat_template: str | None = None,
     verbose: bool = False,
 ) -> Engine:
     """Prefill and every step that serving may take, from a bundle or built of a model first.
@@ -89,7 +94,9 @@ def load_for_serving(
     if verbose:
         print_commands(graphs)
     names = list(dict.fromkeys(graph.step for graph in graphs))
-    return Engine.load(bundle, weights=weights, graphs=names, threads=threads)
+    return Engine.load(
+        bundle, weights=weights, graphs=names, threads=threads, chat_template=chat_template
+    )
 
 
 def load_session(
@@ -118,6 +125,16 @@ def load_session(
     else:
         checkpoint = find_weights(bundle, manifest, Path(weights) if weights else None)
     return Session(bundle, manifest, checkpoint, graphs=names, threads=threads)
+
+
+def own_sampling(engine: Engine, generation_config: str) -> Mapping[str, Any]:
+    """What the option --generation-config makes of the model's file: fields of `SamplingParams`."""
+    if generation_config == "none":
+        return {}
+    found = engine.default_sampling()
+    if found.unapplied:
+        say(f"note: not applied of generation_config.json: {', '.join(found.unapplied)}")
+    return found.given
 
 
 def graph_name(manifest: Manifest, kind: str) -> str:

@@ -22,20 +22,37 @@ from .numbers import parse_ids
 from .progress import counting, say
 
 _sampling_options = [
-    click.option("--temperature", type=float, default=0.0, help="0 is greedy.  [default: 0]"),
-    click.option("--top-k", type=int, default=0, help="Only the k likeliest; 0 is off."),
-    click.option("--top-p", type=float, default=1.0, help="Only the likeliest of this mass."),
-    click.option("--min-p", type=float, default=0.0, help="Only those of this share of the best."),
-    click.option("--repetition-penalty", type=float, default=1.0, help="1 is off."),
+    click.option(
+        "--temperature",
+        type=float,
+        help="0 is greedy.  [default: 0; chat: the model's generation_config.json, then 0]",
+    ),
+    click.option("--top-k", type=int, help="Only the k likeliest; 0 is off."),
+    click.option("--top-p", type=float, help="Only the likeliest of this mass."),
+    click.option("--min-p", type=float, help="Only those of this share of the best."),
+    click.option("--typical-p", type=float, help="Only the most typical of this mass; 1 is off."),
+    click.option("--repetition-penalty", type=float, help="1 is off."),
     click.option("--seed", type=int, help="Same seed, same text."),
 ]
+_SAMPLING = (
+    *("temperature", "top_k", "top_p", "min_p", "typical_p", "repetition_penalty", "seed"),
+)
 
 
 def sampling_options(command: Any) -> Any:
-    """Adds the sampling options, passed by their names."""
+    """Adds the sampling options; those given are passed as `sampling`."""
+
+    def collect(*args: Any, **values: Any) -> Any:
+        given = {name: values.pop(name) for name in _SAMPLING}
+        sampling = {name: value for name, value in given.items() if value is not None}
+        return command(*args, sampling=sampling, **values)
+
+    collect.__name__, collect.__doc__ = command.__name__, command.__doc__
+    collect.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
+    decorated: Any = collect
     for option in reversed(_sampling_options):
-        command = option(command)
-    return command
+        decorated = option(decorated)
+    return decorated
 
 
 @click.command("generate")
@@ -69,7 +86,7 @@ def generate_command(
     threads: int | None,
     verbose: bool,
     as_json: bool,
-    **sampling: Any,
+    sampling: dict[str, Any],
 ) -> None:
     """Continue a prompt with MODEL, a model or a bundle: compile if needed, then stream text.
 

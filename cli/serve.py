@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from intaglio.runtime.errors import UserError
+from intaglio.runtime.text.reasoning import FORMS
 
 from . import options
-from .loading import load_for_serving
+from .extras import extra
+from .loading import load_for_serving, own_sampling
 
 if TYPE_CHECKING:
     from intaglio.runtime.server.serving import Server, ServeSettings
-
-# what the extra `serve` brings
-_PACKAGES = ("msgspec", "prometheus_client", "starlette", "uvicorn")
 
 
 @click.command("serve")
@@ -37,7 +36,7 @@ _PACKAGES = ("msgspec", "prometheus_client", "starlette", "uvicorn")
     "--api-key",
     envvar="INTAGLIO_API_KEY",
     metavar="KEY",
-    help="Clients must send it as a bearer token.  [env: INTAGLIO_API_KEY]",
+    help="Clients must send it, as a bearer token or X-Api-Key.  [env: INTAGLIO_API_KEY]",
 )
 @click.option("--cors", metavar="ORIGIN", help="Pages from there may call; * for any.")
 @click.option(
@@ -46,21 +45,32 @@ _PACKAGES = ("msgspec", "prometheus_client", "starlette", "uvicorn")
 @click.option(
     "--max-body", type=int, default=4 * 1024**2, show_default=True, help="Bytes of a request."
 )
+@options.embeddings
+@options.names
 @click.option(
-    "--embeddings",
-    type=click.Choice(["mean", "last"]),
-    help="Also make embeddings: the mean of a text's hidden rows, or its last token's.",
+    "--strict-fields", "strict", is_flag=True, help="Refuse fields that nobody knows, with 400."
 )
+@click.option(
+    "--reasoning-parser",
+    "reasoning",
+    default="auto",
+    show_default=True,
+    metavar="auto|none|NAME",
+    help="How the model writes thoughts: think, seed_oss, granite; auto: by its chat template.",
+)
+@options.generation_config
 @click.option("--log-json", is_flag=True, help="The access log as JSON objects.")
 @options.build_options
 @options.weights
 @options.threads
+@options.chat_template
 @options.verbose
 def serve_command(
     model: str,
     build: dict[str, Any],
     weights: str | None,
     threads: int | None,
+    chat_template: str | None,
     verbose: bool,
     **given: Any,
 ) -> None:
@@ -70,16 +80,18 @@ def serve_command(
     second one does not wait.
     """
     server, settings = _server(given)
-    name = _name_of(model)
+    name = settings.names[0] if settings.names else name_of(model)
     with server.listening():
         engine = load_for_serving(
             *(model, build),
             embeds=settings.embeddings is not None,
             weights=weights,
             threads=threads,
+            chat_template=chat_template,
             verbose=verbose,
         )
-        server.serve(engine, name, lambda: _announce(server, settings, name))
+        sampling = own_sampling(engine, given["generation_config"])
+        server.serve(engine, name, sampling, lambda: _announce(server, settings, name))
 
 
 def _server(given: dict[str, Any]) -> tuple[Server, ServeSettings]:
@@ -89,12 +101,12 @@ def _server(given: dict[str, Any]) -> tuple[Server, ServeSettings]:
             raise UserError(f"--{option.replace('_', '-')} {value}: must be {least} or more")
     if given["api_key"] == "":
         raise UserError("--api-key is empty: give a key, or unset INTAGLIO_API_KEY")
-    try:
+    with extra("serve", "serve"):
         from intaglio.runtime.server.serving import Server, ServeSettings
-    except ImportError as error:
-        if (error.name or "").split(".")[0] not in _PACKAGES:
-            raise
-        raise UserError(f"serve needs {error.name}: pip install 'intaglio[serve]'") from None
+    if given["reasoning"] not in ("auto", "none", *FORMS):
+        raise UserError(
+            f"--reasoning-parser {given['reasoning']}: must be auto, none, {', '.join(FORMS)}"
+        )
     settings = ServeSettings(
         host=given["host"],
         port=given["port"],
@@ -106,11 +118,14 @@ def _server(given: dict[str, Any]) -> tuple[Server, ServeSettings]:
         max_body=given["max_body"],
         log_json=given["log_json"],
         embeddings=given["embeddings"],
+        names=given["names"],
+        strict=given["strict"],
+        reasoning=given["reasoning"],
     )
     return Server(settings), settings
 
 
-def _name_of(model: str) -> str:
+def name_of(model: str) -> str:
     """What clients call it: a folder's or file's own name, anything else as it is."""
     path = Path(model)
     return path.resolve().name.removesuffix(".gguf") if path.exists() else model

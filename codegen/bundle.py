@@ -39,7 +39,11 @@ from .spec import ModelSpec
 from .targets import TARGETS, Layout, formats_of, required_features
 from .weights import unused_tensors
 
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
+# copied as they are
+MODEL_FILES = (
+    *("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"),
+    "generation_config.json",
+)
 # of which the first is made where it is missing
 _ITS_SOURCES = ("tokenizer.model", "added_tokens.json")
 _DEFAULT_CONTEXT = 2048
@@ -126,8 +130,8 @@ def cached_bundle(
 ) -> Path:
     """A bundle for running `model` where it lies, under the cache folder: made once, then found.
 
-    Emission always runs, so a changed config, template, tokenizer or checkpoint is a different
-    bundle. This process holds it and its weights to its end: see `holding`.
+    Emission always runs, so a changed config, template, tokenizer, checkpoint or generation config
+    is a different bundle. This process holds it and its weights to its end: see `holding`.
     """
     prepared = _prepare(model.spec, options)
     parts = [str(model.folder.resolve()), __version__, f"schema {SCHEMA}"]
@@ -135,7 +139,7 @@ def cached_bundle(
     # what the manifest would say, which a bundle made by another table does not
     arch = TARGETS[options.target].check_arch(options.arch)
     parts += required_features(options.target, arch)
-    parts += [str(model.spec.eos_token_ids), *_tokenizer_versions(model.folder)]
+    parts += [str(model.spec.eos_token_ids), *_file_versions(model.folder)]
     specs = prepared[0][0].weights(model.spec)
     checkpoint = model.checkpoint if _needs_own(specs) else None
     bound = bound_weights_folder(checkpoint, specs) if checkpoint else None
@@ -154,10 +158,15 @@ def cached_bundle(
     return out
 
 
-def _tokenizer_versions(folder: Path) -> list[str]:
-    names = (*TOKENIZER_FILES, *_ITS_SOURCES)
-    files = [folder / name for name in names if (folder / name).is_file()]
+def _file_versions(folder: Path) -> list[str]:
+    files = _model_files(folder, (*MODEL_FILES, *_ITS_SOURCES))
     return [f"{file.name} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files]
+
+
+def _model_files(folder: Path, names: Sequence[str]) -> list[Path]:
+    """Those of `names` that are there, and chat templates beside the one."""
+    files = [folder / name for name in names if (folder / name).is_file()]
+    return [*files, *sorted(folder.glob("additional_chat_templates/*.jinja"))]
 
 
 def _needs_own(weights: Sequence[WeightSpec]) -> bool:
@@ -188,15 +197,16 @@ def _write(
     for (_, job), binary in zip(prepared, binaries, strict=True):
         (folder / f"{job.name}.mlir").write_text(job.text, encoding="utf-8")
         (folder / f"{job.name}.vmfb").write_bytes(binary)
-    _write_tokenizer(model.folder, folder)
+    _write_files(model.folder, folder)
     return _describe(model, options, prepared, binaries)
 
 
-def _write_tokenizer(source: Path, folder: Path) -> None:
-    for name in TOKENIZER_FILES:
-        if (source / name).is_file():
-            shutil.copyfile(source / name, folder / name)
-    made = folder / TOKENIZER_FILES[0]
+def _write_files(source: Path, folder: Path) -> None:
+    for file in _model_files(source, MODEL_FILES):
+        copy = folder / file.relative_to(source)
+        copy.parent.mkdir(exist_ok=True)
+        shutil.copyfile(file, copy)
+    made = folder / MODEL_FILES[0]
     if not made.is_file() and (source / _ITS_SOURCES[0]).is_file():
         # not needed, and so not loaded, for a folder that has it
         from .sources.tokenizer_model import convert_tokenizer_model

@@ -8,7 +8,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -56,10 +56,11 @@ def served_bundle(
 
 @dataclass
 class Served:
-    """A running server: its engine, for what it would say alone, and its address."""
+    """A running server: its engine, for what it would say alone, its address, and its log."""
 
     engine: Engine
     url: str
+    log: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def address(self) -> tuple[str, int]:
@@ -110,6 +111,14 @@ class Served:
         lines = self.ask("/metrics").body.decode().splitlines()
         return float(next(line.rsplit(" ", 1)[1] for line in lines if line.startswith(f"{name} ")))
 
+    def logged(self, identifier: str) -> dict[str, Any]:
+        """The log's record of a request, which comes after its answer."""
+        end = time.monotonic() + 20
+        while not (found := [each for each in self.log if each["id"] == identifier]):
+            assert time.monotonic() < end, f"never {identifier}"
+            time.sleep(0.005)
+        return found[0]
+
     def wait_until_running(self, count: int) -> None:
         """Until so many sequences are in slots."""
         end = time.monotonic() + 20
@@ -148,9 +157,11 @@ class Answer:
 def serve(bundle: Path, **settings: Any) -> Iterator[Served]:
     """Serve a bundle at a free port during the block."""
     engine = Engine.load(bundle)
+    sampling = engine.default_sampling().given
+    log: list[dict[str, Any]] = []
     with pytest.MonkeyPatch.context() as patch:
         # it would be printed wherever the tests are by then
-        patch.setattr(serving, "log_line", lambda record: None)
+        patch.setattr(serving, "log_line", log.append)
         server = Server(replace(ServeSettings(port=0, grace_s=5), **settings))
-    with server.listening(), server.serving(engine, MODEL):
-        yield Served(Engine.load(bundle), server.address)
+    with server.listening(), server.serving(engine, MODEL, sampling):
+        yield Served(Engine.load(bundle), server.address, log)

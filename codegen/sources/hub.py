@@ -19,6 +19,7 @@ HUB_ID = re.compile(
     r"(?P<id>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(@(?P<revision>[\w.-][\w./-]*))?", re.ASCII
 )
 _FILES = ("config.json", "generation_config.json", "tokenizer_config.json", "chat_template.jinja")
+_MORE_TEMPLATES = r"additional_chat_templates/\w+\.jinja"
 _TOKENIZER = "tokenizer.json"
 # of which the tokenizer is made where that is missing
 _TOKENIZER_SOURCES = ("tokenizer.model", "added_tokens.json")
@@ -120,6 +121,7 @@ def _needed(name: str, revision: str | None, held: Collection[str]) -> list[str]
     tokenizer = (_TOKENIZER,) if _TOKENIZER in held else _TOKENIZER_SOURCES
     return [
         *(file for file in (*_FILES, *tokenizer) if file in held),
+        *(file for file in sorted(held) if re.fullmatch(_MORE_TEMPLATES, file)),
         *_weights(name, revision, held),
     ]
 

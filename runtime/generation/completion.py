@@ -10,6 +10,7 @@ from typing import Literal
 from ..errors import UserError
 from ..text.codec import StopStrings, TextCodec
 from .constraint import Constraint, GrammarError, Held
+from .logits_rules import MinTokens
 from .logprobs import TokenScore, score_token
 from .sampling import Sampler, SamplingParams
 from .scheduler import Logits, Row
@@ -57,17 +58,23 @@ class CompletionParams:
     `max_tokens`: None is until the context is full. `top_logprobs`: likeliest tokens to list with
     each score; None: no scores. `scores_prompt`: score the prompt's tokens, too; `max_tokens` may
     be 0 only with that. `keep_logits`: keep what each token was chosen from. `constraint`: what the
-    text is held to.
+    text is held to. `shown`: texts that are told though a special token says them. `stop_tokens`:
+    ids that end it, as an eos id does. `includes_stop`: what ended it is a part of the text.
+    `min_tokens`: before so many neither these nor stop strings end it.
     """
 
     max_tokens: int | None = None
     sampling: SamplingParams = field(default_factory=SamplingParams)
     stop: Sequence[str] = ()
+    stop_tokens: Sequence[int] = ()
+    includes_stop: bool = False
+    min_tokens: int = 0
     ignore_eos: bool = False
     top_logprobs: int | None = None
     scores_prompt: bool = False
     keep_logits: bool = False
     constraint: Constraint | None = None
+    shown: Sequence[str] = ()
 
 
 class Completion:
@@ -92,12 +99,14 @@ class Completion:
         group: Hashable = None,
         continues: bool = False,
         reuses_prefix: bool = True,
+        priority: int = 0,
     ) -> None:
         """`codec`: None makes no text. `context`: positions there are, the prompt's included.
 
         `continues`: the text goes on where the prompt ended, instead of starting anew.
         """
         self.prompt, self.params, self.group = prompt, params, group
+        self.priority = priority
         self.scores_prompt = params.scores_prompt
         self.reuses_prefix = reuses_prefix and not params.scores_prompt
         self.on_event: Callable[[Event], None] = lambda event: None
@@ -107,25 +116,33 @@ class Completion:
         self.arrived = time.perf_counter()
         self.began: float | None = None
         self.token_times: list[float] = []
-        self._eos = frozenset(() if params.ignore_eos else eos)
+        self._eos = frozenset((*(() if params.ignore_eos else eos), *params.stop_tokens))
         self._vocab_size = vocab_size
         # the last token's keys and values are never needed
         self._room = context - len(prompt) + 1
-        self._text = None if codec is None else codec.stream()
+        self._text = None if codec is None else codec.stream(params.shown)
         if self._text is not None and continues:
             for token in prompt[-_BEFORE:]:
                 self._text.push(token)
-        self._stops = StopStrings(params.stop)
+        self._stops = StopStrings(params.stop, included=params.includes_stop)
         self._sampler: Sampler | None = None
         self._held: Held | None = None
+        self._least: MinTokens | None = None
         self._scores: list[TokenScore] = []
+
+    @property
+    def stop_string(self) -> str | None:
+        """The stop string that ended the text, if one did."""
+        return self._stops.met
 
     def begin(self, cached: int) -> None:
         self.cached, self.began = cached, time.perf_counter()
         # now, and not before: it holds an array of the vocabulary's size
         if self.params.constraint is not None:
             self._held = self.params.constraint.begin()
-        rules = () if self._held is None else (self._held,)
+        if self.params.min_tokens and self._eos:
+            self._least = MinTokens(self._eos, self.params.min_tokens)
+        rules = [rule for rule in (self._held, self._least) if rule is not None]
         self._sampler = Sampler(self.params.sampling, self._vocab_size, rules)
         self._sampler.observe(self.prompt)
 
@@ -163,7 +180,7 @@ class Completion:
         self._end(Failed(message))
 
     def _end(self, event: Finished | Failed) -> None:
-        self._sampler = self._held = None
+        self._sampler = self._held = self._least = None
         self.on_event(event)
 
     def _choose(self, row: Row) -> int:
@@ -186,8 +203,10 @@ class Completion:
         return token
 
     def _allows(self, token: int) -> bool:
-        # one that is none is told of where it is looked at
-        return self._held is None or not 0 <= token < self._vocab_size or self._held.allows(token)
+        if not 0 <= token < self._vocab_size:  # told of where it is looked at
+            return True
+        rules = (self._held, self._least)
+        return all(rule is None or rule.allows(token) for rule in rules)
 
     def _forced(self) -> list[int]:
         """The tokens that the grammar leaves no choice of: nothing need be computed for them.
@@ -208,10 +227,12 @@ class Completion:
 
     def _read(self, token: int) -> FinishReason | None:
         """Pass the token's text on; why the sequence ends with it, if it does."""
-        if token in self._eos:
-            self._flush()
+        ends = token in self._eos
+        said = self._text is not None and (not ends or self.params.includes_stop)
+        text, stopped = self._until_stop(self._text.push(token) if self._text and said else "")
+        if ends:
+            self._flush(text)
             return "stop"
-        text, stopped = self._stops.push(self._text.push(token) if self._text else "")
         if stopped:
             self._tell(text)
             return "stop"
@@ -232,9 +253,15 @@ class Completion:
 
     def _flush(self, text: str = "") -> bool:
         """Pass on all that was held back; whether a stop string was met in it."""
-        more, stopped = self._stops.push(self._text.flush() if self._text else "")
+        more, stopped = self._until_stop(self._text.flush() if self._text else "")
         self._tell(text + more + ("" if stopped else self._stops.flush()))
         return stopped
+
+    def _until_stop(self, text: str) -> tuple[str, bool]:
+        """What may be passed on of more text, and whether a stop string was met."""
+        if len(self.tokens) <= self.params.min_tokens:
+            return text, False
+        return self._stops.push(text)
 
     def _tell(self, text: str) -> None:
         if text or self._scores:

@@ -32,6 +32,14 @@ class GrammarError(UserError):
 
 
 @dataclass(frozen=True)
+class Begun:
+    """A grammar of which the text `come` has come already."""
+
+    grammar: str
+    come: str
+
+
+@dataclass(frozen=True)
 class Thinking:
     """How a model marks its thoughts, which no grammar holds.
 
@@ -48,6 +56,8 @@ class Grammars:
 
     def __init__(self, codec: TextCodec, eos: Sequence[int]) -> None:
         self._codec, self._eos = codec, tuple(eos)
+        # a client asks again and again for the same
+        self._matcher = functools.lru_cache(64)(self._made)
 
     @functools.cached_property
     def tokenizer(self) -> LLTokenizer:
@@ -58,23 +68,40 @@ class Grammars:
         return LLTokenizer(text, n_vocab=self._codec.vocab_size, eos_token=eos)
 
     def constraint(
-        self, grammars: Mapping[str, str], thinking: Thinking | None = None
+        self, grammars: Mapping[str, str | Begun], thinking: Thinking | None = None
     ) -> Constraint:
         """Hold the text to a grammar of `json_grammar` and the like.
 
         `grammars`: by the text that it begins after ("": at once). Raises `GrammarError`.
         """
-        from llguidance import LLMatcher, LLParserLimits
-
         matchers = {}
         for after, grammar in grammars.items():
-            matcher = LLMatcher(
-                self.tokenizer, grammar, log_level=0, limits=LLParserLimits(verbose_errors=False)
-            )
-            if matcher.is_error():
-                raise GrammarError(_line(matcher.get_error()))
+            begun = grammar if isinstance(grammar, Begun) else Begun(grammar, "")
+            matcher = self._matcher(begun.grammar)
+            if begun.come:
+                matcher = matcher.deep_copy()
+                tokens = self.tokenizer.tokenize_str(begun.come, parse_special=True)
+                if matcher.try_consume_tokens(tokens) != len(tokens):
+                    raise GrammarError(f"the grammar cannot begin with {begun.come!r}")
             matchers[after] = matcher
         return Constraint(self.tokenizer, matchers, self._eos, self._codec.vocab_size, thinking)
+
+    def special_token(self, text: str) -> int | None:
+        """The token of a text that grammars must name by its id."""
+        tokens: list[int] = self.tokenizer.tokenize_str(text, parse_special=True)
+        is_one = len(tokens) == 1 and self.tokenizer.is_special_token(tokens[0])
+        return tokens[0] if is_one else None
+
+    def _made(self, grammar: str) -> LLMatcher:
+        """The grammar's beginning: to be copied, not advanced."""
+        from llguidance import LLMatcher, LLParserLimits
+
+        matcher = LLMatcher(
+            self.tokenizer, grammar, log_level=0, limits=LLParserLimits(verbose_errors=False)
+        )
+        if matcher.is_error():
+            raise GrammarError(_line(matcher.get_error()))
+        return matcher
 
 
 def json_grammar(schema: Any) -> str:
@@ -90,6 +117,7 @@ def json_grammar(schema: Any) -> str:
     grammar = LLMatcher.grammar_from_json_schema(schema, overrides={"whitespace_pattern": _SPACE})
     if problem := LLMatcher.validate_grammar(grammar):
         raise GrammarError(_line(problem) + _where(problem, schema))
+    _check_counts(schema, "schema")
     return grammar
 
 
@@ -192,7 +220,11 @@ class Held:
     @property
     def is_over(self) -> bool:
         """Whether nothing more can follow: the text is whole."""
-        return self._matcher is not None and self._matcher.is_stopped()
+        if self._matcher is None or not self._matcher.is_accepting():
+            return self._matcher is not None and self._matcher.is_stopped()
+        mask = np.frombuffer(self._matcher.compute_bitmask(), np.uint8).copy()
+        _clear(mask, self._constraint.tokenizer.eos_tokens)
+        return not mask.any()
 
     def observe(self, tokens: NDArray[np.int64], *, generated: bool) -> None:
         if generated:
@@ -225,8 +257,7 @@ class Held:
             mask = np.frombuffer(self._matcher.compute_bitmask(), np.uint8).copy()
             if self._matcher.is_error():
                 raise GrammarError(f"the grammar failed: {_line(self._matcher.get_error())}")
-            for token in self._constraint.never:
-                mask[token >> 3] &= ~np.uint8(1 << (token & 7))
+            _clear(mask, self._constraint.never)
             thought = self._thought_token() if self._is_first else None
             if thought is not None:
                 mask[thought >> 3] |= np.uint8(1 << (thought & 7))
@@ -278,7 +309,12 @@ class Held:
                 return
             self._read = rest
         longest = max(len(after.encode()) for after in matchers)
-        self._read = self._read[len(self._read) - longest + 1 :] if longest > 1 else b""
+        self._read = self._read[max(0, len(self._read) - longest + 1) :] if longest > 1 else b""
+
+
+def _clear(mask: NDArray[np.uint8], tokens: Sequence[int]) -> None:
+    for token in tokens:
+        mask[token >> 3] &= ~np.uint8(1 << (token & 7))
 
 
 def _bounded(text: str) -> str:
@@ -295,9 +331,22 @@ def _checked(grammar: str) -> str:
     return grammar
 
 
+def _check_counts(part: Any, place: str) -> None:
+    """Refuse `minProperties` where llguidance would count a name that comes twice as two."""
+    if isinstance(part, dict):
+        least, required = part.get("minProperties"), part.get("required", ())
+        if type(least) is int and least > len(required) + 1:
+            raise GrammarError(
+                f"minProperties of more than one beyond those required (at {place}.minProperties)"
+            )
+    if isinstance(part, dict | list):
+        for key, value in part.items() if isinstance(part, dict) else enumerate(part):
+            _check_counts(value, f"{place}.{key}" if isinstance(part, dict) else f"{place}[{key}]")
+
+
 def _line(problem: str) -> str:
     """One line of llguidance's words, without the state it prints below."""
-    text = " ".join(problem.partition("<state>")[0].split())
+    text = " ".join(problem.partition("<state>")[0].replace("<non-verbose/>", "").split())
     return "".join(c if c.isprintable() else "?" for c in text)[:300]
 
 

@@ -70,8 +70,10 @@ class EmbeddingJob:
     tokens: Sequence[int] = ()
     token_times: Sequence[float] = ()
 
-    def __init__(self, prompt: Sequence[int], pooling: Pooling, group: Hashable = None) -> None:
-        self.prompt, self.group = prompt, group
+    def __init__(
+        self, prompt: Sequence[int], pooling: Pooling, group: Hashable = None, priority: int = 0
+    ) -> None:
+        self.prompt, self.group, self.priority = prompt, group, priority
         self.on_event: Callable[[Event], None] = lambda event: None
         self.cached = 0
         self.arrived = time.perf_counter()

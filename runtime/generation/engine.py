@@ -12,8 +12,10 @@ from ..bundle.manifest import Manifest
 from ..bundle.session import Session
 from ..bundle.weights import find_weights
 from ..errors import UserError
+from ..text.chat_template import read_template
 from ..text.codec import TextCodec
 from .completion import Completion, CompletionParams
+from .default_sampling import DefaultSampling, default_sampling
 from .embedding import Pooling, Vector, embed
 from .generation import Generation, Lane
 from .machine import SingleMachine
@@ -25,8 +27,16 @@ Message = dict[str, str]
 class Engine:
     """A loaded bundle, ready to generate: `Engine.load(path).generate(prompt)`."""
 
-    def __init__(self, session: Session, codec: TextCodec | None, load_s: float = 0.0) -> None:
+    def __init__(
+        self,
+        session: Session,
+        codec: TextCodec | None,
+        load_s: float = 0.0,
+        folders: Sequence[Path] = (),
+    ) -> None:
+        """`folders`: where the model's other files may lie."""
         self.session, self.codec, self.load_s = session, codec, load_s
+        self._folders = tuple(folders)
         self._lane = Lane(session)
 
     @classmethod
@@ -37,12 +47,14 @@ class Engine:
         weights: str | Path | None = None,
         graphs: Sequence[str] | None = None,
         threads: int | None = None,
+        chat_template: str | Path | None = None,
     ) -> Engine:
         """Load a bundle made by `intaglio compile`.
 
         `weights`: a folder to take the weights from instead of the bundle or the recorded
         checkpoint. `graphs`: load only these (default all). `threads`: CPU threads, for the
-        whole process (default: one a physical core). Raises `UserError` for a damaged bundle,
+        whole process (default: one a physical core). `chat_template`: a file to use instead of the
+        model's own. Raises `UserError` for a damaged bundle,
         weights that do not match, another IREE version, or a CPU that lacks instructions.
         """
         start = time.perf_counter()
@@ -54,8 +66,10 @@ class Engine:
         manifest = Manifest.load(folder)
         checkpoint = find_weights(folder, manifest, Path(weights) if weights else None)
         session = Session(folder, manifest, checkpoint, graphs=graphs, threads=threads)
-        codec = _find_codec(folder, manifest)
-        return cls(session, codec, time.perf_counter() - start)
+        template = None if chat_template is None else read_template(Path(chat_template))
+        folders = folders_of(folder, manifest)
+        codec = _find_codec(folders, manifest, template)
+        return cls(session, codec, time.perf_counter() - start, folders)
 
     def generate(
         self,
@@ -111,6 +125,13 @@ class Engine:
     def encode(self, text: str) -> list[int]:
         """Token ids of a text, special tokens added as the tokenizer says."""
         return self._text().encode(text)
+
+    def default_sampling(self) -> DefaultSampling:
+        """What the model's generation_config.json says, which nothing here follows by itself.
+
+        Raises `UserError` for one that is damaged.
+        """
+        return default_sampling(*self._folders)
 
     def bos(self) -> int | None:
         """The token that `encode` begins every text with, if the tokenizer adds one."""
@@ -173,9 +194,15 @@ def _check(manifest: Manifest, prompt: Sequence[int], max_tokens: int | None) ->
         raise UserError(f"max tokens is {max_tokens}: must be 1 or more")
 
 
-def _find_codec(bundle: Path, manifest: Manifest) -> TextCodec | None:
-    places = [bundle, *([Path(manifest.checkpoint)] if manifest.checkpoint else [])]
-    for folder in places:
+def folders_of(bundle: Path, manifest: Manifest) -> list[Path]:
+    """Where files of a bundle's model may lie."""
+    return [bundle, *([Path(manifest.checkpoint)] if manifest.checkpoint else [])]
+
+
+def _find_codec(
+    folders: Sequence[Path], manifest: Manifest, template: str | None
+) -> TextCodec | None:
+    for folder in folders:
         if (folder / "tokenizer.json").is_file():
-            return TextCodec.load(folder, manifest.model.vocab_size)
+            return TextCodec.load(folder, manifest.model.vocab_size, template)
     return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Protocol
 
 import numpy as np
@@ -72,3 +72,29 @@ class LogitBias:
 
     def apply(self, scores: NDArray[np.float64]) -> None:
         scores[self._ids] += self._bias
+
+
+class MinTokens:
+    """Keeps tokens that would end a sequence from it, until it has generated `least` others.
+
+    As vLLM's `min_tokens`; but what a grammar leaves nothing beside may be chosen.
+    """
+
+    def __init__(self, ends: Collection[int], least: int) -> None:
+        self._ends, self._left = frozenset(ends), least
+        self._ids = np.fromiter(self._ends, np.int64)
+
+    def observe(self, tokens: NDArray[np.int64], *, generated: bool) -> None:
+        if generated:
+            self._left -= tokens.size
+
+    def allows(self, token: int) -> bool:
+        """Whether it may come next."""
+        return self._left <= 0 or token not in self._ends
+
+    def apply(self, scores: NDArray[np.float64]) -> None:
+        if self._left > 0:
+            before = scores[self._ids]
+            scores[self._ids] = -np.inf
+            if scores.max() == -np.inf:
+                scores[self._ids] = before

@@ -1,7 +1,7 @@
-"""Choosing the next token on the host: rules on the logits, temperature, top-k, top-p, min-p.
+"""Choosing the next token on the host: rules on the logits, temperature, and what may be drawn.
 
-In that order. The definitions are those of transformers' logits processors, and OpenAI's for bias,
-presence and frequency.
+The latter by top-k, top-p, min-p, typical-p and XTC, in that order. The definitions are those of
+transformers' logits processors, OpenAI's for bias, presence and frequency, llama.cpp's for XTC.
 """
 
 from __future__ import annotations
@@ -27,6 +27,11 @@ class SamplingParams:
     top_k: keep the k most likely tokens (and ties of the last); 0 is off.
     top_p: keep the fewest most likely tokens whose probabilities reach it; 1 is off.
     min_p: keep tokens at least this likely relative to the likeliest; 0 is off.
+    typical_p: keep the fewest tokens whose probabilities reach it, those first whose surprise is
+        nearest to the expected one (locally typical sampling); 1 is off.
+    xtc_probability: how often the likeliest are left out, all that are at least `xtc_threshold` but
+        the least likely of these (exclude top choices), by probabilities before temperature, of
+        what the others keep; 0 is off, as is a threshold above 0.5.
     repetition_penalty: logits of seen tokens are divided (positive) or multiplied (negative).
     presence_penalty: subtracted from the logit of each token generated so far; 0 is off.
     frequency_penalty: the same, times how often it was generated; 0 is off.
@@ -40,6 +45,9 @@ class SamplingParams:
     top_k: int = 0
     top_p: float = 1.0
     min_p: float = 0.0
+    typical_p: float = 1.0
+    xtc_probability: float = 0.0
+    xtc_threshold: float = 0.1
     repetition_penalty: float = 1.0
     presence_penalty: float = 0.0
     frequency_penalty: float = 0.0
@@ -51,6 +59,9 @@ class SamplingParams:
         _check_whole("top_k", self.top_k, 2**31, "a whole number from 0 (off) to 2147483647")
         _check_real("top_p", self.top_p, 0.0, 1.0, "a number from 0 to 1 (off)")
         _check_real("min_p", self.min_p, 0.0, 1.0, "a number from 0 (off) to 1")
+        _check_real("typical_p", self.typical_p, 0.0, 1.0, "a number from 0 to 1 (off)")
+        for name in ("xtc_probability", "xtc_threshold"):
+            _check_real(name, getattr(self, name), 0.0, 1.0, "a number from 0 to 1")
         # Bounded so that no penalized f32 logit can overflow a double.
         _check_real(
             "repetition_penalty",
@@ -166,6 +177,12 @@ class Sampler:
         if params.min_p > 0:
             likely = weights >= params.min_p
             ids, weights = ids[likely], weights[likely]
+        if params.typical_p < 1:
+            typical = _typical(weights / weights.sum(), params.typical_p)
+            ids, weights = ids[typical], weights[typical]
+        if params.xtc_probability and self._random.random() < params.xtc_probability:
+            top = _top_choices(weights**params.temperature, params.xtc_threshold)
+            ids, weights = np.delete(ids, top), np.delete(weights, top)
         return ids, weights
 
 
@@ -201,6 +218,33 @@ def _nucleus(probs: NDArray[np.float64], top_p: float) -> NDArray[np.int64]:
     order = likely[np.argsort(-probs[likely], kind="stable")]
     reached = np.cumsum(probs[order])
     return order[: 1 + int(np.searchsorted(reached[:-1], top_p, side="left"))]
+
+
+def _typical(probs: NDArray[np.float64], typical_p: float) -> NDArray[np.int64]:
+    """Places in probs [n], rising, of the tokens that `TypicalLogitsWarper` keeps, at least one.
+
+    By how far a token's surprise, -log p, is from the entropy, the nearest first: those before
+    which less than typical_p is reached, and what is as near as the last of them.
+    """
+    with np.errstate(divide="ignore"):
+        surprise = -np.log(probs)  # inf of a weight 0
+    likely = probs > 0
+    distance = np.abs(surprise - (surprise[likely] * probs[likely]).sum())
+    order = np.argsort(distance, kind="stable")
+    count = int((np.cumsum(probs[order]) < typical_p).sum())
+    found: NDArray[np.int64] = np.flatnonzero(
+        distance <= distance[order[min(count, probs.size - 1)]]
+    )
+    return found
+
+
+def _top_choices(weights: NDArray[np.float64], threshold: float) -> NDArray[np.int64]:
+    """Places in weights [n] of those of a share of threshold or more, but for the least of them."""
+    order = np.argsort(-weights, kind="stable")
+    if threshold > 0.5:
+        return order[:0]
+    count = int((weights >= threshold * weights.sum()).sum())
+    return order[: max(count - 1, 0)]
 
 
 def _draw(weights: NDArray[np.float64], uniform: float) -> int:

@@ -7,6 +7,7 @@ its rules can be tested with neither.
 from __future__ import annotations
 
 import time
+from bisect import insort
 from collections import deque
 from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass
@@ -71,15 +72,18 @@ class Machine(Cache, Protocol):
 class Job(Protocol):
     """One sequence to generate. It chooses its own tokens and says when it is done.
 
-    `group`: what it is a part of, for the queue's limit. `scores_prompt`: whether it wants the
-    prompt's logits; `embeds_prompt`: its hidden rows, and to generate nothing. `reuses_prefix`:
-    whether its prompt's beginning may come from the cache; not if it is to be scored or embedded.
+    `group`: what it is a part of, for the queue's limit. `priority`: a lower one goes first.
+    `scores_prompt`: whether it wants the prompt's logits; `embeds_prompt`: its hidden rows, and to
+    generate nothing. `reuses_prefix`: whether its prompt's beginning may come from the cache; not
+    if it is to be scored or embedded.
     """
 
     @property
     def prompt(self) -> Sequence[int]: ...
     @property
     def group(self) -> Hashable: ...
+    @property
+    def priority(self) -> int: ...
     @property
     def scores_prompt(self) -> bool: ...
     @property
@@ -115,6 +119,10 @@ class _Live:
     fed: int | None = None
     next: Sequence[int] = ()
 
+    @property
+    def priority(self) -> int:
+        return self.job.priority
+
 
 @dataclass(frozen=True)
 class StepReport:
@@ -125,18 +133,24 @@ class StepReport:
     seconds: float
 
 
+def _priority(of: Job | _Live) -> int:
+    return of.priority
+
+
 class Scheduler:
-    """First in, first out; a free slot admits the next; prompts in chunks between steps.
+    """By priority, then first in, first out; a free slot admits the next; prompts in chunks
+    between steps.
 
     `budget`: prompt tokens between two steps at most, as `Machine.cut` counts them. A prompt is
     always cut into the same parts, whatever runs beside it. `max_queue`: requests that may wait
-    for a slot.
+    for a slot; those that a more urgent one overtakes don't count for it, up to twice as many.
+    What runs is never put off.
     """
 
     def __init__(self, machine: Machine, *, budget: int, max_queue: int) -> None:
         self._machine, self._budget, self._max_queue = machine, budget, max_queue
         self._waiting: deque[Job] = deque()
-        self._prompts: deque[_Live] = deque()  # those not through, as they came
+        self._prompts: deque[_Live] = deque()  # those not through; both as they are to go on
         self._slots: Slots[_Live] = Slots(machine.slots, machine.context, machine)
 
     @property
@@ -151,10 +165,15 @@ class Scheduler:
 
     def submit(self, jobs: Sequence[Job]) -> None:
         """Queue the jobs of one request. Raises `QueueFull`: then none of them is."""
+        priority = max((job.priority for job in jobs), default=0)
         groups = {job.group for job in self._waiting}
-        if len(groups) >= self._max_queue + self._slots.free:
+        before = {job.group for job in self._waiting if job.priority <= priority}
+        places = self._max_queue + self._slots.free
+        # a queue full of batch work still takes a person's request
+        if len(before) >= places or len(groups) >= 2 * places:
             raise QueueFull
-        self._waiting.extend(jobs)
+        for job in jobs:
+            insort(self._waiting, job, key=_priority)
 
     def cancel(self, job: Job) -> None:
         """Drop a job, wherever it is; no harm if it is done."""
@@ -176,14 +195,14 @@ class Scheduler:
         return StepReport(self.prefill(), *self.advance())
 
     def prefill(self) -> int:
-        """Admit, and compute parts of the oldest prompts: as many as the budget holds, or one.
+        """Admit, and compute parts of the first prompts: as many as the budget holds, or one.
 
         Returns how many tokens.
         """
         while self._waiting and self._slots.free:
             live = _Live(self._waiting.popleft())
             self._slots.admit(live)
-            self._prompts.append(live)
+            insort(self._prompts, live, key=_priority)
         done = spent = 0
         while self._prompts:
             live = self._prompts[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -15,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from .anthropic_request import AnthropicRequest, CountRequest, anthropic_plan, count_tokens
 from .embedding import EmbeddingRequest, embed
 from .errors import ApiError, json_response
 from .fields import (
@@ -25,25 +27,39 @@ from .fields import (
     read_request,
 )
 from .generating import generate
-from .guard import Guard, OnEnd, read_body
+from .guard import IGNORED, Guard, OnEnd, read_body
+from .messages import chat_tokens
 from .page import load_page
 from .plans import chat_plan, completion_plan
-from .prompts import chat_tokens, encode_text
+from .prompts import encode_text
+from .responses_request import ResponsesRequest, responses_plan
 from .state import Served, State
+from .tools import tools_of
 
 R = TypeVar(
     "R",
-    bound=ChatRequest | CompletionRequest | EmbeddingRequest | TokenizeRequest | DetokenizeRequest,
+    bound=ChatRequest
+    | CompletionRequest
+    | ResponsesRequest
+    | AnthropicRequest
+    | CountRequest
+    | EmbeddingRequest
+    | TokenizeRequest
+    | DetokenizeRequest,
 )
 
 
 @dataclass(frozen=True)
 class ApiSettings:
-    """`key`: what clients must show, if anything. `origin`: whose pages may call, by CORS."""
+    """`key`: what clients must show, if anything. `origin`: whose pages may call, by CORS.
+
+    `strict`: refuse fields that nobody knows, instead of telling that they are ignored.
+    """
 
     key: str | None
     origin: str | None
     max_body: int
+    strict: bool
     on_end: OnEnd
 
 
@@ -64,9 +80,18 @@ class Api:
             Route("/v1/models/{name:path}", self._model, methods=["GET"]),
             Route("/v1/chat/completions", self._chat, methods=["POST"]),
             Route("/v1/completions", self._completions, methods=["POST"]),
+            Route("/v1/responses", self._responses, methods=["POST"]),
+            Route("/v1/messages", self._anthropic, methods=["POST"]),
+            Route("/v1/messages/count_tokens", self._count_tokens, methods=["POST"]),
             Route("/v1/embeddings", self._embeddings, methods=["POST"]),
             Route("/tokenize", self._tokenize, methods=["POST"]),
             Route("/detokenize", self._detokenize, methods=["POST"]),
+        ]
+        # for clients that are given an address without it
+        routes += [
+            Route(route.path.removeprefix("/v1"), route.endpoint, methods=list(route.methods or ()))
+            for route in routes
+            if route.path.startswith("/v1/")
         ]
         middleware = [Middleware(Guard, key=self._settings.key, on_end=self._settings.on_end)]
         if self._settings.origin is not None:
@@ -79,10 +104,11 @@ class Api:
                     allow_methods=["GET", "POST"],
                     # a client library sends its own: openai's for JavaScript has x-stainless-…
                     allow_headers=["*"],
+                    expose_headers=["x-request-id", IGNORED],
                 ),
             )
         handlers: dict[Any, Callable[[Request, Any], Response]] = {
-            ApiError: lambda request, error: error.response(),
+            ApiError: _api_error,
             HTTPException: _http_error,
             Exception: _our_error,
         }
@@ -100,12 +126,13 @@ class Api:
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
     async def _models(self, request: Request) -> Response:
-        return json_response({"object": "list", "data": [_model_card(self._state.ready())]})
+        return _models_of(self._state.ready())
 
     async def _model(self, request: Request) -> Response:
         served = self._state.ready()
-        _check_model(served, request.path_params["name"])
-        return json_response(_model_card(served))
+        name = request.path_params["name"]
+        check_model(served, name)
+        return json_response(_model_card(served, name))
 
     async def _chat(self, request: Request) -> Response:
         _, asked = await self._read(request, ChatRequest)
@@ -114,6 +141,19 @@ class Api:
     async def _completions(self, request: Request) -> Response:
         _, asked = await self._read(request, CompletionRequest)
         return await generate(self._state, request, asked, completion_plan)
+
+    async def _responses(self, request: Request) -> Response:
+        _, asked = await self._read(request, ResponsesRequest)
+        return await generate(self._state, request, asked, responses_plan)
+
+    async def _anthropic(self, request: Request) -> Response:
+        _, asked = await self._read(request, AnthropicRequest)
+        return await generate(self._state, request, asked, anthropic_plan)
+
+    async def _count_tokens(self, request: Request) -> Response:
+        served, asked = await self._read(request, CountRequest)
+        count = await self._off_the_loop(count_tokens, asked, served)
+        return json_response({"input_tokens": count})
 
     async def _embeddings(self, request: Request) -> Response:
         _, asked = await self._read(request, EmbeddingRequest)
@@ -138,9 +178,12 @@ class Api:
     async def _read(self, request: Request, kind: type[R]) -> tuple[Served, R]:
         served = self._state.ready()
         body = await read_body(request, self._settings.max_body)
-        asked = await self._off_the_loop(read_request, body, kind)
+        asked, ignored = await self._off_the_loop(
+            functools.partial(read_request, strict=self._settings.strict), body, kind
+        )
+        request.state.ignored = ignored
         if asked.model is not None:
-            _check_model(served, asked.model)
+            check_model(served, asked.model)
         return served, asked
 
     async def _off_the_loop(self, work: Callable[..., Any], *given: Any) -> Any:
@@ -149,14 +192,15 @@ class Api:
 
 def _tokens(asked: TokenizeRequest, served: Served) -> list[int]:
     if asked.messages is not None:
-        return chat_tokens(asked.messages, served.codec)
+        return chat_tokens(asked, served.codec, tools_of(asked))
     return encode_text(
         asked.prompt or "", served.codec, add_special_tokens=asked.add_special_tokens
     )
 
 
-def _check_model(served: Served, name: str) -> None:
-    if name != served.limits.name:
+def check_model(served: Served, name: str) -> None:
+    """Raises `ApiError`, 404, for what isn't a name of the model."""
+    if name not in served.names:
         shown = name if len(name) <= 100 else name[:100] + "…"
         raise ApiError(
             404,
@@ -166,13 +210,19 @@ def _check_model(served: Served, name: str) -> None:
         )
 
 
-def _model_card(served: Served) -> dict[str, Any]:
+def _models_of(served: Served) -> Response:
+    cards = [_model_card(served, name) for name in served.names]
+    return json_response({"object": "list", "data": cards})
+
+
+def _model_card(served: Served, name: str) -> dict[str, Any]:
     return {
-        "id": served.limits.name,
+        "id": name,
         "object": "model",
         "created": served.since,
         "owned_by": "intaglio",
         "max_model_len": served.limits.context,
+        "default_sampling": served.limits.default_sampling,
     }
 
 
@@ -184,8 +234,13 @@ def _http_error(request: Request, error: HTTPException) -> Response:
         f"{(error.headers or {}).get('allow') or (error.headers or {}).get('Allow', '')}",
     }
     message = texts.get(error.status_code, error.detail)
-    return ApiError(error.status_code, message, headers=error.headers).response()
+    return _api_error(request, ApiError(error.status_code, message, headers=error.headers))
+
+
+def _api_error(request: Request, error: ApiError) -> Response:
+    request.state.error = error.message  # what the log line tells
+    return error.response(request.url.path)
 
 
 def _our_error(request: Request, error: Exception) -> Response:
-    return ApiError(500, "the server failed: see its log").response()
+    return ApiError(500, "the server failed: see its log").response(request.url.path)

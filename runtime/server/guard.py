@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import re
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -16,7 +17,14 @@ from .errors import ApiError
 # open without a key: the page asks for it
 OPEN_PATHS = ("/", "/health")
 BODY_SECONDS = 30.0
-_PREFIXES = {"/v1/chat/completions": "chatcmpl", "/v1/completions": "cmpl"}
+_PREFIXES = {
+    "/chat/completions": "chatcmpl-",
+    "/completions": "cmpl-",
+    "/responses": "resp_",
+    "/messages": "msg_",
+}
+IGNORED = "x-intaglio-ignored-fields"  # an answer's header: fields that nobody knows
+_NAME = re.compile(r"[!-+\--~]{1,40}")  # what a header may say, a comma apart
 GONE = 499  # the log's status of a request whose client left, as nginx has it
 
 # told of each request that is over: its scope, the status sent, and how long it took in seconds
@@ -24,7 +32,7 @@ OnEnd = Callable[[Scope, int, float], None]
 
 
 class Guard:
-    """An ASGI app around another. `key`: what clients must send as a bearer token, if any."""
+    """An ASGI app around another. `key`: what clients must send, if any."""
 
     def __init__(self, app: ASGIApp, key: str | None, on_end: OnEnd) -> None:
         self._app, self._on_end = app, on_end
@@ -34,7 +42,8 @@ class Guard:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         path = scope["path"]
-        identifier = f"{_PREFIXES.get(path, 'req')}-{uuid.uuid4().hex}"
+        kind = _PREFIXES.get(path.removeprefix("/v1"), "req-")
+        identifier = kind + uuid.uuid4().hex
         scope["state"] = {"identifier": identifier}
         start, status = time.perf_counter(), 0
 
@@ -43,7 +52,10 @@ class Guard:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = message.setdefault("headers", [])
-                message["headers"] = [*headers, (b"x-request-id", identifier.encode())]
+                more = [(b"x-request-id", identifier.encode())]
+                if ignored := _names(scope["state"].get("ignored", ())):
+                    more.append((IGNORED.encode(), ", ".join(ignored).encode()))
+                message["headers"] = [*headers, *more]
             await send(message)
 
         try:
@@ -51,7 +63,8 @@ class Guard:
                 self._check_key(scope)
             await self._app(scope, receive, sending)
         except ApiError as error:
-            await error.response()(scope, receive, sending)
+            scope["state"]["error"] = error.message
+            await error.response(path)(scope, receive, sending)
         except ClientDisconnect:
             status = GONE
         except Exception:
@@ -64,17 +77,23 @@ class Guard:
     def _check_key(self, scope: Scope) -> None:
         if self._key is None:
             return
-        given = dict(scope["headers"]).get(b"authorization", b"")
-        scheme, _, token = given.partition(b" ")
-        # both are checked whatever the first says: the time tells nothing
+        headers = dict(scope["headers"])
+        scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
+        # all are checked whatever the first says: the time tells nothing
         right = hmac.compare_digest(token.strip(), self._key)
-        if not (scheme.lower() == b"bearer" and right):
+        other = hmac.compare_digest(headers.get(b"x-api-key", b"").strip(), self._key)
+        if not (scheme.lower() == b"bearer" and right) and not other:
             raise ApiError(
                 401,
-                "a key is needed: send the header Authorization: Bearer KEY",
+                "a key is needed: send the header Authorization: Bearer KEY, or X-Api-Key: KEY",
                 code="invalid_api_key",
                 headers={"WWW-Authenticate": "Bearer"},
             )
+
+
+def _names(ignored: Sequence[str]) -> list[str]:
+    """Those of strangers' names that a header can hold, not more than a few."""
+    return [name for name in ignored if _NAME.fullmatch(name)][:20]
 
 
 async def read_body(request: Request, limit: int) -> bytes:

@@ -9,6 +9,8 @@ from typing import Any
 
 from starlette.types import Scope
 
+_LONGEST = 300  # characters of a reason
+
 
 def record_of(scope: Scope, status: int, seconds: float) -> dict[str, Any]:
     """What the log tells of a request: times in seconds."""
@@ -22,7 +24,12 @@ def record_of(scope: Scope, status: int, seconds: float) -> dict[str, Any]:
         "status": status,
         "seconds": round(seconds, 4),
     }
-    if jobs := scope["state"].get("jobs"):
+    state = scope["state"]
+    if ignored := state.get("ignored"):
+        record["warning"] = f"ignored, as not known here: {', '.join(ignored)}"[:_LONGEST]
+    if error := state.get("error"):
+        record["error"] = error[:_LONGEST]
+    if jobs := state.get("jobs"):
         first = min((job.token_times[0] for job in jobs if job.token_times), default=None)
         began = min((job.began for job in jobs if job.began is not None), default=None)
         arrived = jobs[0].arrived
@@ -36,10 +43,14 @@ def record_of(scope: Scope, status: int, seconds: float) -> dict[str, Any]:
     return record
 
 
+def _quoted(key: str, value: Any) -> Any:
+    return json.dumps(value) if key in ("warning", "error") else value
+
+
 def log_line(record: dict[str, Any]) -> None:
     """`key=value` on stderr; strings of strangers quoted."""
     words = [
-        json.dumps(value) if key == "path" else f"{key}={value}"
+        json.dumps(value) if key == "path" else f"{key}={_quoted(key, value)}"
         for key, value in record.items()
         if value is not None
     ]

@@ -17,7 +17,10 @@ DONE = Sent(b"[DONE]")
 
 
 class _OpenAI:
-    """What both share. `per_prompt`: choices of a prompt; `usage`: whether a stream tells it."""
+    """What both share. `per_prompt`: choices of a prompt.
+
+    `usage`: whether a stream tells it at its end; `each`: in every chunk, too.
+    """
 
     kind = chunk_kind = ""
 
@@ -27,14 +30,21 @@ class _OpenAI:
         codec: TextCodec,
         identifier: str,
         model: str,
+        fingerprint: str,
         *,
         per_prompt: int,
         usage: bool,
+        each: bool,
     ) -> None:
         self._choices, self._codec, self._per_prompt = choices, codec, per_prompt
-        self._tells_usage = usage
+        self._tells_usage, self._tells_each = usage, each
         self._scored = choices[0].job.params.top_logprobs is not None
-        self._head = {"id": identifier, "created": int(time.time()), "model": model}
+        self._head = {
+            "id": identifier,
+            "created": int(time.time()),
+            "model": model,
+            "system_fingerprint": fingerprint,
+        }
 
     def whole(self) -> dict[str, Any]:
         return {
@@ -67,7 +77,8 @@ class _OpenAI:
     def _chunk(self, index: int, part: dict[str, Any], reason: str | None = None) -> Sent:
         choice = {"index": index, **part, "finish_reason": reason}
         choice.setdefault("logprobs", None)
-        return Sent({**self._chunk_head(), "choices": [choice]})
+        usage = {"usage": self._usage()} if self._tells_each else {}
+        return Sent({**self._chunk_head(), "choices": [choice], **usage})
 
     def _chunk_head(self) -> dict[str, Any]:
         return {**self._head, "object": self.chunk_kind}
@@ -135,17 +146,7 @@ class ChatWriter(_OpenAI):
     def _logprobs(self, scores: Sequence[TokenScore]) -> dict[str, Any] | None:
         if not self._scored:
             return None
-        return {"content": [self._entry(score) for score in scores], "refusal": None}
-
-    def _entry(self, score: TokenScore) -> dict[str, Any]:
-        top = [self._token(token, logprob) for token, logprob in score.top]
-        return {**self._token(score.token, score.logprob), "top_logprobs": top}
-
-    def _token(self, token: int, logprob: float | None) -> dict[str, Any]:
-        text = self._codec.piece(token)
-        whole = self._codec.decode([token], skip_special_tokens=False)
-        encoded = list(whole.encode()) if INCOMPLETE not in whole else None
-        return {"token": text, "logprob": logprob, "bytes": encoded}
+        return {"content": [score_entry(score, self._codec) for score in scores], "refusal": None}
 
 
 class CompletionWriter(_OpenAI):
@@ -209,3 +210,15 @@ class CompletionWriter(_OpenAI):
 def _thought(text: str) -> dict[str, str]:
     """Under the name that most clients read, and vLLM's newer one."""
     return {"reasoning_content": text, "reasoning": text}
+
+
+def score_entry(score: TokenScore, codec: TextCodec) -> dict[str, Any]:
+    """A token's log-probability with the likeliest others', as chats and responses say it."""
+    top = [_scored(token, logprob, codec) for token, logprob in score.top]
+    return {**_scored(score.token, score.logprob, codec), "top_logprobs": top}
+
+
+def _scored(token: int, logprob: float | None, codec: TextCodec) -> dict[str, Any]:
+    whole = codec.decode([token], skip_special_tokens=False)
+    encoded = list(whole.encode()) if INCOMPLETE not in whole else None
+    return {"token": codec.piece(token), "logprob": logprob, "bytes": encoded}

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 import logging
 import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 
 import uvicorn
 from starlette.types import Scope
 
+from intaglio import __version__
+from intaglio.runtime.bundle.manifest import Manifest
 from intaglio.runtime.errors import UserError
 from intaglio.runtime.generation.constraint import Grammars
 from intaglio.runtime.generation.embedding import Pooling
@@ -22,6 +26,8 @@ from intaglio.runtime.generation.engine import Engine
 from intaglio.runtime.generation.machine import SessionMachine
 from intaglio.runtime.generation.scheduler import Scheduler
 from intaglio.runtime.server.worker import Worker
+from intaglio.runtime.text.codec import TextCodec
+from intaglio.runtime.text.reasoning import FORMS, ThinkingForm
 
 from .api import Api, ApiSettings
 from .log import log_json, log_line, record_of
@@ -30,7 +36,7 @@ from .prompts import ModelLimits
 from .protocol import BoundedProtocol
 from .state import Served, State
 
-_COUNTED = ("/v1/chat/completions", "/v1/completions", "/v1/embeddings")
+_COUNTED = ("/chat/completions", "/completions", "/responses", "/messages", "/embeddings")
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _HEADER_BYTES = 16 * 1024
 
@@ -40,7 +46,9 @@ class ServeSettings:
     """The options of `intaglio serve`; `grace_s` in seconds, `max_body` in bytes.
 
     `prefill_budget`: prompt tokens between two steps (None: one chunk). `embeddings`: how hidden
-    rows are pooled (None: there are no embeddings).
+    rows are pooled (None: there are no embeddings). `names`: what clients call the model, instead
+    of its own name. `strict`: refuse fields that nobody knows. `reasoning`: a name
+    of `text.reasoning.FORMS`, auto (by the chat template) or none.
     """
 
     host: str = "127.0.0.1"
@@ -53,6 +61,9 @@ class ServeSettings:
     max_body: int = 4 * 1024**2
     log_json: bool = False
     embeddings: Pooling | None = None
+    names: tuple[str, ...] = ()
+    strict: bool = False
+    reasoning: str = "auto"
 
 
 class Server:
@@ -63,7 +74,9 @@ class Server:
         self._settings, self._state = settings, State()
         self._socket = _listen(settings.host, settings.port)
         self._log = log_json if settings.log_json else log_line
-        api = ApiSettings(settings.key, settings.origin, settings.max_body, self._on_end)
+        api = ApiSettings(
+            settings.key, settings.origin, settings.max_body, settings.strict, self._on_end
+        )
         # what a bug raises; requests have a log of their own
         logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
         self._uvicorn = uvicorn.Server(
@@ -100,9 +113,12 @@ class Server:
             self._thread.join()
             self._socket.close()
 
-    def serve(self, engine: Engine, name: str, on_ready: Callable[[], None]) -> None:
+    def serve(
+        self, engine: Engine, name: str, sampling: Mapping[str, float], on_ready: Callable[[], None]
+    ) -> None:
         """Serve the model as `name` until SIGINT or SIGTERM, and then what is under way.
 
+        `sampling`: fields of `SamplingParams` for requests that give none of their own.
         A second signal does not wait for it. Main thread only; raises as `serving` does.
         """
         stop = threading.Event()
@@ -113,7 +129,7 @@ class Server:
 
         before = {number: signal.signal(number, on_signal) for number in _SIGNALS}
         try:
-            with self.serving(engine, name):
+            with self.serving(engine, name, sampling):
                 on_ready()
                 while not stop.wait(1.0):
                     if not self._thread.is_alive():
@@ -123,12 +139,12 @@ class Server:
                 signal.signal(number, handler)
 
     @contextmanager
-    def serving(self, engine: Engine, name: str) -> Iterator[None]:
+    def serving(self, engine: Engine, name: str, sampling: Mapping[str, float]) -> Iterator[None]:
         """Serve the model during the block; at its end wait for what is under way.
 
         Raises `UserError` for a bundle that cannot serve.
         """
-        worker = self._open(engine, name)
+        worker = self._open(engine, name, sampling)
         try:
             yield
         finally:
@@ -137,36 +153,14 @@ class Server:
                 asyncio.run_coroutine_threadsafe(draining, self._loop).result()
             worker.stop()
 
-    def _open(self, engine: Engine, name: str) -> Worker:
-        settings, session = self._settings, engine.session
-        if engine.codec is None:
-            raise UserError(f"{name}: has no tokenizer.json: serve needs text")
-        _ = engine.codec.has_chat_template  # one that cannot be read is told now
-        if settings.embeddings is not None and not session.has("embed"):
-            raise UserError(f"{name}: has no graph embed: compile it again with --embeddings")
-        machine = SessionMachine(session)
-        metrics = Metrics(machine.slots)
-        budget = settings.prefill_budget or machine.chunk
-        scheduler = Scheduler(machine, budget=budget, max_queue=settings.max_queue)
+    def _open(self, engine: Engine, name: str, sampling: Mapping[str, float]) -> Worker:
         while self._loop is None:  # the thread has just been started
             time.sleep(0.01)
-        worker = Worker(scheduler, self._loop, metrics.on_step)
-        facts = session.manifest.model
-        limits = ModelLimits(
-            name,
-            facts.vocab_size,
-            facts.eos_token_ids,
-            machine.context,
-            session.has("prefill_all"),
-        )
-        grammars = Grammars(engine.codec, facts.eos_token_ids)
+        served = open_served(engine, name, sampling, self._settings, self._loop)
         # its vocabulary takes a second: not the first request's
-        self._state.texts.submit(lambda: grammars.tokenizer)
-        self._state.served = Served(
-            *(worker, engine.codec, limits, grammars, metrics, int(time.time())),
-            pooling=settings.embeddings,
-        )
-        return worker
+        self._state.texts.submit(lambda: served.grammars.tokenizer)
+        self._state.served = served
+        return served.worker
 
     def _run(self) -> None:
         asyncio.run(self._serve())
@@ -177,8 +171,68 @@ class Server:
 
     def _on_end(self, scope: Scope, status: int, seconds: float) -> None:
         self._log(record_of(scope, status, seconds))
-        if scope["path"] in _COUNTED and self._state.served is not None:
+        if scope["path"].removeprefix("/v1") in _COUNTED and self._state.served is not None:
             self._state.served.metrics.on_end(scope, status, seconds)
+
+
+def open_served(
+    engine: Engine,
+    name: str,
+    sampling: Mapping[str, float],
+    settings: ServeSettings,
+    loop: asyncio.AbstractEventLoop,
+) -> Served:
+    """Start a worker on an engine, for requests in `loop`. What says how to listen isn't read.
+
+    Raises `UserError` for a bundle that cannot serve.
+    """
+    session = engine.session
+    if engine.codec is None:
+        raise UserError(f"{name}: has no tokenizer.json: serve needs text")
+    _ = engine.codec.has_chat_template  # one that cannot be read is told now
+    if settings.embeddings is not None and not session.has("embed"):
+        raise UserError(f"{name}: has no graph embed: compile it again with --embeddings")
+    machine = SessionMachine(session)
+    metrics = Metrics(machine.slots)
+    budget = settings.prefill_budget or machine.chunk
+    scheduler = Scheduler(machine, budget=budget, max_queue=settings.max_queue)
+    facts = session.manifest.model
+    names = settings.names or (name,)
+    limits = ModelLimits(
+        names[0],
+        facts.vocab_size,
+        facts.eos_token_ids,
+        machine.context,
+        session.has("prefill_all"),
+        {"temperature": 1.0, **sampling},
+    )
+    return Served(
+        names,
+        fingerprint(session.manifest, limits.default_sampling),
+        Worker(scheduler, loop, metrics.on_step),
+        engine.codec,
+        limits,
+        Grammars(engine.codec, facts.eos_token_ids),
+        _thinking(engine.codec, settings.reasoning),
+        metrics,
+        int(time.time()),
+        pooling=settings.embeddings,
+    )
+
+
+def fingerprint(manifest: Manifest, sampling: Mapping[str, float]) -> str:
+    """What answers depend on beside the request: other code, graphs or defaults, another one.
+
+    Where a bundle's weights lie is no part of it.
+    """
+    said = [__version__, asdict(replace(manifest, checkpoint=None)), sorted(sampling.items())]
+    return "fp_" + hashlib.sha256(json.dumps(said).encode()).hexdigest()[:12]
+
+
+def _thinking(codec: TextCodec, name: str) -> ThinkingForm | None:
+    if name != "auto":
+        return FORMS.get(name)
+    return None if codec.chat_template is None else codec.chat_template.thinking
 
 
 def _listen(host: str, port: int) -> socket.socket:

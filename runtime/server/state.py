@@ -14,6 +14,7 @@ from intaglio.runtime.generation.constraint import Grammars
 from intaglio.runtime.generation.embedding import Pooling
 from intaglio.runtime.server.worker import Ticket, Worker
 from intaglio.runtime.text.codec import TextCodec
+from intaglio.runtime.text.reasoning import ThinkingForm
 
 from .errors import ApiError
 from .metrics import Metrics
@@ -25,12 +26,20 @@ _STOPPING = "the server is shutting down: try another"
 
 @dataclass(frozen=True)
 class Served:
-    """A model that is ready. `pooling`: of embeddings, if it makes them."""
+    """A model that is ready. `names`: what clients may call it; answers say the first.
 
+    `thinking`: how it writes thoughts, if it does. `pooling`: of embeddings, if it makes them.
+
+    `fingerprint`: changes when answers may.
+    """
+
+    names: tuple[str, ...]
+    fingerprint: str
     worker: Worker
     codec: TextCodec
     limits: ModelLimits
     grammars: Grammars
+    thinking: ThinkingForm | None
     metrics: Metrics
     since: int
     pooling: Pooling | None = None

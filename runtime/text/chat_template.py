@@ -14,6 +14,7 @@ import contextlib
 import json
 import sys
 import threading
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from subprocess import DEVNULL, PIPE, Popen
 from typing import Any
@@ -29,7 +30,7 @@ _SANDBOX = Path(__file__).with_name("chat_sandbox.py")
 
 def render_chat(
     template: str,
-    messages: list[dict[str, str]],
+    messages: Sequence[Mapping[str, Any]],
     *,
     add_generation_prompt: bool,
     bos_token: str,
@@ -47,7 +48,7 @@ def render_chat(
         "tools": None,  # transformers always passes these two
         "documents": None,
         **extra,
-        "messages": messages,
+        "messages": list(messages),
         "add_generation_prompt": add_generation_prompt,
         "bos_token": bos_token,
         "eos_token": eos_token,
@@ -62,29 +63,41 @@ def render_chat(
     return answer["text"]
 
 
-def load_chat_template(folder: Path) -> str | None:
-    """Return the chat template of a checkpoint folder, or None where it has none.
+def load_chat_templates(folder: Path) -> dict[str, str]:
+    """Return the chat templates of a checkpoint folder by name: "default", perhaps others.
 
     `chat_template.jinja` goes before `chat_template` in tokenizer_config.json, which is a
-    string, or a list of {name, template} where the one named "default" is meant.
-    Raises UserError for a file that can't be read, is too large, or is ill-typed.
+    string, or a list of {name, template}; `additional_chat_templates` has further files.
+    None at all without a default. Raises UserError for a file that can't be read, is too large, or
+    is ill-typed.
     """
     file = folder / "chat_template.jinja"
     if file.is_file():
-        data = read_capped(file, 4 * TEMPLATE_CHARS)  # UTF-8: at most 4 bytes a character
-        try:
-            return data.decode()
-        except UnicodeDecodeError as error:
-            raise user_error(f"{file}: not UTF-8 text ({error})") from None
+        others = sorted((folder / "additional_chat_templates").glob("*.jinja"))
+        named = {other.stem: read_template(other) for other in others}
+        return {**named, "default": read_template(file)}
     found = _tokenizer_config(folder).get("chat_template")
     if isinstance(found, list):
-        entries = [e for e in found if isinstance(e, dict) and e.get("name") == "default"]
-        found = entries[0].get("template", 0) if entries else 0
-    if found is not None and not isinstance(found, str):
+        entries = [entry for entry in found if isinstance(entry, dict)]
+        found = {entry.get("name"): entry.get("template") for entry in entries}
+        named = {name: text for name, text in found.items() if isinstance(text, str)}
+        found = named if "default" in named else 0
+    elif isinstance(found, str):
+        found = {"default": found}
+    if found is not None and not isinstance(found, dict):
         raise _config_error(
             folder, 'chat_template is neither a string nor a list with one named "default"'
         )
-    return found
+    return found or {}
+
+
+def read_template(file: Path) -> str:
+    """Return a template's text. Raises UserError for a file that can't be read or is too large."""
+    data = read_capped(file, 4 * TEMPLATE_CHARS)  # UTF-8: at most 4 bytes a character
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise user_error(f"{file}: not UTF-8 text ({error})") from None
 
 
 def load_bos_eos(folder: Path) -> tuple[str, str]:

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from intaglio.runtime.errors import UserError
-from intaglio.runtime.text.chat_template import (
-    load_bos_eos,
-    load_chat_template,
-    read_capped,
-    render_chat,
-    user_error,
-)
+from intaglio.runtime.text.chat import ChatTemplate
+from intaglio.runtime.text.chat_template import read_capped, user_error
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -28,19 +23,28 @@ INCOMPLETE = "\ufffd"  # what a decoder makes of half a character
 class TextCodec:
     """The tokenizer and chat template of a checkpoint folder."""
 
-    def __init__(self, folder: Path, tokenizer: Tokenizer, vocab_size: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        tokenizer: Tokenizer,
+        vocab_size: int,
+        chat_template: str | None = None,
+    ) -> None:
+        """`chat_template`: instead of the folder's own."""
         self.folder = folder
         self.vocab_size = vocab_size
+        self._override = chat_template
         self._tokenizer = tokenizer
         added = tokenizer.get_added_tokens_decoder()
         self._special = frozenset(token for token, entry in added.items() if entry.special)
 
     @classmethod
-    def load(cls, folder: Path, vocab_size: int) -> TextCodec:
+    def load(cls, folder: Path, vocab_size: int, chat_template: str | None = None) -> TextCodec:
         """Read `tokenizer.json` of a folder, for a model of vocab_size token ids.
 
-        Raises UserError where the file is missing, unreadable or no tokenizer, or where the
-        `tokenizers` package is not installed.
+        `chat_template`: the text of one to use instead of the folder's own. Raises UserError where
+        the file is missing, unreadable or no tokenizer, or where the `tokenizers` package is not
+        installed.
         """
         file = folder / "tokenizer.json"
         if not file.is_file():
@@ -61,7 +65,7 @@ class TextCodec:
             # Left over from training in some files; either would change the prompt silently.
             tokenizer.no_truncation()
             tokenizer.no_padding()
-            return cls(folder, tokenizer, vocab_size)
+            return cls(folder, tokenizer, vocab_size, chat_template)
 
     def encode(self, text: str, *, add_special_tokens: bool = True) -> list[int]:
         """Return the token ids of text; UserError where the model's vocabulary lacks one."""
@@ -99,29 +103,33 @@ class TextCodec:
         return text
 
     @functools.cached_property
-    def _template(self) -> str | None:
-        return load_chat_template(self.folder)
+    def chat_template(self) -> ChatTemplate | None:
+        """How messages become text; UserError where the template can't be read."""
+        return ChatTemplate.load(self.folder, self._override)
 
     @property
     def has_chat_template(self) -> bool:
         """Whether `chat` can work; UserError where the template can't be read."""
-        return self._template is not None
+        return self.chat_template is not None
 
-    def chat(self, messages: list[dict[str, str]]) -> list[int]:
+    def chat(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        tools: Sequence[dict[str, Any]] = (),
+        **options: Any,
+    ) -> list[int]:
         """Return the token ids that ask for the assistant's next message.
 
-        Each message has a `role` and a `content`. Raises UserError where the folder has no
-        chat template or the template refuses.
+        Each message has a `role` and a `content`; `tools` and `options` as for
+        `ChatTemplate.text`. Raises UserError where the folder has no chat template or the template
+        refuses.
         """
-        if self._template is None:
+        if self.chat_template is None:
             raise UserError(
                 f"{self.folder}: has no chat template; "
                 "give a plain prompt (generate without --chat)"
             )
-        bos, eos = load_bos_eos(self.folder)
-        text = render_chat(
-            self._template, messages, add_generation_prompt=True, bos_token=bos, eos_token=eos
-        )
+        text = self.chat_template.text(messages, tools, **options)
         return self.encode(text, add_special_tokens=False)  # the template wrote them itself
 
     def stream(self, shown: Iterable[str] = ()) -> DetokenizerStream:
@@ -221,26 +229,28 @@ class DetokenizerStream:
 class StopStrings:
     """Passes text on until one of the stop strings is complete; the first to end wins.
 
-    Of several that end together the longest counts. No part of it is passed on.
+    Of several that end together the longest counts. No part of it is passed on, unless `included`.
+    `met` is it, once it is complete.
     """
 
-    def __init__(self, stops: Sequence[str]) -> None:
+    def __init__(self, stops: Sequence[str], *, included: bool = False) -> None:
         if any(not stop for stop in stops):
             raise UserError("a stop string is empty; give at least one character")
-        self._stops = tuple(stops)
+        self._stops, self._included = tuple(stops), included
         self._longest = max(map(len, stops), default=0)
         self._held = ""
-        self._stopped = False
+        self.met: str | None = None
 
     def push(self, text: str) -> tuple[str, bool]:
         """Return the text that is safe to pass on, and whether a stop string was met."""
-        if self._stopped:
+        if self.met is not None:
             return "", True
         text = self._held + text
         found = [(at + len(stop), at) for stop in self._stops if (at := text.find(stop)) >= 0]
         if found:
-            self._held, self._stopped = "", True
-            return text[: min(found)[1]], True
+            end, start = min(found)
+            self._held, self.met = "", text[start:end]
+            return text[: end if self._included else start], True
         keep = self._pending(text)
         self._held = text[len(text) - keep :]
         return text[: len(text) - keep], False

@@ -262,6 +262,24 @@ def test_inspect(workshop: Workshop, cache: Path) -> None:
     assert own["rope"] == ["theta 10000"]
     assert own["weights_bytes_by_coding"]["bf16"] == 2 * shown["weights"]["count"]
     assert json.loads(succeed("inspect", bundle, "--json")) == shown
+    assert shown["default_sampling"] == {}
+
+
+def test_inspect_says_how_a_model_is_sampled(workshop: Workshop, tmp_path: Path) -> None:
+    """Of a model, of a bundle that has the file, and of one whose checkpoint has it."""
+    model = tmp_path / "model"
+    shutil.copytree(workshop.model("llama_untied"), model)
+    (model / "generation_config.json").write_text('{"temperature": 0.6, "top_k": 20, "top_h": 1}')
+    bundle = workshop.bundle(model, replace(TINY, kinds=("decode",)))
+    assert (bundle / "generation_config.json").is_file()
+    older = Path(shutil.copytree(bundle, tmp_path / "older"))
+    (older / "generation_config.json").unlink()
+    for place, options in ((model, TINY_OPTIONS), (bundle, ()), (older, ())):
+        shown = json.loads(succeed("inspect", place, "--json", *options))
+        assert shown["default_sampling"] == {"temperature": 0.6, "top_k": 20}
+        table = succeed("inspect", place, *options)
+        assert "sample by generation_config.json: temperature 0.6, top_k 20\n" in table
+        assert "not applied of generation_config.json: top_h\n" in table
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ from workshop import Workshop, open_session
 
 from intaglio.runtime import Engine
 from intaglio.runtime.bundle.manifest import STEP_KINDS
+from intaglio.runtime.generation.sampling import SamplingParams
 from intaglio.runtime.text.codec import TextCodec
 
 TEMPLATE = (
@@ -258,6 +259,27 @@ def test_chat(bundle: Path) -> None:
     assert invoke(*given, input="a\n/exit\nb\n").stdout == f"{one}\n"
     done = run(*given, input="a\n")
     assert (done.returncode, done.stdout) == (0, f"{one}\n")
+
+
+def test_chat_samples_as_the_model_says(bundle: Path) -> None:
+    """What is given wins, `--generation-config none` leaves it unread; generate stays greedy."""
+    engine = Engine.load(bundle, graphs=("prefill", "decode"))
+    greedy = "".join(engine.generate("[user]a[answer]", max_tokens=9))
+    hot = SamplingParams(temperature=1.5, seed=1)
+    other = "".join(engine.generate("[user]a[answer]", max_tokens=9, sampling=hot))
+    assert other != greedy
+    (bundle / "generation_config.json").write_text('{"temperature": 1.5, "num_beams": 2}')
+    given = ("chat", bundle, "-n", "9", "--seed", "1")
+    result = invoke(*given, input="a\n")
+    assert result.stdout == f"{other}\n" and "not applied of" in result.stderr
+    assert invoke(*given, "--temperature", "0", input="a\n").stdout == f"{greedy}\n"
+    none = invoke(*given, "--generation-config", "none", input="a\n")
+    assert none.stdout == f"{greedy}\n" and "num_beams" not in none.stderr
+    assert succeed("generate", bundle, "-p", "[user]a[answer]", "-n", "9") == f"{greedy}\n"
+    (bundle / "generation_config.json").write_text('{"top_k": "many"}')
+    wrong = invoke(*given, input="a\n")
+    assert wrong.exit_code == 2 and "top_k is 'many'" in one_line(wrong.stderr)
+    assert invoke(*given, "--generation-config", "none", input="a\n").exit_code == 0
 
 
 # eval

@@ -107,6 +107,36 @@ def test_a_stop_string_of_several_tokens(codec: TextCodec, said: str) -> None:
     assert taken == len(before) + 4
 
 
+def test_a_stop_string_can_be_a_part_of_the_text(codec: TextCodec) -> None:
+    tokens = codec.encode("abSTOPcd")
+    events, *_ = feed(codec, tokens, max_tokens=99, stop=["STOP", "OP"], includes_stop=True)
+    assert (text_of(events), events[-1]) == ("abSTOP", Finished("stop"))
+    ends = {"stop_tokens": codec.encode("d"), "max_tokens": 99}
+    for includes, said in ((False, "abSTOPc"), (True, "abSTOPcd")):
+        events, *_ = feed(codec, [*tokens, 5], includes_stop=includes, **ends)
+        assert (text_of(events), events[-1]) == (said, Finished("stop"))
+
+
+def test_stop_tokens_end_it_whatever_is_ignored(codec: TextCodec) -> None:
+    events, _, taken = feed(
+        codec, [65, EOS, 66, 67], max_tokens=9, stop_tokens=[66], ignore_eos=True
+    )
+    assert (taken, events[-1]) == (3, Finished("stop"))
+
+
+def test_before_min_tokens_nothing_ends_it(codec: TextCodec) -> None:
+    """Not its eos id nor a stop token, which are not chosen, nor a stop string, which is said."""
+    ends: Any = {"stop_tokens": [65], "stop": ["C"], "max_tokens": 9}
+    likely = [EOS, 65, *codec.encode("CDC"), 65]
+    for sampling in (SamplingParams(), SamplingParams(temperature=1e-4)):
+        events, completion, taken = feed(codec, likely, min_tokens=4, sampling=sampling, **ends)
+        # what is likeliest beside them
+        assert completion.tokens[:2] == [VOCAB - 1, VOCAB - 1]
+        assert (taken, text_of(events), events[-1]) == (5, "CD", Finished("stop"))
+    events, _, taken = feed(codec, likely[2:], **ends)
+    assert (taken, text_of(events)) == (1, "")
+
+
 def test_what_only_looks_like_a_stop_string_is_said(codec: TextCodec) -> None:
     events, *_ = feed(codec, codec.encode("abSTO"), max_tokens=5, stop=["STOP"])
     assert (text_of(events), events[-1]) == ("abSTO", Finished("length"))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from intaglio.runtime.errors import UserError
-from intaglio.runtime.generation.logits_rules import LogitBias, Penalties
+from intaglio.runtime.generation.logits_rules import LogitBias, MinTokens, Penalties
 from intaglio.runtime.generation.sampling import Sampler, SamplingParams
 
 PARAMS = st.builds(
@@ -21,6 +21,7 @@ PARAMS = st.builds(
     top_k=st.sampled_from([0, 1, 2, 5, 11, 10**6]),
     top_p=st.sampled_from([0.0, 0.01, 0.33, 0.8, 0.97, 1.0]),
     min_p=st.sampled_from([0.0, 0.04, 0.3, 1.0]),
+    typical_p=st.sampled_from([0.0, 0.1, 0.6, 0.95, 1.0]),
     repetition_penalty=st.sampled_from([0.8, 1.0, 1.3, 5.0]),
 )
 SHIFTS = st.builds(
@@ -59,6 +60,13 @@ def naive(logits: NDArray[np.float32], params: SamplingParams, seen: set[int]) -
     if params.min_p > 0:
         probs = softmax(scores)
         scores[probs < params.min_p * probs.max()] = -np.inf
+    if params.typical_p < 1:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            logs = np.log(softmax(scores))
+            distance = np.abs(-logs + np.nansum(logs * np.exp(logs)))
+        order = np.argsort(distance, kind="stable")
+        count = (np.cumsum(np.exp(logs)[order]) < params.typical_p).sum()
+        scores[distance > distance[order[min(count, scores.size - 1)]]] = -np.inf
     return softmax(scores)
 
 
@@ -108,6 +116,42 @@ def test_same_seed_same_tokens_whatever_else_is_sampled(seed: int) -> None:
         token = one.sample(logits)
         other.sample(-logits)
         assert two.sample(logits) == token
+
+
+@pytest.mark.parametrize(
+    ("threshold", "kept"),
+    # the probabilities are 0.4, 0.1, 0.3, 0.15 and 0.05
+    [
+        (0.04, [4]),
+        (0.09, [1, 4]),
+        (0.12, [1, 3, 4]),
+        (0.35, ...),
+        (0.5, ...),
+        (0.51, ...),
+        (1, ...),
+    ],
+)
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 1.7])
+def test_top_choices_are_excluded(threshold: float, kept: Any, temperature: float) -> None:
+    """All from the threshold on but the least of them, by what is likely before temperature."""
+    logits = np.log(np.array([0.4, 0.1, 0.3, 0.15, 0.05], np.float32))
+    given_params = {"temperature": temperature, "xtc_threshold": threshold}
+    sampler = Sampler(SamplingParams(xtc_probability=1.0, **given_params), 5)  # type: ignore[arg-type]
+    ids, weights = sampler._candidates(logits)
+    assert ids.tolist() == (list(range(5)) if kept is ... else kept)
+    expected = np.exp(logits[ids].astype(float) / temperature)
+    np.testing.assert_allclose(weights / weights.sum(), expected / expected.sum(), rtol=1e-6)
+
+
+def test_top_choices_are_excluded_as_often_as_asked() -> None:
+    logits = np.log(np.array([0.5, 0.3, 0.2], np.float32))
+    params = SamplingParams(temperature=1.0, xtc_probability=0.25, seed=3)
+    sampler = Sampler(params, 3)
+    counts = [len(sampler._candidates(logits)[0]) for _ in range(4000)]
+    assert set(counts) == {1, 3} and abs(counts.count(1) / 4000 - 0.25) < 0.03
+    # of what the others keep: nothing is left to exclude
+    alone = Sampler(SamplingParams(temperature=1.0, xtc_probability=1.0, top_k=1), 3)
+    assert alone._candidates(logits)[0].tolist() == [0]
 
 
 def test_without_a_seed_each_sampler_has_its_own_stream() -> None:
@@ -248,6 +292,24 @@ def test_a_chain_holds_what_is_asked_for(
     given_params: dict[str, Any], expected: list[type]
 ) -> None:
     assert [type(rule) for rule in SamplingParams(**given_params).rules(4)] == expected
+
+
+def test_ends_are_kept_away_until_there_are_enough_tokens() -> None:
+    rule = MinTokens([1, 3], 2)
+    rule.observe(np.array([0, 1, 2]), generated=False)
+    for _ in range(2):
+        scores = np.array([0.0, 5.0, 1.0, 4.0])
+        rule.apply(scores)
+        assert scores.tolist() == [0, -np.inf, 1, -np.inf]
+        # what a grammar leaves nothing beside may come
+        scores = np.array([-np.inf, 5.0, -np.inf, -np.inf])
+        rule.apply(scores)
+        assert scores.argmax() == 1 and np.isfinite(scores[1])
+        assert not rule.allows(1) and rule.allows(2)
+        rule.observe(np.array([2]), generated=True)
+    scores = np.array([0.0, 5.0, 1.0, 4.0])
+    rule.apply(scores)
+    assert scores[1] == 5 and rule.allows(1)
 
 
 def test_a_bias_on_a_token_that_is_none() -> None:

@@ -98,6 +98,7 @@ class FakeJob:
     prompt: list[int]
     count: int
     group: object = None
+    priority: int = 0
     scores_prompt: bool = False
     embeds_prompt: bool = False
     knows: int = 1  # how many tokens it tells at once
@@ -171,7 +172,8 @@ def machines(draw: st.DrawFn) -> FakeMachine:
 def jobs(draw: st.DrawFn) -> FakeJob:
     prompt = draw(prompts)
     count = draw(st.integers(1, CONTEXT - len(prompt) + 1))
-    job = FakeJob(prompt, count, object(), knows=draw(st.integers(1, 2 * RUN)))
+    job = FakeJob(prompt, count, group=object(), knows=draw(st.integers(1, 2 * RUN)))
+    job.priority = draw(st.integers(-1, 1))
     wanted = draw(st.sampled_from(["last", "scores", "rows"]))
     if wanted == "rows":  # and nothing is generated
         job.embeds_prompt, job.count = True, 1
@@ -276,6 +278,51 @@ def test_first_in_first_out() -> None:
         scheduler.submit([Noting([number % 2, 1], number)])
     run(scheduler, machine)
     assert order == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_the_lowest_priority_goes_first() -> None:
+    """And within one, first in, first out; what runs already goes on."""
+    scheduler, machine = scheduler_of(1)
+    order: list[tuple[int, int]] = []
+
+    class Noting(FakeJob):
+        def begin(self, cached: int) -> None:
+            order.append((self.priority, self.count))
+            super().begin(cached)
+
+    came = [(5, 30), (5, 4), (0, 5), (5, 6), (-1, 7), (0, 8)]
+    for priority, count in came:
+        scheduler.submit([Noting([1, 0], count, priority=priority)])
+        scheduler.step()
+    run(scheduler, machine)
+    assert order == [(5, 30), *sorted(came[1:], key=lambda job: job[0])]
+
+
+def test_an_urgent_prompt_overtakes_one_that_is_being_read() -> None:
+    scheduler, machine = scheduler_of(2, budget=4)
+    batch, person = FakeJob([0] * 20, 2, priority=1), FakeJob([1] * 8, 2)
+    scheduler.submit([batch])
+    scheduler.step()
+    scheduler.submit([person])
+    run(scheduler, machine)
+    assert [part[0] for part in machine.parts] == [0, 1, 1, 0, 0, 0, 0]
+    for job in (batch, person):
+        assert job.tokens == alone(job.prompt, 2)
+
+
+def test_a_queue_full_of_batch_work_takes_a_persons_request() -> None:
+    scheduler, _ = scheduler_of(1, max_queue=2)
+    scheduler.submit([FakeJob([0], 9)])
+    scheduler.step()
+
+    def submit(priority: int) -> None:
+        scheduler.submit([FakeJob([0], 9, group=object(), priority=priority)])
+
+    for priority in (1, 1, 0, 0):
+        submit(priority)
+    for priority in (1, 0, -1):  # neither of these, nor ever more by lower numbers
+        with pytest.raises(QueueFull):
+            submit(priority)
 
 
 def test_live_rows_are_packed_low() -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
 from intaglio.runtime.errors import UserError
-from intaglio.runtime.text.chat_template import load_bos_eos, load_chat_template, render_chat
+from intaglio.runtime.text.chat_template import load_bos_eos, load_chat_templates, render_chat
 from intaglio.runtime.text.codec import StopStrings, TextCodec
 
 KINDS = ["byte_level", "llama", "metaspace"]
@@ -274,17 +274,20 @@ def test_variables_that_are_not_json_are_refused() -> None:
 
 
 def test_where_a_template_is_found(tmp_path: Path) -> None:
-    assert load_chat_template(tmp_path) is None
+    assert load_chat_templates(tmp_path) == {}
     assert load_bos_eos(tmp_path) == ("", "")
     write(tmp_path, chat_template="one", bos_token="<s>", eos_token={"content": "</s>"})
-    assert load_chat_template(tmp_path) == "one"
+    assert load_chat_templates(tmp_path) == {"default": "one"}
     assert load_bos_eos(tmp_path) == ("<s>", "</s>")
     named = [{"name": "tool", "template": "t"}, {"name": "default", "template": "two"}]
-    assert load_chat_template(write(tmp_path, chat_template=named)) == "two"
+    found = load_chat_templates(write(tmp_path, chat_template=named))
+    assert found == {"tool": "t", "default": "two"}
     (tmp_path / "chat_template.jinja").write_text("three é")
-    assert load_chat_template(tmp_path) == "three é"
+    (tmp_path / "additional_chat_templates").mkdir()
+    (tmp_path / "additional_chat_templates/tool_use.jinja").write_text("four")
+    assert load_chat_templates(tmp_path) == {"tool_use": "four", "default": "three é"}
     (tmp_path / "chat_template.jinja").write_bytes(b"\xff")
-    refused("not UTF-8", load_chat_template, tmp_path)
+    refused("not UTF-8", load_chat_templates, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -300,5 +303,5 @@ def test_where_a_template_is_found(tmp_path: Path) -> None:
 )
 def test_a_bad_tokenizer_config_is_one_line(tmp_path: Path, content: str, pattern: str) -> None:
     (tmp_path / "tokenizer_config.json").write_text(content)
-    refused(rf"tokenizer_config\.json: .*{pattern}", load_chat_template, tmp_path)
+    refused(rf"tokenizer_config\.json: .*{pattern}", load_chat_templates, tmp_path)
     refused(rf"tokenizer_config\.json: .*{pattern}", load_bos_eos, tmp_path)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from helpers import ROOT
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from pages import ask
+from playwright.sync_api import Browser, Page, expect
 from serving import LONG, Served, serve, served_bundle
 from workshop import Workshop
 
@@ -57,17 +57,6 @@ def served(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield running
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    path = shutil.which("chromium")
-    if path is None:
-        pytest.skip("no chromium here (apt-get install chromium)")
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield launched
-        launched.close()
-
-
 @pytest.fixture
 def page(browser: Browser, served: Served) -> Iterator[Page]:
     context = browser.new_context()
@@ -86,13 +75,7 @@ def page(browser: Browser, served: Served) -> Iterator[Page]:
     context.close()
 
 
-def ask(page: Page, words: str, tokens: int) -> None:
-    page.get_by_label("Max tokens").fill(str(tokens))
-    page.get_by_label("Your message").fill(words)
-    page.keyboard.press("Enter")
-
-
-def test_an_answer_streams_and_is_shown_as_text(page: Page) -> None:
+def test_an_answer_streams_and_is_shown_as_text(page: Page, slowly: type[Pace]) -> None:
     ask(page, "hello <b>you</b>", len(WORDS))
     answer = page.locator("article.assistant")
     expect(answer).to_contain_text("Look:")
@@ -180,10 +163,10 @@ def test_a_script_that_got_in_would_not_run(page: Page) -> None:
 def test_it_is_used_by_keyboard_alone(page: Page) -> None:
     page.get_by_label("Temperature").focus()
     reached = []
-    for _ in range(6):
+    for _ in range(7):
         reached.append(page.evaluate("document.activeElement.id"))
         page.keyboard.press("Tab")
-    assert reached == ["temperature", "max-tokens", "new", "log", "text", "send"]
+    assert reached == ["temperature", "max-tokens", "tools", "new", "log", "text", "send"]
 
 
 def test_a_wrong_setting_is_told(page: Page) -> None:

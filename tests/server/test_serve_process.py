@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -178,6 +179,7 @@ def test_the_key(bundle: Path) -> None:
             *(("GET", "/v1/models"), ("GET", "/v1/models/x"), ("GET", "/metrics")),
             *(("POST", CHAT), ("POST", COMPLETIONS), ("POST", "/tokenize")),
             ("POST", "/v1/embeddings"),
+            *(("GET", "/models"), ("POST", "/chat/completions")),
             *(
                 ("POST", "/detokenize"),
                 ("GET", "/nowhere"),
@@ -193,6 +195,8 @@ def test_the_key(bundle: Path) -> None:
                 {"Authorization": KEY},
                 {"Authorization": "Bearer"},
                 {"Authorization": f"Bearer {KEY}x"},
+                {"X-Api-Key": f"Bearer {KEY}"},
+                {"X-Api-Key": ""},
             ):
                 answer = served.ask(path, b"{}", method=method, headers=headers)
                 assert (answer.status, answer.error["code"]) == (401, "invalid_api_key"), path
@@ -201,23 +205,57 @@ def test_the_key(bundle: Path) -> None:
         assert page.status == 200 and KEY.encode() not in page.body
         right = {"Authorization": f"Bearer {KEY}"}
         assert served.ask("/v1/models", headers=right).status == 200
+        assert served.ask("/v1/models", headers={"X-Api-Key": KEY}).status == 200
+        # as some clients send both
+        both = {"Authorization": "Bearer none", "X-Api-Key": KEY}
+        assert served.ask("/v1/models", headers=both).status == 200
         check_cors(served, right)
 
 
 def check_cors(served: Served, right: dict[str, str]) -> None:
+    wanted = (
+        "authorization,content-type,x-api-key,x-stainless-arch,x-stainless-helper-method,"
+        "x-stainless-lang,x-stainless-os,x-stainless-package-version,x-stainless-retry-count,"
+        "x-stainless-runtime,x-stainless-runtime-version,x-stainless-timeout"
+    )
     asks = {
         "Origin": "https://page.example",
         "Access-Control-Request-Method": "POST",
-        "Access-Control-Request-Headers": "authorization,content-type,x-stainless-lang",
+        "Access-Control-Request-Headers": wanted,
     }
     allowed = served.ask(CHAT, method="OPTIONS", headers=asks)
     assert allowed.status == 200
     assert allowed.headers["access-control-allow-origin"] == "https://page.example"
-    assert "x-stainless-lang" in allowed.headers["access-control-allow-headers"]
+    headers = allowed.headers["access-control-allow-headers"]
+    assert set(wanted.split(",")) <= set(headers.replace(" ", "").split(","))
     other = served.ask(CHAT, method="OPTIONS", headers={**asks, "Origin": "https://other.example"})
     assert "access-control-allow-origin" not in other.headers
     answer = served.ask("/v1/models", headers={**right, "Origin": "https://page.example"})
     assert answer.headers["access-control-allow-origin"] == "https://page.example"
+    exposed = answer.headers["access-control-expose-headers"]
+    assert "x-request-id" in exposed and "x-intaglio-ignored-fields" in exposed
+
+
+def test_names_strictness_and_defaults(bundle: Path, tmp_path: Path) -> None:
+    sampled = tmp_path / "sampled"
+    shutil.copytree(bundle, sampled)
+    (sampled / "generation_config.json").write_text('{"temperature": 0.5, "num_beams": 4}')
+    names = ("--served-model-name", "one", "--served-model-name", "two", "--strict-fields")
+    for more, sampling in (((), 0.5), (("--generation-config", "none"), 1.0)):
+        with serving(sampled, "--port", "0", *names, *more) as (process, served):
+            models = served.ask("/v1/models").json["data"]
+            assert [model["id"] for model in models] == ["one", "two"]
+            assert models[0]["default_sampling"] == {"temperature": sampling}
+            answer = served.ask(COMPLETIONS, {"prompt": "x", "mystery": 1})
+            assert (answer.status, answer.error["code"]) == (400, "unknown_field")
+            assert process.stdout is not None and '"model": "one"' in process.stdout.readline()
+            process.send_signal(signal.SIGTERM)
+            _, stderr = end(process)
+        assert 'error="there is no field' in stderr
+        assert ("num_beams" in stderr) == (sampling == 0.5)
+    (sampled / "generation_config.json").write_text('{"top_p": 7}')
+    said = refused("serve", sampled, "--port", "0")
+    assert "generation_config.json: top_p is 7" in said and "--generation-config none" in said
 
 
 def test_it_listens_to_this_machine_alone(bundle: Path) -> None:
@@ -293,6 +331,7 @@ def test_mistakes_are_one_line(bundle: Path, workshop: Workshop) -> None:
     assert "--max-queue -1" in refused("serve", bundle, "--max-queue", "-1")
     assert "--prefill-budget 0" in refused("serve", bundle, "--prefill-budget", "0")
     assert "--grace nan" in refused("serve", bundle, "--grace", "nan")
+    assert "--served-model-name is empty" in refused("serve", bundle, "--served-model-name", "")
     assert "--api-key is empty" in refused("serve", bundle, "--api-key", "")
     assert "--slots 2" in refused("serve", bundle, "--slots", "2", "--port", "0")
     no_text = workshop.bundle(workshop.model("llama_untied"))

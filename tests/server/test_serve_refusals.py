@@ -1,8 +1,9 @@
-"""What the server refuses, in OpenAI's shape and by the field's name; nothing is ignored."""
+"""What the server refuses, in OpenAI's shape and by the field's name."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -39,7 +40,7 @@ WRONG = [
     ("messages[0]", [7], "expected `object`"),
     ("messages[0].content", [{"role": "user"}], "a string"),
     ("messages[0].role", [{"role": 1, "content": "x"}], "`str`"),
-    ("messages[0].role", [{"role": "tool", "content": "x"}], "system, user, assistant"),
+    ("messages[0].role", [{"role": "robot", "content": "x"}], "developer, user, assistant, tool"),
     ("messages[0].content", [{"role": "user", "content": 1}], "a string"),
     ("messages[0].content", [{"role": "user", "content": []}], "a string"),
     (
@@ -47,9 +48,21 @@ WRONG = [
         [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}],
         "only parts of type text",
     ),
-    ("messages[0]", [{"role": "user", "content": "x", "weight": 1}], "`weight`"),
+    ("messages[0].audio", [{"role": "assistant", "audio": {"id": "x"}}], "leave it out"),
     ("max_tokens", 0, "1 or more"),
-    ("max_tokens", -1, "1 or more"),
+    ("max_tokens", -2, "-1: no end"),
+    ("min_tokens", -1, "0 or more"),
+    ("min_tokens", 3, "max_tokens, 2, or less"),
+    ("stop_token_ids", 5, "a list of up to 128 token ids"),
+    ("stop_token_ids", [331], "0 to 330"),
+    ("stop_token_ids", [-1], "0 to 330"),
+    ("stop_token_ids", [1] * 129, "up to 128"),
+    ("include_stop_str_in_output", 1, "true or false"),
+    ("priority", "high", "whole number"),
+    ("priority", 2**63, "64 bits"),
+    ("typical_p", 1.1, "0 to 1"),
+    ("xtc_probability", -0.1, "0 to 1"),
+    ("xtc_threshold", "low", "0 to 1"),
     ("max_tokens", 1.5, "whole number"),
     ("max_tokens", "9", "whole number"),
     ("max_completion_tokens", 0, "1 or more"),
@@ -80,23 +93,28 @@ WRONG = [
     ("ignore_eos", "yes", "true or false"),
     ("stream", 1, "true or false"),
     ("stream_options", True, "include_usage"),
-    ("stream_options", {"usage": True}, "include_usage"),
+    ("stream_options.include_usage", {"include_usage": 1}, "`bool`"),
     ("user", 7, "a string"),
     ("model", 7, "the name of a model"),
 ]
 UNSUPPORTED = [
-    ("functions", []),
-    ("audio", {}),
+    ("functions", [{"name": "x"}]),
+    ("audio", {"voice": "x"}),
     ("modalities", ["text", "audio"]),
     ("store", True),
-    ("no_such_field", 1),
+    ("prompt", "x"),
 ]
 
 
 @pytest.mark.parametrize(("param", "value", "words"), WRONG)
 def test_wrong_values(served: Served, param: str, value: Any, words: str) -> None:
-    field = param.split("[")[0]
+    field = re.split(r"[\[.]", param)[0]
     check_refused(served.ask(CHAT, {**CHAT_BODY, field: value}), param, words)
+
+
+def test_what_is_drawn_needs_a_temperature(served: Served) -> None:
+    answer = served.ask(CHAT, {**CHAT_BODY, "xtc_probability": 0.5, "temperature": 0})
+    check_refused(answer, "xtc_probability", "a temperature above 0")
 
 
 @pytest.mark.parametrize(("field", "value"), UNSUPPORTED)
@@ -123,14 +141,15 @@ def test_what_asks_for_nothing_more_is_taken(served: Served) -> None:
 @pytest.mark.parametrize(
     ("param", "value", "words"),
     [
-        ("prompt", 7, "a list of strings"),
-        ("prompt", [], "a list of strings"),
+        ("prompt", 7, "a list of token ids, or a list of strings"),
+        ("prompt", [], "a list of token ids, or a list of strings"),
         ("prompt", "", "no tokens"),
         ("prompt", [[]], "no tokens"),
-        ("prompt", ["x", 1], "a list of strings"),
-        ("prompt", [[1], ["x"]], "a list of strings"),
-        ("prompt", [1.5], "a list of strings"),
-        ("prompt", [True], "a list of strings"),
+        ("prompt", ["x", 1], "a list of token ids, or a list of strings"),
+        ("prompt", ["x", [1, "y"]], "a list of token ids, or a list of strings"),
+        ("prompt", [[1], ["x"]], "a list of token ids, or a list of strings"),
+        ("prompt", [1.5], "a list of token ids, or a list of strings"),
+        ("prompt", [True], "a list of token ids, or a list of strings"),
         ("prompt", [331], "0 to 330"),
         ("prompt", [-1], "0 to 330"),
         ("prompt", [2**70], "0 to 330"),
@@ -148,8 +167,8 @@ def test_wrong_completions(served: Served, param: str, value: Any, words: str) -
 
 @pytest.mark.parametrize("path", ["/tokenize", "/detokenize"])
 def test_wrong_tokens(served: Served, path: str) -> None:
-    for body in ({}, {"prompt": 1}, {"tokens": "x"}, {"tokens": [331]}, {"tokens": [1], "x": 1}):
-        assert served.ask(path, body).error["param"] in ("prompt", "tokens", "x")
+    for body in ({}, {"prompt": 1}, {"tokens": "x"}, {"tokens": [331]}, {"tokens": [1], "n": 2}):
+        assert served.ask(path, body).error["param"] in ("prompt", "tokens", "n")
 
 
 @pytest.mark.parametrize(
@@ -179,7 +198,9 @@ anything = st.recursive(
     ),
     max_leaves=6,
 )
-fields = st.sampled_from(sorted({name.split("[")[0] for name, *_ in WRONG} | {"prompt", "echo"}))
+fields = st.sampled_from(
+    sorted({re.split(r"[\[.]", name)[0] for name, *_ in WRONG} | {"prompt", "echo"})
+)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
