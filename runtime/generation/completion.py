@@ -130,6 +130,11 @@ class Completion:
         self._least: MinTokens | None = None
         self._scores: list[TokenScore] = []
 
+    @property
+    def stop_string(self) -> str | None:
+        """The stop string that ended the text, if one did."""
+        return self._stops.met
+
     def begin(self, cached: int) -> None:
         self.cached, self.began = cached, time.perf_counter()
         # now, and not before: it holds an array of the vocabulary's size

@@ -77,6 +77,8 @@ class Grammars:
         matchers = {}
         for after, grammar in grammars.items():
             begun = grammar if isinstance(grammar, Begun) else Begun(grammar, "")
+            if thinking is not None and not after:
+                begun = Begun(_after_thoughts(begun.grammar), "")
             matcher = self._matcher(begun.grammar)
             if begun.come:
                 matcher = matcher.deep_copy()
@@ -325,6 +327,13 @@ class Held:
             self._read = rest
         longest = max(len(after.encode()) for after in matchers)
         self._read = self._read[max(0, len(self._read) - longest + 1) :] if longest > 1 else b""
+
+
+def _after_thoughts(grammar: str) -> str:
+    """With the lines that models leave between their thoughts and what follows."""
+    first, *rest = json.loads(grammar)["grammars"]
+    top = {"name": "after", "lark_grammar": r"start: /[ \n]{0,4}/ @held"}
+    return json.dumps({"grammars": [top, {**first, "name": "held"}, *rest]})
 
 
 def _clear(mask: NDArray[np.uint8], tokens: Sequence[int]) -> None:

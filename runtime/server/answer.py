@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from intaglio.runtime.generation.completion import Completion, Piece
+from intaglio.runtime.generation.completion import Completion, Finished, Piece
 from intaglio.runtime.generation.logprobs import TokenScore
 from intaglio.runtime.text.parts import (
     CallArguments,
@@ -43,6 +43,18 @@ class Choice:
         self.reason: EndReason | None = None
         self.thought_tokens = 0
         self._parser = parser
+
+    @property
+    def parts(self) -> list[Part]:
+        """All that was read, gathered: thoughts, words, calls."""
+        parts: list[Part] = []
+        if self.thought:
+            parts.append(Thought(self.thought))
+        if self.content:
+            parts.append(Content(self.content))
+        for call in self.calls:
+            parts += [CallBegun(call.id, call.name), CallArguments(call.arguments)]
+        return parts
 
     def read(self, piece: Piece) -> list[Part]:
         """The parts that became sure with a piece of text."""
@@ -144,3 +156,10 @@ class Plan:
     choices: Sequence[Choice]
     writer: Writer
     stream: bool
+
+    def read(self, index: int, event: Piece | Finished) -> None:
+        """What came of a choice, for an answer that isn't streamed."""
+        if isinstance(event, Piece):
+            self.choices[index].read(event)
+        else:
+            self.choices[index].end(event.reason)

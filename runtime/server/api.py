@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from .anthropic_request import AnthropicRequest, CountRequest, anthropic_plan, count_tokens
 from .embedding import EmbeddingRequest, embed
 from .errors import ApiError, json_response
 from .fields import (
@@ -31,12 +32,20 @@ from .messages import chat_tokens
 from .page import load_page
 from .plans import chat_plan, completion_plan
 from .prompts import encode_text
+from .responses_request import ResponsesRequest, responses_plan
 from .state import Served, State
 from .tools import tools_of
 
 R = TypeVar(
     "R",
-    bound=ChatRequest | CompletionRequest | EmbeddingRequest | TokenizeRequest | DetokenizeRequest,
+    bound=ChatRequest
+    | CompletionRequest
+    | ResponsesRequest
+    | AnthropicRequest
+    | CountRequest
+    | EmbeddingRequest
+    | TokenizeRequest
+    | DetokenizeRequest,
 )
 
 
@@ -71,6 +80,9 @@ class Api:
             Route("/v1/models/{name:path}", self._model, methods=["GET"]),
             Route("/v1/chat/completions", self._chat, methods=["POST"]),
             Route("/v1/completions", self._completions, methods=["POST"]),
+            Route("/v1/responses", self._responses, methods=["POST"]),
+            Route("/v1/messages", self._anthropic, methods=["POST"]),
+            Route("/v1/messages/count_tokens", self._count_tokens, methods=["POST"]),
             Route("/v1/embeddings", self._embeddings, methods=["POST"]),
             Route("/tokenize", self._tokenize, methods=["POST"]),
             Route("/detokenize", self._detokenize, methods=["POST"]),
@@ -119,7 +131,7 @@ class Api:
     async def _model(self, request: Request) -> Response:
         served = self._state.ready()
         name = request.path_params["name"]
-        _check_model(served, name)
+        check_model(served, name)
         return json_response(_model_card(served, name))
 
     async def _chat(self, request: Request) -> Response:
@@ -129,6 +141,19 @@ class Api:
     async def _completions(self, request: Request) -> Response:
         _, asked = await self._read(request, CompletionRequest)
         return await generate(self._state, request, asked, completion_plan)
+
+    async def _responses(self, request: Request) -> Response:
+        _, asked = await self._read(request, ResponsesRequest)
+        return await generate(self._state, request, asked, responses_plan)
+
+    async def _anthropic(self, request: Request) -> Response:
+        _, asked = await self._read(request, AnthropicRequest)
+        return await generate(self._state, request, asked, anthropic_plan)
+
+    async def _count_tokens(self, request: Request) -> Response:
+        served, asked = await self._read(request, CountRequest)
+        count = await self._off_the_loop(count_tokens, asked, served)
+        return json_response({"input_tokens": count})
 
     async def _embeddings(self, request: Request) -> Response:
         _, asked = await self._read(request, EmbeddingRequest)
@@ -158,7 +183,7 @@ class Api:
         )
         request.state.ignored = ignored
         if asked.model is not None:
-            _check_model(served, asked.model)
+            check_model(served, asked.model)
         return served, asked
 
     async def _off_the_loop(self, work: Callable[..., Any], *given: Any) -> Any:
@@ -173,7 +198,8 @@ def _tokens(asked: TokenizeRequest, served: Served) -> list[int]:
     )
 
 
-def _check_model(served: Served, name: str) -> None:
+def check_model(served: Served, name: str) -> None:
+    """Raises `ApiError`, 404, for what isn't a name of the model."""
     if name not in served.names:
         shown = name if len(name) <= 100 else name[:100] + "…"
         raise ApiError(
@@ -213,8 +239,8 @@ def _http_error(request: Request, error: HTTPException) -> Response:
 
 def _api_error(request: Request, error: ApiError) -> Response:
     request.state.error = error.message  # what the log line tells
-    return error.response()
+    return error.response(request.url.path)
 
 
 def _our_error(request: Request, error: Exception) -> Response:
-    return ApiError(500, "the server failed: see its log").response()
+    return ApiError(500, "the server failed: see its log").response(request.url.path)

@@ -1,4 +1,4 @@
-"""What goes wrong with a request, in OpenAI's shape."""
+"""What goes wrong with a request, in OpenAI's shape or Anthropic's."""
 
 from __future__ import annotations
 
@@ -14,6 +14,14 @@ _TYPES = {
     429: "rate_limit_error",
     500: "server_error",
     503: "server_error",
+}
+_ANTHROPIC_TYPES = {
+    401: "authentication_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    500: "api_error",
+    503: "overloaded_error",
 }
 
 
@@ -46,8 +54,17 @@ class ApiError(Exception):
             }
         }
 
-    def response(self) -> Response:
-        return json_response(self.body, self.status, self.headers)
+    @property
+    def anthropic_body(self) -> dict[str, Any]:
+        """`{"type": "error", "error": {"type", "message"}}`."""
+        kind = _ANTHROPIC_TYPES.get(self.status, "invalid_request_error")
+        return {"type": "error", "error": {"type": kind, "message": self.message}}
+
+    def response(self, path: str) -> Response:
+        """In the shape that clients of `path` read."""
+        anthropics = path.removeprefix("/v1").split("/")[1:2] == ["messages"]
+        body = self.anthropic_body if anthropics else self.body
+        return json_response(body, self.status, self.headers)
 
 
 def json_response(

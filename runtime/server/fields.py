@@ -9,22 +9,20 @@ import msgspec
 from msgspec import Meta, Struct
 
 from .errors import ApiError
-from .known_fields import (
-    MESSAGE_HARMLESS,
-    MESSAGE_REFUSED,
-    advice,
-    is_empty,
-    is_known,
-    is_neutral,
-)
+from .known_fields import CHATS, MESSAGE_HARMLESS, MESSAGE_REFUSED, Known, is_empty
 
 _CHOICES = 128
-_COUNT = "a whole number, 1 or more"
-_PROBS = "a whole number from 0 to 20"
+COUNT = "a whole number, 1 or more"
+PROBS = "a whole number from 0 to 20"
 
 _STOP_TOKENS = 128
 
 _Share = Annotated[float, Meta(ge=0, le=1, description="a number from 0 to 1")]
+Stop = (
+    Annotated[str, Meta(min_length=1)]
+    | Annotated[list[Annotated[str, Meta(min_length=1)]], Meta(max_length=16)]
+    | None
+)
 Flag = Annotated[bool, Meta(description="true or false")]
 
 
@@ -48,14 +46,10 @@ class Message(Struct, forbid_unknown_fields=True):
     reasoning: str | None = None
 
 
-class _Options(Struct, kw_only=True, forbid_unknown_fields=True):
-    """What both endpoints take. None means that the field was not given."""
+class Sampling(Struct, kw_only=True, forbid_unknown_fields=True):
+    """What every API that generates takes. None means that the field was not given."""
 
     model: Annotated[str, Meta(description="the name of a model")] | None = None
-    n: Annotated[int, Meta(ge=1, le=_CHOICES, description="a whole number from 1 to 128")] = 1
-    max_tokens: (
-        Annotated[int, Meta(ge=-1, description=f"{_COUNT} (0 with echo, -1: no end)")] | None
-    ) = None
     min_tokens: Annotated[int, Meta(ge=0, description="a whole number, 0 or more")] = 0
     # where these are not given, the model's own defaults count
     temperature: Annotated[float, Meta(ge=0, le=2, description="a number from 0 to 2")] | None = (
@@ -77,11 +71,6 @@ class _Options(Struct, kw_only=True, forbid_unknown_fields=True):
         Annotated[int, Meta(ge=-(2**63), le=2**63 - 1, description="a whole number of 64 bits")]
         | None
     ) = None
-    stop: (
-        Annotated[str, Meta(min_length=1)]
-        | Annotated[list[Annotated[str, Meta(min_length=1)]], Meta(max_length=16)]
-        | None
-    ) = None
     stop_token_ids: Annotated[list[int], Meta(max_length=_STOP_TOKENS)] = []
     include_stop_str_in_output: Flag = False
     presence_penalty: Annotated[float, Meta(ge=-2, le=2, description="a number from -2 to 2")] = 0.0
@@ -97,6 +86,16 @@ class _Options(Struct, kw_only=True, forbid_unknown_fields=True):
         int, Meta(ge=-(2**63), le=2**63 - 1, description="a whole number of 64 bits")
     ] = 0
     stream: Flag = False
+
+
+class _Options(Sampling, kw_only=True):
+    """What chats and completions take."""
+
+    n: Annotated[int, Meta(ge=1, le=_CHOICES, description="a whole number from 1 to 128")] = 1
+    max_tokens: (
+        Annotated[int, Meta(ge=-1, description=f"{COUNT} (0 with echo, -1: no end)")] | None
+    ) = None
+    stop: Stop = None
     stream_options: StreamOptions | None = None
     user: str | None = None
     # what an answer must be like: OpenAI's, vLLM's, its older ones, llama.cpp's
@@ -126,10 +125,10 @@ class ChatRequest(_Options, kw_only=True):
 
     messages: Annotated[list[Message], Meta(min_length=1)]
     max_completion_tokens: (
-        Annotated[int, Meta(ge=-1, description=f"{_COUNT} (-1: no end)")] | None
+        Annotated[int, Meta(ge=-1, description=f"{COUNT} (-1: no end)")] | None
     ) = None
     logprobs: Flag = False
-    top_logprobs: Annotated[int, Meta(ge=0, le=20, description=_PROBS)] | None = None
+    top_logprobs: Annotated[int, Meta(ge=0, le=20, description=PROBS)] | None = None
     tools: list[dict[str, Any]] | None = None
     tool_choice: str | dict[str, Any] | None = None
     parallel_tool_calls: Flag = True
@@ -145,7 +144,7 @@ class CompletionRequest(_Options, kw_only=True):
     prompt: Any
     echo: Flag = False
     add_special_tokens: Flag = True
-    logprobs: Annotated[int, Meta(ge=0, le=20, description=_PROBS)] | None = None
+    logprobs: Annotated[int, Meta(ge=0, le=20, description=PROBS)] | None = None
 
 
 class TokenizeRequest(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -196,42 +195,63 @@ def read_request(body: bytes, kind: type[R], *, strict: bool = False) -> tuple[R
         raise ApiError(400, f"the body is not valid JSON: {error}", code="invalid_json") from None
     if not isinstance(raw, dict):
         raise ApiError(400, "the body must be a JSON object", code="invalid_json")
-    given = {name: value for name, value in raw.items() if value is not None}
-    fields = {name: value for name, value in given.items() if name in kind.__struct_fields__}
-    others = given.keys() - fields.keys()
-    unknown = [name for name in given if name in others and _is_unknown(name, given[name])]
+    tables = getattr(kind, "others", CHATS)
+    fields: dict[str, Any] = {}
+    unknown: dict[str, None] = {}  # in order, each once
+    for name, value in _given(raw).items():
+        if name in kind.__struct_fields__:
+            fields[name] = value
+        elif _is_unknown(name, value, tables):
+            unknown[name] = None
     if isinstance(messages := fields.get("messages"), list):
         fields["messages"] = [_message(i, each, unknown) for i, each in enumerate(messages)]
+    if isinstance(options := fields.get("stream_options"), dict):
+        fields["stream_options"] = _own(options, StreamOptions)
+        unknown |= {f"stream_options.{name}": None for name in _others(options, StreamOptions)}
     if strict and unknown:
-        raise _unknown(unknown[0])
+        raise _unknown(next(iter(unknown)))
     try:
-        return msgspec.convert(fields, kind), unknown
+        return msgspec.convert(fields, kind), list(unknown)
     except (msgspec.ValidationError, RecursionError) as error:
         raise _field_error(str(error), kind) from None
 
 
-def _message(index: int, message: Any, unknown: list[str]) -> Any:
+def _message(index: int, message: Any, unknown: dict[str, None]) -> Any:
     """A message's own fields: clients send an answer back with all that came with it."""
     if not isinstance(message, dict):
         return message
-    given = {name: value for name, value in message.items() if value is not None}
-    for name in given.keys() - set(Message.__struct_fields__) - MESSAGE_HARMLESS:
-        if name not in MESSAGE_REFUSED:
-            unknown.append(f"messages.{name}")
-        elif not is_empty(given[name]):
+    for name, value in _others(message, Message).items():
+        if name in MESSAGE_REFUSED and not is_empty(value):
             where = f"messages[{index}].{name}"
-            message = f"{where} is not supported here: leave it out"
-            raise ApiError(400, message, param=where, code="unsupported_field")
-    return {name: given[name] for name in Message.__struct_fields__ if name in given}
+            text = f"{where} is not supported here: leave it out"
+            raise ApiError(400, text, param=where, code="unsupported_field")
+        if name not in MESSAGE_REFUSED | MESSAGE_HARMLESS:
+            unknown[f"messages.{name}"] = None
+    return _own(message, Message)
 
 
-def _is_unknown(name: str, value: Any) -> bool:
+def _given(raw: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in raw.items() if value is not None}
+
+
+def _own(raw: dict[str, Any], kind: type[Struct]) -> dict[str, Any]:
+    """What an object gives of the kind's fields."""
+    return {n: value for n, value in _given(raw).items() if n in kind.__struct_fields__}
+
+
+def _others(raw: dict[str, Any], kind: type[Struct]) -> dict[str, Any]:
+    """What it gives beside them."""
+    return {n: value for n, value in _given(raw).items() if n not in kind.__struct_fields__}
+
+
+def _is_unknown(name: str, value: Any, own: Known) -> bool:
     """Whether no table has a field that isn't the endpoint's. Raises `ApiError` if refused."""
-    if is_known(name) or name in _ELSEWHERE:
-        if not is_neutral(name, value):
+    known = own if own.is_known(name) else CHATS
+    if known.is_known(name) or name in _ELSEWHERE:
+        if not known.is_neutral(name, value):
             raise ApiError(
                 400,
-                f"{name} is not supported here: {advice(name)}",
+                f"{name} is not supported here: {known.advice(name)}",
                 param=name,
                 code="unsupported_field",
             )

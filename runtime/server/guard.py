@@ -17,7 +17,12 @@ from .errors import ApiError
 # open without a key: the page asks for it
 OPEN_PATHS = ("/", "/health")
 BODY_SECONDS = 30.0
-_PREFIXES = {"/chat/completions": "chatcmpl", "/completions": "cmpl"}
+_PREFIXES = {
+    "/chat/completions": "chatcmpl-",
+    "/completions": "cmpl-",
+    "/responses": "resp_",
+    "/messages": "msg_",
+}
 IGNORED = "x-intaglio-ignored-fields"  # an answer's header: fields that nobody knows
 _NAME = re.compile(r"[!-+\--~]{1,40}")  # what a header may say, a comma apart
 GONE = 499  # the log's status of a request whose client left, as nginx has it
@@ -37,8 +42,8 @@ class Guard:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         path = scope["path"]
-        kind = _PREFIXES.get(path.removeprefix("/v1"), "req")
-        identifier = f"{kind}-{uuid.uuid4().hex}"
+        kind = _PREFIXES.get(path.removeprefix("/v1"), "req-")
+        identifier = kind + uuid.uuid4().hex
         scope["state"] = {"identifier": identifier}
         start, status = time.perf_counter(), 0
 
@@ -59,7 +64,7 @@ class Guard:
             await self._app(scope, receive, sending)
         except ApiError as error:
             scope["state"]["error"] = error.message
-            await error.response()(scope, receive, sending)
+            await error.response(path)(scope, receive, sending)
         except ClientDisconnect:
             status = GONE
         except Exception:

@@ -1,13 +1,14 @@
 """What is known of requests' fields that nothing here implements.
 
-Gathered from OpenAI's references of chat completions and completions, vLLM's protocol and the
-options of llama.cpp's server. A field that an endpoint implements is in its `Struct` in `fields`,
-and wins over these tables. Null, "", [] and {} ask for nothing, whatever the field.
+Gathered from OpenAI's and Anthropic's references, vLLM's protocol and the options of llama.cpp's
+server. A field that an endpoint implements is in its `Struct`, and wins over these tables. Null,
+"", [] and {} ask for nothing, whatever the field.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -20,8 +21,9 @@ _HARMLESS = """
     metadata prompt_cache_key prompt_cache_options prompt_cache_retention request_id
     safety_identifier service_tier session_id user
 
-    backend_sampling cache_prompt id_slot n_cache_reuse n_discard n_keep prediction
-    sse_ping_interval stream_interval
+    backend_sampling cache_prompt id_slot n_cache_reuse n_discard n_keep prediction slot_id
+    speculative.n_max speculative.n_min speculative.p_min speculative.type sse_ping_interval
+    stream_interval
 
     media_io_kwargs mm_processor_kwargs return_mm_kwargs
 
@@ -75,6 +77,7 @@ NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "stream": (False,),
     "t_max_predict_ms": (0, -1),
     "tfs_z": (1,),
+    "thinking_budget_tokens": (-1,),
     "thinking_token_budget": (-1,),
     "tool_choice": ("none", "auto"),
     "top_n_sigma": (-1, 0),
@@ -92,8 +95,8 @@ _REFUSED = """
     prompt_logprobs repetition_detection structural_tag truncate_prompt_tokens vllm_xargs
 
     chat_format chat_parser generation_prompt grammar_triggers image_data input_extra input_prefix
-    input_suffix lora multimodal_data n_predict parse_tool_calls preserved_tokens
-    reasoning_budget_end_tag reasoning_budget_end_tags reasoning_budget_message
+    input_suffix lora multimodal_data n_predict parse_tool_calls penalty_prompt
+    preserved_tokens reasoning_budget_end_tag reasoning_budget_end_tags reasoning_budget_message
     reasoning_budget_start_tag response_fields samplers system_prompt t_max_prompt_ms typ_p
 """
 REFUSED = frozenset(_REFUSED.split())
@@ -128,33 +131,89 @@ PART_HARMLESS = frozenset(("annotations", "cache_control", "id", "index"))
 _EMPTY: tuple[Any, ...] = (None, "", [], {})
 
 
-def is_neutral(name: str, value: Any) -> bool:
-    """Whether a known field, with this value, changes nothing that is done here."""
-    return (
-        name in HARMLESS
-        or is_empty(value)
-        or any(_same(value, other) for other in NEUTRAL.get(name, ()))
-    )
+@dataclass(frozen=True)
+class Known:
+    """The tables of an API: what any value will do of, what only some, what none, what instead."""
+
+    harmless: frozenset[str]
+    neutral: Mapping[str, tuple[Any, ...]]
+    refused: frozenset[str]
+    instead: Mapping[str, str]
+
+    def is_known(self, name: str) -> bool:
+        """Whether a field is in one of the tables."""
+        return name in self.harmless or name in self.neutral or name in self.refused
+
+    def is_neutral(self, name: str, value: Any) -> bool:
+        """Whether a known field, with this value, changes nothing that is done here."""
+        return (
+            name in self.harmless
+            or is_empty(value)
+            or any(_same(value, other) for other in self.neutral.get(name, ()))
+        )
+
+    def advice(self, name: str) -> str:
+        """What to do about a field that is refused."""
+        words = ["leave it out"]
+        if name in self.neutral:
+            words.append(f"or give {' or '.join(map(_shown, self.neutral[name]))}")
+        if name in self.instead:
+            words.append(f"see {self.instead[name]}")
+        return ", ".join(words)
+
+
+CHATS = Known(HARMLESS, NEUTRAL, REFUSED, INSTEAD)
+
+# Of the other two APIs what chats don't have, or mean otherwise. Nothing is cut off a conversation
+# here: what says how is harmless, since one that is too long is refused.
+RESPONSES = Known(
+    frozenset(("context_management", "max_tool_calls", "truncation")),
+    {"background": (False,)},
+    frozenset(
+        (
+            *("conversation", "previous_response_id", "prompt"),
+            *("max_completion_tokens", "max_tokens", "messages", "reasoning_effort"),
+            "response_format",
+        )
+    ),
+    {
+        "conversation": "input: nothing is kept here",
+        "previous_response_id": "input: nothing is kept here",
+        "prompt": "input",
+        "max_completion_tokens": "max_output_tokens",
+        "max_tokens": "max_output_tokens",
+        "messages": "input",
+        "reasoning_effort": "reasoning",
+        "response_format": "text",
+    },
+)
+ANTHROPIC = Known(
+    frozenset(
+        (
+            *("betas", "cache_control", "context_management", "diagnostics", "inference_geo"),
+            *("speed", "user_profile_id", "workspace_id"),
+        )
+    ),
+    {},
+    frozenset(
+        (
+            *("container", "mcp_servers", "thread"),
+            *("output_format", "reasoning_effort", "response_format", "stop"),
+        )
+    ),
+    {
+        "thread": "messages: nothing is kept here",
+        "output_format": "output_config",
+        "reasoning_effort": "output_config",
+        "response_format": "output_config",
+        "stop": "stop_sequences",
+    },
+)
 
 
 def is_empty(value: Any) -> bool:
     """Whether a value asks for nothing, whatever its field."""
     return any(_same(value, empty) for empty in _EMPTY)
-
-
-def is_known(name: str) -> bool:
-    """Whether a field is in one of the tables."""
-    return name in HARMLESS or name in NEUTRAL or name in REFUSED
-
-
-def advice(name: str) -> str:
-    """What to do about a field that is refused."""
-    words = ["leave it out"]
-    if name in NEUTRAL:
-        words.append(f"or give {' or '.join(map(_shown, NEUTRAL[name]))}")
-    if name in INSTEAD:
-        words.append(f"see {INSTEAD[name]}")
-    return ", ".join(words)
 
 
 def _same(value: Any, other: Any) -> bool:

@@ -146,17 +146,7 @@ class ChatWriter(_OpenAI):
     def _logprobs(self, scores: Sequence[TokenScore]) -> dict[str, Any] | None:
         if not self._scored:
             return None
-        return {"content": [self._entry(score) for score in scores], "refusal": None}
-
-    def _entry(self, score: TokenScore) -> dict[str, Any]:
-        top = [self._token(token, logprob) for token, logprob in score.top]
-        return {**self._token(score.token, score.logprob), "top_logprobs": top}
-
-    def _token(self, token: int, logprob: float | None) -> dict[str, Any]:
-        text = self._codec.piece(token)
-        whole = self._codec.decode([token], skip_special_tokens=False)
-        encoded = list(whole.encode()) if INCOMPLETE not in whole else None
-        return {"token": text, "logprob": logprob, "bytes": encoded}
+        return {"content": [score_entry(score, self._codec) for score in scores], "refusal": None}
 
 
 class CompletionWriter(_OpenAI):
@@ -220,3 +210,15 @@ class CompletionWriter(_OpenAI):
 def _thought(text: str) -> dict[str, str]:
     """Under the name that most clients read, and vLLM's newer one."""
     return {"reasoning_content": text, "reasoning": text}
+
+
+def score_entry(score: TokenScore, codec: TextCodec) -> dict[str, Any]:
+    """A token's log-probability with the likeliest others', as chats and responses say it."""
+    top = [_scored(token, logprob, codec) for token, logprob in score.top]
+    return {**_scored(score.token, score.logprob, codec), "top_logprobs": top}
+
+
+def _scored(token: int, logprob: float | None, codec: TextCodec) -> dict[str, Any]:
+    whole = codec.decode([token], skip_special_tokens=False)
+    encoded = list(whole.encode()) if INCOMPLETE not in whole else None
+    return {"token": codec.piece(token), "logprob": logprob, "bytes": encoded}

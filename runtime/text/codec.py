@@ -230,6 +230,7 @@ class StopStrings:
     """Passes text on until one of the stop strings is complete; the first to end wins.
 
     Of several that end together the longest counts. No part of it is passed on, unless `included`.
+    `met` is it, once it is complete.
     """
 
     def __init__(self, stops: Sequence[str], *, included: bool = False) -> None:
@@ -238,17 +239,17 @@ class StopStrings:
         self._stops, self._included = tuple(stops), included
         self._longest = max(map(len, stops), default=0)
         self._held = ""
-        self._stopped = False
+        self.met: str | None = None
 
     def push(self, text: str) -> tuple[str, bool]:
         """Return the text that is safe to pass on, and whether a stop string was met."""
-        if self._stopped:
+        if self.met is not None:
             return "", True
         text = self._held + text
         found = [(at + len(stop), at) for stop in self._stops if (at := text.find(stop)) >= 0]
         if found:
-            self._held, self._stopped = "", True
             end, start = min(found)
+            self._held, self.met = "", text[start:end]
             return text[: end if self._included else start], True
         keep = self._pending(text)
         self._held = text[len(text) - keep :]
