@@ -70,7 +70,7 @@ def bundle(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Path
     tokenizer.add_special_tokens([BEGIN, END])
     assert tokenizer.token_to_id(END) == 257
     tokenizer.save(str(model / "tokenizer.json"))
-    return workshop.bundle(model, SERVED).rename(folder / MODEL)
+    return workshop.bundle(model, SERVED)
 
 
 @contextmanager
@@ -104,7 +104,7 @@ class QuietHandler(http.server.SimpleHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def servers(bundle: Path, pages: str) -> Iterator[Servers]:
-    options = ("--port", "0", "--api-key", KEY, "--cors", pages)
+    options = ("--served-model-name", MODEL, "--port", "0", "--api-key", KEY, "--cors", pages)
     embeds = ("--embeddings", "mean")
     scripted = (sys.executable, HERE / "scripted_server.py")
     with (

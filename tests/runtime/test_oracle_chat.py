@@ -1,4 +1,4 @@
-"""With transformers (`make oracle`): chats with tools, and those gone on with, lie as there."""
+"""With transformers (`make oracle`): chats with tools, or gone on with, are laid out as there."""
 
 from __future__ import annotations
 
