@@ -24,6 +24,7 @@ _VERBS = {
     "generate": "run",
     "chat": "chat",
     "serve": "serve",
+    "batch": "batch",
     "bench": "bench",
     "eval": "run",
     "embed": "embed",

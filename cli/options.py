@@ -121,6 +121,27 @@ chat_template = click.option(
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 verbose = click.option("-v", "--verbose", is_flag=True, help="Print the compile commands.")
 
+embeddings = click.option(
+    "--embeddings",
+    type=click.Choice(["mean", "last"]),
+    help="Also make embeddings: the mean of a text's hidden rows, or its last token's.",
+)
+
+
+def _no_empty(context: click.Context, option: click.Parameter, names: tuple[str, ...]) -> Any:
+    if "" in names:
+        raise UserError("--served-model-name is empty: give a name")
+    return names
+
+
+names = click.option(
+    "--served-model-name",
+    "names",
+    metavar="NAME",
+    multiple=True,
+    callback=_no_empty,
+    help="What requests call the model; again for others; answers say the first.  [default: MODEL]",
+)
 generation_config = click.option(
     "--generation-config",
     type=click.Choice(["auto", "none"]),

@@ -9,7 +9,14 @@ from contextlib import contextmanager
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from intaglio.runtime.bundle.manifest import GraphFacts
 
@@ -66,3 +73,29 @@ def counting(what: str, total: int) -> Iterator[Progress]:
     with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
         bars.add_task(what, total=total)
         yield bars
+
+
+@contextmanager
+def answering(total: int, done: int) -> Iterator[Callable[[int, int], None]]:
+    """A bar over `total` lines of which `done` are; call it with more lines done, and their tokens.
+
+    Shown on a terminal only.
+    """
+    columns = (
+        TextColumn("answering"),
+        BarColumn(),
+        TextColumn("{task.completed:.0f}/{task.total:.0f} lines"),
+        TextColumn("{task.fields[speed]:.0f} tokens/s"),
+        TimeRemainingColumn(),
+    )
+    console = Console(stderr=True)
+    start, tokens = time.perf_counter(), 0
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
+        task = bars.add_task("answering", total=total, completed=done, speed=0.0)
+
+        def report(lines: int, more: int) -> None:
+            nonlocal tokens
+            tokens += more
+            bars.update(task, advance=lines, speed=tokens / (time.perf_counter() - start))
+
+        yield report

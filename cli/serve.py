@@ -12,13 +12,11 @@ from intaglio.runtime.errors import UserError
 from intaglio.runtime.text.reasoning import FORMS
 
 from . import options
+from .extras import extra
 from .loading import load_for_serving, own_sampling
 
 if TYPE_CHECKING:
     from intaglio.runtime.server.serving import Server, ServeSettings
-
-# what the extra `serve` brings
-_PACKAGES = ("msgspec", "prometheus_client", "starlette", "uvicorn")
 
 
 @click.command("serve")
@@ -47,18 +45,8 @@ _PACKAGES = ("msgspec", "prometheus_client", "starlette", "uvicorn")
 @click.option(
     "--max-body", type=int, default=4 * 1024**2, show_default=True, help="Bytes of a request."
 )
-@click.option(
-    "--embeddings",
-    type=click.Choice(["mean", "last"]),
-    help="Also make embeddings: the mean of a text's hidden rows, or its last token's.",
-)
-@click.option(
-    "--served-model-name",
-    "names",
-    metavar="NAME",
-    multiple=True,
-    help="What clients call the model; again for others; answers say the first.  [default: MODEL]",
-)
+@options.embeddings
+@options.names
 @click.option(
     "--strict-fields", "strict", is_flag=True, help="Refuse fields that nobody knows, with 400."
 )
@@ -92,7 +80,7 @@ def serve_command(
     second one does not wait.
     """
     server, settings = _server(given)
-    name = settings.names[0] if settings.names else _name_of(model)
+    name = settings.names[0] if settings.names else name_of(model)
     with server.listening():
         engine = load_for_serving(
             *(model, build),
@@ -113,14 +101,8 @@ def _server(given: dict[str, Any]) -> tuple[Server, ServeSettings]:
             raise UserError(f"--{option.replace('_', '-')} {value}: must be {least} or more")
     if given["api_key"] == "":
         raise UserError("--api-key is empty: give a key, or unset INTAGLIO_API_KEY")
-    if "" in given["names"]:
-        raise UserError("--served-model-name is empty: give a name")
-    try:
+    with extra("serve", "serve"):
         from intaglio.runtime.server.serving import Server, ServeSettings
-    except ImportError as error:
-        if (error.name or "").split(".")[0] not in _PACKAGES:
-            raise
-        raise UserError(f"serve needs {error.name}: pip install 'intaglio[serve]'") from None
     if given["reasoning"] not in ("auto", "none", *FORMS):
         raise UserError(
             f"--reasoning-parser {given['reasoning']}: must be auto, none, {', '.join(FORMS)}"
@@ -143,7 +125,7 @@ def _server(given: dict[str, Any]) -> tuple[Server, ServeSettings]:
     return Server(settings), settings
 
 
-def _name_of(model: str) -> str:
+def name_of(model: str) -> str:
     """What clients call it: a folder's or file's own name, anything else as it is."""
     path = Path(model)
     return path.resolve().name.removesuffix(".gguf") if path.exists() else model

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from intaglio.runtime.generation.completion import Completion, Piece
+from intaglio.runtime.generation.completion import Completion, Finished, Piece
 from intaglio.runtime.generation.logprobs import TokenScore
 from intaglio.runtime.text.parts import (
     CallArguments,
@@ -156,3 +156,10 @@ class Plan:
     choices: Sequence[Choice]
     writer: Writer
     stream: bool
+
+    def read(self, index: int, event: Piece | Finished) -> None:
+        """What came of a choice, for an answer that isn't streamed."""
+        if isinstance(event, Piece):
+            self.choices[index].read(event)
+        else:
+            self.choices[index].end(event.reason)

@@ -131,7 +131,7 @@ class Api:
     async def _model(self, request: Request) -> Response:
         served = self._state.ready()
         name = request.path_params["name"]
-        _check_model(served, name)
+        check_model(served, name)
         return json_response(_model_card(served, name))
 
     async def _chat(self, request: Request) -> Response:
@@ -183,7 +183,7 @@ class Api:
         )
         request.state.ignored = ignored
         if asked.model is not None:
-            _check_model(served, asked.model)
+            check_model(served, asked.model)
         return served, asked
 
     async def _off_the_loop(self, work: Callable[..., Any], *given: Any) -> Any:
@@ -198,7 +198,8 @@ def _tokens(asked: TokenizeRequest, served: Served) -> list[int]:
     )
 
 
-def _check_model(served: Served, name: str) -> None:
+def check_model(served: Served, name: str) -> None:
+    """Raises `ApiError`, 404, for what isn't a name of the model."""
     if name not in served.names:
         shown = name if len(name) <= 100 else name[:100] + "…"
         raise ApiError(

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from intaglio.runtime.generation.embedding import EmbeddingJob, Pooling, Vector
+from intaglio.runtime.generation.embedding import EmbeddingJob, Vector
 
 from .errors import ApiError, json_response
 from .prompts import check_prompt, encode_text
@@ -39,18 +39,8 @@ class EmbeddingRequest(Struct, kw_only=True, forbid_unknown_fields=True):
 
 async def embed(state: State, request: Request, asked: EmbeddingRequest) -> Response:
     """Answer a checked request. Raises `ApiError` where it cannot be begun."""
-    served = state.ready()
-    if served.pooling is None:
-        raise ApiError(
-            404,
-            "this server makes no embeddings: start it with serve --embeddings mean, or last",
-            code="no_embeddings",
-        )
-    if asked.dimensions is not None:
-        message = "dimensions is not supported: leave it out"
-        raise ApiError(400, message, param="dimensions", code="unsupported_field")
     jobs = await asyncio.get_running_loop().run_in_executor(
-        state.texts, _jobs, asked, served, served.pooling
+        state.texts, embedding_jobs, asked, state.ready()
     )
     # what the log line tells
     request.state.jobs = jobs
@@ -58,14 +48,26 @@ async def embed(state: State, request: Request, asked: EmbeddingRequest) -> Resp
     return await answer.begin()
 
 
-def _jobs(asked: EmbeddingRequest, served: Served, pooling: Pooling) -> list[EmbeddingJob]:
-    """One for each input. Slow: long texts. Raises `ApiError`, 400, for what cannot be embedded."""
+def embedding_jobs(asked: EmbeddingRequest, served: Served) -> list[EmbeddingJob]:
+    """One for each input. Slow: long texts.
+
+    Raises `ApiError`: 404 where none are made, 400 for what cannot be embedded.
+    """
+    if served.pooling is None:
+        raise ApiError(
+            404,
+            "no embeddings are made here: they need --embeddings mean, or last",
+            code="no_embeddings",
+        )
+    if asked.dimensions is not None:
+        message = "dimensions is not supported: leave it out"
+        raise ApiError(400, message, param="dimensions", code="unsupported_field")
     group, jobs = object(), []
     for given in _split(asked.input):
         is_text = isinstance(given, str)
         tokens = encode_text(given, served.codec, field="input") if is_text else given
         check_prompt(tokens, "input", served.limits)
-        jobs.append(EmbeddingJob(tokens, pooling, group, asked.priority))
+        jobs.append(EmbeddingJob(tokens, served.pooling, group, asked.priority))
     return jobs
 
 
@@ -95,35 +97,40 @@ class _Answer(QueuedAnswer):
         self, state: State, served: Served, asked: EmbeddingRequest, jobs: Sequence[EmbeddingJob]
     ) -> None:
         super().__init__(state, served, jobs)
-        self._model, self._asked, self._jobs = served.limits.name, asked, jobs
+        self._served, self._asked, self._jobs = served, asked, jobs
 
     async def send(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             async for _ in self.events():
                 pass
-            response = json_response(self._body())
+            response = json_response(embedding_body(self._asked, self._jobs, self._served))
         except ApiError as error:
+            scope["state"]["error"] = error.message
             response = error.response(scope["path"])
         await response(scope, receive, send)
 
-    def _body(self) -> dict[str, Any]:
-        is_base64 = self._asked.encoding_format == "base64"
-        vectors = [job.vector for job in self._jobs if job.vector is not None]
-        data = [
-            {
-                "object": "embedding",
-                "index": index,
-                "embedding": _as_base64(vector) if is_base64 else vector.tolist(),
-            }
-            for index, vector in enumerate(vectors)
-        ]
-        count = sum(len(job.prompt) for job in self._jobs)
-        return {
-            "object": "list",
-            "data": data,
-            "model": self._model,
-            "usage": {"prompt_tokens": count, "total_tokens": count},
+
+def embedding_body(
+    asked: EmbeddingRequest, jobs: Sequence[EmbeddingJob], served: Served
+) -> dict[str, Any]:
+    """The answer, of jobs that are finished."""
+    is_base64 = asked.encoding_format == "base64"
+    vectors = [job.vector for job in jobs if job.vector is not None]
+    data = [
+        {
+            "object": "embedding",
+            "index": index,
+            "embedding": _as_base64(vector) if is_base64 else vector.tolist(),
         }
+        for index, vector in enumerate(vectors)
+    ]
+    count = sum(len(job.prompt) for job in jobs)
+    return {
+        "object": "list",
+        "data": data,
+        "model": served.limits.name,
+        "usage": {"prompt_tokens": count, "total_tokens": count},
+    }
 
 
 def _as_base64(vector: Vector) -> str:

@@ -195,33 +195,53 @@ def read_request(body: bytes, kind: type[R], *, strict: bool = False) -> tuple[R
         raise ApiError(400, f"the body is not valid JSON: {error}", code="invalid_json") from None
     if not isinstance(raw, dict):
         raise ApiError(400, "the body must be a JSON object", code="invalid_json")
-    given = {name: value for name, value in raw.items() if value is not None}
-    fields = {name: value for name, value in given.items() if name in kind.__struct_fields__}
-    others, own = given.keys() - fields.keys(), getattr(kind, "others", CHATS)
-    unknown = [name for name in given if name in others and _is_unknown(name, given[name], own)]
+    tables = getattr(kind, "others", CHATS)
+    fields: dict[str, Any] = {}
+    unknown: dict[str, None] = {}  # in order, each once
+    for name, value in _given(raw).items():
+        if name in kind.__struct_fields__:
+            fields[name] = value
+        elif _is_unknown(name, value, tables):
+            unknown[name] = None
     if isinstance(messages := fields.get("messages"), list):
         fields["messages"] = [_message(i, each, unknown) for i, each in enumerate(messages)]
+    if isinstance(options := fields.get("stream_options"), dict):
+        fields["stream_options"] = _own(options, StreamOptions)
+        unknown |= {f"stream_options.{name}": None for name in _others(options, StreamOptions)}
     if strict and unknown:
-        raise _unknown(unknown[0])
+        raise _unknown(next(iter(unknown)))
     try:
-        return msgspec.convert(fields, kind), unknown
+        return msgspec.convert(fields, kind), list(unknown)
     except (msgspec.ValidationError, RecursionError) as error:
         raise _field_error(str(error), kind) from None
 
 
-def _message(index: int, message: Any, unknown: list[str]) -> Any:
+def _message(index: int, message: Any, unknown: dict[str, None]) -> Any:
     """A message's own fields: clients send an answer back with all that came with it."""
     if not isinstance(message, dict):
         return message
-    given = {name: value for name, value in message.items() if value is not None}
-    for name in given.keys() - set(Message.__struct_fields__) - MESSAGE_HARMLESS:
-        if name not in MESSAGE_REFUSED:
-            unknown.append(f"messages.{name}")
-        elif not is_empty(given[name]):
+    for name, value in _others(message, Message).items():
+        if name in MESSAGE_REFUSED and not is_empty(value):
             where = f"messages[{index}].{name}"
-            message = f"{where} is not supported here: leave it out"
-            raise ApiError(400, message, param=where, code="unsupported_field")
-    return {name: given[name] for name in Message.__struct_fields__ if name in given}
+            text = f"{where} is not supported here: leave it out"
+            raise ApiError(400, text, param=where, code="unsupported_field")
+        if name not in MESSAGE_REFUSED | MESSAGE_HARMLESS:
+            unknown[f"messages.{name}"] = None
+    return _own(message, Message)
+
+
+def _given(raw: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in raw.items() if value is not None}
+
+
+def _own(raw: dict[str, Any], kind: type[Struct]) -> dict[str, Any]:
+    """What an object gives of the kind's fields."""
+    return {n: value for n, value in _given(raw).items() if n in kind.__struct_fields__}
+
+
+def _others(raw: dict[str, Any], kind: type[Struct]) -> dict[str, Any]:
+    """What it gives beside them."""
+    return {n: value for n, value in _given(raw).items() if n not in kind.__struct_fields__}
 
 
 def _is_unknown(name: str, value: Any, own: Known) -> bool:

@@ -51,13 +51,9 @@ class _Answer(QueuedAnswer):
         await send_all(scope, receive, send)
 
     async def _gather(self, scope: Scope, receive: Receive, send: Send) -> None:
-        choices = self._plan.choices
         try:
             async for index, event in self.events():
-                if isinstance(event, Piece):
-                    choices[index].read(event)
-                else:
-                    choices[index].end(event.reason)
+                self._plan.read(index, event)
             response = json_response(self._plan.writer.whole())
         except ApiError as error:
             scope["state"]["error"] = error.message

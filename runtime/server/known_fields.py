@@ -21,8 +21,9 @@ _HARMLESS = """
     metadata prompt_cache_key prompt_cache_options prompt_cache_retention request_id
     safety_identifier service_tier session_id user
 
-    backend_sampling cache_prompt id_slot n_cache_reuse n_discard n_keep prediction
-    sse_ping_interval stream_interval
+    backend_sampling cache_prompt id_slot n_cache_reuse n_discard n_keep prediction slot_id
+    speculative.n_max speculative.n_min speculative.p_min speculative.type sse_ping_interval
+    stream_interval
 
     media_io_kwargs mm_processor_kwargs return_mm_kwargs
 
@@ -76,6 +77,7 @@ NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "stream": (False,),
     "t_max_predict_ms": (0, -1),
     "tfs_z": (1,),
+    "thinking_budget_tokens": (-1,),
     "thinking_token_budget": (-1,),
     "tool_choice": ("none", "auto"),
     "top_n_sigma": (-1, 0),
@@ -93,8 +95,8 @@ _REFUSED = """
     prompt_logprobs repetition_detection structural_tag truncate_prompt_tokens vllm_xargs
 
     chat_format chat_parser generation_prompt grammar_triggers image_data input_extra input_prefix
-    input_suffix lora multimodal_data n_predict parse_tool_calls preserved_tokens
-    reasoning_budget_end_tag reasoning_budget_end_tags reasoning_budget_message
+    input_suffix lora multimodal_data n_predict parse_tool_calls penalty_prompt
+    preserved_tokens reasoning_budget_end_tag reasoning_budget_end_tags reasoning_budget_message
     reasoning_budget_start_tag response_fields samplers system_prompt t_max_prompt_ms typ_p
 """
 REFUSED = frozenset(_REFUSED.split())

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from intaglio.runtime.generation.completion import Failed, Finished, Piece
-from intaglio.runtime.server.worker import Refused, TellingJob
+from intaglio.runtime.server.worker import Refused, TellingJob, Ticket
 
 from .errors import ApiError
 from .state import Served, State
@@ -20,7 +20,7 @@ class QueuedAnswer(Response, ABC):
     """Sends itself: begun when the queue took the request, cut off when the client leaves."""
 
     def __init__(self, state: State, served: Served, jobs: Sequence[TellingJob]) -> None:
-        self._state, self._count = state, len(jobs)
+        self._state = state
         self._ticket = served.worker.submit(jobs)
 
     async def begin(self) -> Response:
@@ -44,16 +44,21 @@ class QueuedAnswer(Response, ABC):
     async def send(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The answer, as its jobs' events come."""
 
-    async def events(self) -> AsyncIterator[tuple[int, Piece | Finished]]:
-        """(a job's number, event) until every job is finished. Raises `ApiError` if one fails."""
-        left = self._count
-        while left:
-            index, event = await self._ticket.events.get()
-            if isinstance(event, Failed):
-                raise ApiError(event.status, event.message)
-            if isinstance(event, Piece | Finished):
-                left -= isinstance(event, Finished)
-                yield index, event
+    def events(self) -> AsyncIterator[tuple[int, Piece | Finished]]:
+        """As `events_of` the ticket."""
+        return events_of(self._ticket)
+
+
+async def events_of(ticket: Ticket) -> AsyncIterator[tuple[int, Piece | Finished]]:
+    """(a job's number, event) until every job is finished. Raises `ApiError` if one fails."""
+    left = len(ticket.jobs)
+    while left:
+        index, event = await ticket.events.get()
+        if isinstance(event, Failed):
+            raise ApiError(event.status, event.message)
+        if isinstance(event, Piece | Finished):
+            left -= isinstance(event, Finished)
+            yield index, event
 
 
 async def _unless_gone(receive: Receive, work: Awaitable[None]) -> bool:

@@ -154,45 +154,13 @@ class Server:
             worker.stop()
 
     def _open(self, engine: Engine, name: str, sampling: Mapping[str, float]) -> Worker:
-        settings, session = self._settings, engine.session
-        if engine.codec is None:
-            raise UserError(f"{name}: has no tokenizer.json: serve needs text")
-        _ = engine.codec.has_chat_template  # one that cannot be read is told now
-        if settings.embeddings is not None and not session.has("embed"):
-            raise UserError(f"{name}: has no graph embed: compile it again with --embeddings")
-        machine = SessionMachine(session)
-        metrics = Metrics(machine.slots)
-        budget = settings.prefill_budget or machine.chunk
-        scheduler = Scheduler(machine, budget=budget, max_queue=settings.max_queue)
         while self._loop is None:  # the thread has just been started
             time.sleep(0.01)
-        worker = Worker(scheduler, self._loop, metrics.on_step)
-        facts = session.manifest.model
-        names = settings.names or (name,)
-        limits = ModelLimits(
-            names[0],
-            facts.vocab_size,
-            facts.eos_token_ids,
-            machine.context,
-            session.has("prefill_all"),
-            {"temperature": 1.0, **sampling},
-        )
-        grammars = Grammars(engine.codec, facts.eos_token_ids)
+        served = open_served(engine, name, sampling, self._settings, self._loop)
         # its vocabulary takes a second: not the first request's
-        self._state.texts.submit(lambda: grammars.tokenizer)
-        self._state.served = Served(
-            names,
-            fingerprint(session.manifest, limits.default_sampling),
-            worker,
-            engine.codec,
-            limits,
-            grammars,
-            _thinking(engine.codec, settings.reasoning),
-            metrics,
-            int(time.time()),
-            pooling=settings.embeddings,
-        )
-        return worker
+        self._state.texts.submit(lambda: served.grammars.tokenizer)
+        self._state.served = served
+        return served.worker
 
     def _run(self) -> None:
         asyncio.run(self._serve())
@@ -205,6 +173,51 @@ class Server:
         self._log(record_of(scope, status, seconds))
         if scope["path"].removeprefix("/v1") in _COUNTED and self._state.served is not None:
             self._state.served.metrics.on_end(scope, status, seconds)
+
+
+def open_served(
+    engine: Engine,
+    name: str,
+    sampling: Mapping[str, float],
+    settings: ServeSettings,
+    loop: asyncio.AbstractEventLoop,
+) -> Served:
+    """Start a worker on an engine, for requests in `loop`. What says how to listen isn't read.
+
+    Raises `UserError` for a bundle that cannot serve.
+    """
+    session = engine.session
+    if engine.codec is None:
+        raise UserError(f"{name}: has no tokenizer.json: serve needs text")
+    _ = engine.codec.has_chat_template  # one that cannot be read is told now
+    if settings.embeddings is not None and not session.has("embed"):
+        raise UserError(f"{name}: has no graph embed: compile it again with --embeddings")
+    machine = SessionMachine(session)
+    metrics = Metrics(machine.slots)
+    budget = settings.prefill_budget or machine.chunk
+    scheduler = Scheduler(machine, budget=budget, max_queue=settings.max_queue)
+    facts = session.manifest.model
+    names = settings.names or (name,)
+    limits = ModelLimits(
+        names[0],
+        facts.vocab_size,
+        facts.eos_token_ids,
+        machine.context,
+        session.has("prefill_all"),
+        {"temperature": 1.0, **sampling},
+    )
+    return Served(
+        names,
+        fingerprint(session.manifest, limits.default_sampling),
+        Worker(scheduler, loop, metrics.on_step),
+        engine.codec,
+        limits,
+        Grammars(engine.codec, facts.eos_token_ids),
+        _thinking(engine.codec, settings.reasoning),
+        metrics,
+        int(time.time()),
+        pooling=settings.embeddings,
+    )
 
 
 def fingerprint(manifest: Manifest, sampling: Mapping[str, float]) -> str:

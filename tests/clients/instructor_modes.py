@@ -9,6 +9,7 @@ import openai
 from cases import KEY, MODEL, SCRIPTED, SERVER, Person, run
 
 JSON = '{"name": "Ada", "age": 36}'
+ADA = {"name": "Ada", "age": 36}
 
 
 def person(url: str, mode: instructor.Mode, text: str) -> Any:
@@ -31,12 +32,12 @@ def json_schema() -> None:
 
 def json() -> None:
     """Only some object is asked for, so the model must know which."""
-    assert person(SCRIPTED, instructor.Mode.JSON, f"«{JSON}»") == Person(name="Ada", age=36)
+    assert person(SCRIPTED, instructor.Mode.JSON, f"«{JSON}»").model_dump() == ADA
 
 
 def md_json() -> None:
     block = f"Here you are:\n```json\n{JSON}\n```"
-    assert person(SCRIPTED, instructor.Mode.MD_JSON, f"«{block}»") == Person(name="Ada", age=36)
+    assert person(SCRIPTED, instructor.Mode.MD_JSON, f"«{block}»").model_dump() == ADA
 
 
 def partial() -> None:

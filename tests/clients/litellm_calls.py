@@ -52,8 +52,10 @@ def typed() -> None:
 def tool() -> None:
     for url, text, choice in ((SERVER, "The weather?", "required"), (SCRIPTED, ASK, "auto")):
         answer = ask(url, text, tools=[TOOL], tool_choice=choice)
-        (call,) = answer.choices[0].message.tool_calls
-        assert call.function.name == "weather" and "city" in json.loads(call.function.arguments)
+        # random weights may well make several calls
+        calls = answer.choices[0].message.tool_calls
+        assert {call.function.name for call in calls} == {"weather"}
+        assert all(set(json.loads(call.function.arguments)) == {"city"} for call in calls)
 
 
 def embeddings() -> None:

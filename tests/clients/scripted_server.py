@@ -48,12 +48,13 @@ class ScriptedMachine(SessionMachine):
         self._vocab_size, (self._end, *_) = facts.vocab_size, facts.eos_token_ids
         self._codec = TextCodec.load(Path(sys.argv[1]), facts.vocab_size)
         self._fed: list[list[int]] = [[] for _ in range(self.slots)]
+        self.copy_slot, self.swap_slots = self._copy, self._swap
 
-    def copy_slot(self, source: int, target: int, count: int) -> None:
+    def _copy(self, source: int, target: int, count: int) -> None:
         self._session.copy_slot(source, target, count)
         self._fed[target] = self._fed[source][:]
 
-    def swap_slots(self, one: int, other: int, count: int) -> None:
+    def _swap(self, one: int, other: int, count: int) -> None:
         self._session.swap_slots(one, other, count)
         self._fed[one], self._fed[other] = self._fed[other], self._fed[one]
 

@@ -6,16 +6,18 @@ import functools
 import http.server
 import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 from helpers import ROOT, command, write_tokenizer
+from playwright.sync_api import sync_playwright
 from serving import LONG
 from tiny import CASES, weights_of, write_folder
 from tokenizers import Tokenizer
@@ -25,6 +27,7 @@ pytestmark = pytest.mark.clients
 HERE = Path(__file__).parent
 VENV, ORACLE = ROOT / ".venv-clients", ROOT / ".venv-oracle"
 MODEL, KEY = "tiny", "secret"
+SERVED = replace(LONG, kinds=(*LONG.kinds, "embed"))
 BEGIN, END = "<|im_start|>", "<|im_end|>"
 CLIENTS = (
     "openai_chat",
@@ -59,7 +62,7 @@ def bundle(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Path
     case = CASES["llama_untied"]
     tensors = weights_of(case)
     tensors["lm_head.weight"] = 0 * tensors["lm_head.weight"]
-    config = {**case.config, "eos_token_id": 257, "max_position_embeddings": LONG.context}
+    config = {**case.config, "eos_token_id": 257, "max_position_embeddings": SERVED.context}
     model = write_tokenizer(
         write_folder(folder / "model", config, tensors), (HERE / "chatml.jinja").read_text()
     )
@@ -67,7 +70,7 @@ def bundle(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Path
     tokenizer.add_special_tokens([BEGIN, END])
     assert tokenizer.token_to_id(END) == 257
     tokenizer.save(str(model / "tokenizer.json"))
-    return workshop.bundle(model, LONG).rename(folder / MODEL)
+    return workshop.bundle(model, SERVED)
 
 
 @contextmanager
@@ -85,13 +88,12 @@ def started(*args: str | Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def pages() -> Iterator[tuple[str, Path]]:
-    """A web server of another origin than the API's: its address and its folder."""
-    folder = VENV / "openai-node"
-    handler = functools.partial(QuietHandler, directory=str(folder))
+def pages() -> Iterator[str]:
+    """openai-node's files on a web server, of another origin than the API's."""
+    handler = functools.partial(QuietHandler, directory=str(VENV / "openai-node"))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}", folder
+        yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
 
 
@@ -101,11 +103,12 @@ class QuietHandler(http.server.SimpleHTTPRequestHandler):
 
 
 @pytest.fixture(scope="module")
-def servers(bundle: Path, pages: tuple[str, Path]) -> Iterator[Servers]:
-    options = ("--port", "0", "--api-key", KEY, "--cors", pages[0])
+def servers(bundle: Path, pages: str) -> Iterator[Servers]:
+    options = ("--served-model-name", MODEL, "--port", "0", "--api-key", KEY, "--cors", pages)
+    embeds = ("--embeddings", "mean")
     scripted = (sys.executable, HERE / "scripted_server.py")
     with (
-        started(*command("serve", bundle, *options)) as real,
+        started(*command("serve", bundle, *options, *embeds)) as real,
         started(*scripted, bundle, *options) as other,
     ):
         yield Servers(real, other)
@@ -136,3 +139,22 @@ def test_client(client: str, servers: Servers, bundle: Path, tmp_path: Path) -> 
     )
     print(done.stdout)
     assert done.returncode == 0
+
+
+def test_openai_node_in_chromium(servers: Servers, pages: str) -> None:
+    """Its `x-stainless-*` headers need the server's leave, as the page is of another origin."""
+    path = shutil.which("chromium")
+    if path is None:
+        pytest.skip("no chromium here (apt-get install chromium)")
+    where = {"server": servers.real, "scripted": servers.scripted, "key": KEY, "model": MODEL}
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        page = browser.new_page()
+        said: list[str] = []
+        page.on("console", lambda message: said.append(message.text))
+        page.goto(f"{pages}/package/package.json")
+        try:
+            page.evaluate((HERE / "openai_node.js").read_text(), where)
+        finally:
+            print("\n".join(said))
+            browser.close()

@@ -191,7 +191,7 @@ def test_health_models_and_metrics(served: Served, client: openai.OpenAI) -> Non
     assert served.ask("/health").json == {"status": "ok"}
     assert [model.id for model in client.models.list()] == [MODEL]
     assert client.models.retrieve(MODEL).id == MODEL
-    served.ask(COMPLETIONS, {"prompt": "x", "max_tokens": 3})
+    served.ask(COMPLETIONS, {"prompt": "x", "max_tokens": 3, "n": 2})
     text = served.ask("/metrics").body.decode()
     values = dict(line.rsplit(" ", 1) for line in text.splitlines() if line[0] != "#")
     assert float(values['intaglio:requests_total{outcome="ok"}']) >= 1
@@ -220,7 +220,7 @@ def test_the_documented_metrics_are_those_there_are(served: Served) -> None:
     assert {name for name, _ in labelled} == {
         *("intaglio:requests_total", "intaglio:step_time_seconds")
     }
-    served.ask(COMPLETIONS, {"prompt": "x", "max_tokens": 3})
+    served.ask(COMPLETIONS, {"prompt": "x", "max_tokens": 3, "n": 2})
     printed = served.ask("/metrics").body.decode()
     for name, label in labelled:
         assert re.search(rf'^{name}(_count)?{{{label}="\w+"}}', printed, re.M)

@@ -158,7 +158,7 @@ def test_damaged_weights_are_told(
 def test_a_server_without_them_says_how(workshop: Workshop, tmp_path: Any) -> None:
     with serve(served_bundle(workshop, tmp_path)) as running:
         answer = running.ask(PATH, {"input": "x"})
-    assert answer.status == 404 and "serve --embeddings mean" in answer.error["message"]
+    assert answer.status == 404 and "--embeddings mean" in answer.error["message"]
 
 
 def test_it_is_loaded_only_where_it_is_asked_for(workshop: Workshop, tmp_path: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -92,7 +93,7 @@ WRONG = [
     ("ignore_eos", "yes", "true or false"),
     ("stream", 1, "true or false"),
     ("stream_options", True, "include_usage"),
-    ("stream_options", {"usage": True}, "include_usage"),
+    ("stream_options.include_usage", {"include_usage": 1}, "`bool`"),
     ("user", 7, "a string"),
     ("model", 7, "the name of a model"),
 ]
@@ -107,7 +108,7 @@ UNSUPPORTED = [
 
 @pytest.mark.parametrize(("param", "value", "words"), WRONG)
 def test_wrong_values(served: Served, param: str, value: Any, words: str) -> None:
-    field = param.split("[")[0]
+    field = re.split(r"[\[.]", param)[0]
     check_refused(served.ask(CHAT, {**CHAT_BODY, field: value}), param, words)
 
 
@@ -197,7 +198,9 @@ anything = st.recursive(
     ),
     max_leaves=6,
 )
-fields = st.sampled_from(sorted({name.split("[")[0] for name, *_ in WRONG} | {"prompt", "echo"}))
+fields = st.sampled_from(
+    sorted({re.split(r"[\[.]", name)[0] for name, *_ in WRONG} | {"prompt", "echo"})
+)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
