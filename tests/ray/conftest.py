@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,12 @@ KINDS = ("prefill", "prefill_all", "ragged", "decode", "embed")
 def cluster() -> Iterator[None]:
     import ray
 
-    ray.init(num_cpus=4, include_dashboard=False, object_store_memory=80 * 1024**2, logging_level=30)
+    ray.init(
+        num_cpus=4,
+        include_dashboard=False,
+        object_store_memory=80 * 1024**2,
+        logging_level=logging.WARNING,
+    )
     yield
     ray.shutdown()
 
@@ -43,7 +49,8 @@ def serve_replicas(bundle: Path, count: ReplicaCount, **settings: Any) -> Iterat
     from intaglio.runtime.replicas.deployment import running
 
     manifest = Manifest.load(bundle)
-    front, log = Front(bundle, manifest), []
+    front = Front(bundle, manifest)
+    log: list[dict[str, Any]] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(serving, "log_line", log.append)
         server = Server(replace(ServeSettings(port=0, grace_s=1), **settings))
