@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ..generation.completion import Completion, CompletionParams, Event, Finished
+from ..generation.completion import Completion, CompletionParams, Event, Failed, Finished, Piece
 from ..generation.embedding import EmbeddingJob, Pooling, Vector
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ class Teller:
 
     def told(self, index: int, event: Event | Accepted | Refused) -> Told:
         job = self._jobs[index]
-        if job.began is None:
+        if job.began is None or not isinstance(event, Piece | Finished | Failed):
             return Told(index, event)
         tokens = list(job.tokens[self._told[index] :])
         self._told[index] += len(tokens)
