@@ -32,7 +32,14 @@ KINDS = {"plain": (), "replica": ("--replicas", "1")}
 @contextmanager
 def server(model: str, options: list[str]) -> Iterator[Client]:
     """`intaglio serve` at a free port during the block."""
-    command = [f"{os.path.dirname(sys.executable)}/intaglio", "serve", model, "--port", "0", *options]
+    command = [
+        f"{os.path.dirname(sys.executable)}/intaglio",
+        "serve",
+        model,
+        "--port",
+        "0",
+        *options,
+    ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     assert process.stdout is not None
     try:

@@ -10,12 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ..generation.completion import Completion, CompletionParams, Event, Failed, Finished, Piece
+from ..generation.completion import Completion, CompletionParams, Event, Finished
 from ..generation.embedding import EmbeddingJob, Pooling, Vector
 
 if TYPE_CHECKING:
     from ..generation.constraint import Begun, Grammars, Thinking
-    from ..server.worker import Accepted, Refused
     from ..text.codec import TextCodec
 
 
@@ -46,6 +45,14 @@ Crossing = Completion | EmbeddingJob
 
 
 @dataclass(frozen=True)
+class Called:
+    """A call that only the named `replica` is for, and who sends it."""
+
+    replica: str
+    sender: str
+
+
+@dataclass(frozen=True)
 class Told:
     """An event of the job `index`, and what else has become of it since the last.
 
@@ -53,7 +60,7 @@ class Told:
     """
 
     index: int
-    event: Event | Accepted | Refused
+    event: Event
     waited: float | None = None
     cached: int = 0
     tokens: Sequence[int] = ()
@@ -123,9 +130,9 @@ class Teller:
     def __init__(self, jobs: Sequence[Crossing]) -> None:
         self._jobs, self._told = jobs, [0] * len(jobs)
 
-    def told(self, index: int, event: Event | Accepted | Refused) -> Told:
+    def told(self, index: int, event: Event) -> Told:
         job = self._jobs[index]
-        if job.began is None or not isinstance(event, Piece | Finished | Failed):
+        if job.began is None:
             return Told(index, event)
         tokens = list(job.tokens[self._told[index] :])
         self._told[index] += len(tokens)

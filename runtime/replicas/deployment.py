@@ -13,7 +13,7 @@ import ray
 from ray import serve
 from ray.exceptions import NodeDiedError, ObjectLostError, RayActorError, WorkerCrashedError
 from ray.serve.config import RequestRouterConfig
-from ray.serve.exceptions import BackPressureError, ReplicaUnavailableError
+from ray.serve.exceptions import ReplicaUnavailableError
 from ray.util.metrics import Counter, Gauge, Histogram
 
 from ..bundle.manifest import Manifest
@@ -21,7 +21,7 @@ from ..errors import UserError
 from ..generation.scheduler import StepReport
 from ..server.metrics import STEP_SECONDS
 from ..server.worker import Refused
-from .crossing import Asked, Told
+from .crossing import Asked, Called, Told
 from .remote_worker import ReplicaLost
 from .replica import Replica
 from .router import PrefixRouter
@@ -35,15 +35,16 @@ class RayReplica(Replica):
     """A replica that tells Ray's metrics what it does."""
 
     def __init__(self, settings: EngineSettings) -> None:
-        manifest = Manifest.load(Path(settings.bundle))
-        super().__init__(settings, _Measured(manifest.cache.slots).on_step)
+        name = serve.get_replica_context().replica_tag
+        slots = Manifest.load(Path(settings.bundle)).cache.slots
+        super().__init__(settings, name, _Measured(name, slots).on_step)
 
 
 class _Measured:
     """The server's metrics of an engine by the same names, `intaglio_…`, with whose they are."""
 
-    def __init__(self, slots: int) -> None:
-        tags = {"replica": serve.get_replica_context().replica_tag}
+    def __init__(self, replica: str, slots: int) -> None:
+        tags = {"replica": replica}
 
         def named(kind: Any, name: str, text: str, *more: str, **given: Any) -> Any:
             metric = kind(f"intaglio_{name}", text, tag_keys=("replica", *more), **given)
@@ -91,6 +92,7 @@ def deployed(
         ray_actor_options={"num_cpus": settings.threads},
         # its own queue says no before: that is told to the client at once
         max_ongoing_requests=2 * (slots + settings.max_queue) + 1,
+        logging_config={"enable_access_log": False},  # the server's own log has each request
         health_check_period_s=_HEALTH_S,
         graceful_shutdown_timeout_s=max(grace_s, 0.1),
         graceful_shutdown_wait_loop_s=0.2,
@@ -101,30 +103,45 @@ def deployed(
     ).bind(settings)
 
 
-class HandleCall:
-    """A `Call` through a deployment's handle."""
+class HandleCalls:
+    """`Calls` through a deployment's handle."""
 
     def __init__(self, handle: Any) -> None:
-        self._handle = handle.options(stream=True)
+        self.handle = handle
+        self._stream = handle.options(stream=True)
 
-    async def __call__(self, asked: Asked) -> AsyncGenerator[Sequence[Told], None]:
-        """Raises `ReplicaLost`. A full queue is told as a replica tells it."""
-        response = self._handle.answer.remote(asked)
-        try:
+    async def answer(
+        self, asked: Asked, sender: str, number: int
+    ) -> AsyncGenerator[str | Refused, None]:
+        """Of the replica that the router chooses. Raises `ReplicaLost`."""
+        response = self._stream.answer.remote(asked, sender, number)
+        with _lost(response):
+            async for said in response:
+                yield said
+
+    async def events(self, called: Called) -> AsyncGenerator[Sequence[tuple[int, Told]], None]:
+        """Raises `ReplicaLost`."""
+        response = self._stream.events.remote(called)
+        with _lost(response):
             async for batch in response:
                 yield batch
-        except BackPressureError:
-            yield [Told(0, Refused())]
-        except _LOST as error:
-            raise ReplicaLost(str(error)) from None
-        finally:
-            response.cancel()
+
+
+@contextmanager
+def _lost(response: Any) -> Iterator[None]:
+    """While a response is read: cancelled if that ends early. Raises `ReplicaLost` of Ray's."""
+    try:
+        yield
+    except _LOST as error:
+        raise ReplicaLost(str(error)) from None
+    finally:
+        response.cancel()
 
 
 @contextmanager
 def running(
     settings: EngineSettings, count: ReplicaCount, *, slots: int, grace_s: float
-) -> Iterator[HandleCall]:
+) -> Iterator[HandleCalls]:
     """Replicas during the block, on the cluster that RAY_ADDRESS names or one of this machine.
 
     Raises `UserError` if they cannot be had.
@@ -142,7 +159,7 @@ def running(
         except RuntimeError:
             raise UserError(f"the replicas do not start: {_reason(name)}") from None
         try:
-            yield HandleCall(handle)
+            yield HandleCalls(handle)
         finally:
             serve.delete(name)
     finally:

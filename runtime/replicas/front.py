@@ -10,7 +10,7 @@ from ..generation.default_sampling import DefaultSampling, default_sampling
 from ..generation.engine import folders_of, load_codec
 from ..server.metrics import Metrics
 from ..server.serving import Open, served_by
-from .remote_worker import Call, RemoteWorker
+from .remote_worker import Calls, RemoteWorker
 
 
 class Front:
@@ -28,12 +28,12 @@ class Front:
         return default_sampling(*folders_of(self._bundle, self._manifest))
 
     def opens(
-        self, call: Call, name: str, sampling: Mapping[str, float], graphs: Collection[str]
+        self, calls: Calls, name: str, sampling: Mapping[str, float], graphs: Collection[str]
     ) -> Open:
         """Serves the model as `name` by replicas that have `graphs`, as `on_engine` by one."""
         metrics = Metrics(self._manifest.cache.slots)
         return lambda settings, loop: served_by(
-            lambda: RemoteWorker(call, metrics.on_step),
+            lambda: RemoteWorker(calls, metrics.on_step),
             metrics,
             self._manifest,
             graphs,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 from ..errors import UserError
 from ..generation.completion import Failed, Finished
@@ -13,9 +15,12 @@ from ..generation.constraint import Grammars
 from ..generation.engine import Engine
 from ..generation.machine import SessionMachine
 from ..generation.scheduler import Scheduler, StepReport
-from ..server.worker import Refused, Worker
-from .crossing import Asked, Maker, Teller, Told
+from ..server.worker import Accepted, Refused, Worker
+from .crossing import Asked, Called, Maker, Teller, Told
 from .settings import EngineSettings
+
+# a stream of events ends after so long without any, so that a replica can be scaled away
+_IDLE_S = 2.0
 
 
 class Replica:
@@ -24,9 +29,11 @@ class Replica:
     def __init__(
         self,
         settings: EngineSettings,
+        name: str = "",
         on_step: Callable[[StepReport, int, int], None] = lambda report, waiting, live: None,
     ) -> None:
-        """Raises `UserError` for a bundle that cannot serve."""
+        """`name`: unique among replicas. Raises `UserError` for a bundle that cannot serve."""
+        self.name = name
         engine = Engine.load(
             settings.bundle,
             weights=settings.weights,
@@ -45,34 +52,78 @@ class Replica:
         )
         self._on_step = on_step
         self._worker: Worker | None = None
+        self._outboxes: defaultdict[str, _Outbox] = defaultdict(_Outbox)
         self._texts = ThreadPoolExecutor(2, "texts")
         self._texts.submit(lambda: grammars.tokenizer)  # not the first request's second
 
-    async def answer(self, asked: Asked) -> AsyncIterator[Sequence[Told]]:
-        """What becomes of a request's jobs, all of a step at once; closed, they are dropped."""
+    async def answer(
+        self, asked: Asked, sender: str, number: int
+    ) -> AsyncGenerator[str | Refused, None]:
+        """Its name once a request's jobs wait, then nothing until they are over; or `Refused`.
+
+        What becomes of them is told by `events`, as of `number`. Closed, they are dropped.
+        """
         loop = asyncio.get_running_loop()
         if self._worker is None:
             self._worker = Worker(self._scheduler, loop, self._on_step)
         jobs = await loop.run_in_executor(self._texts, self._maker.jobs, asked)
+        outbox = self._outboxes[sender]
+        outbox.under_way += 1
         ticket, teller, left = self._worker.submit(jobs), Teller(jobs), len(jobs)
         try:
+            _, first = await ticket.events.get()
+            if isinstance(first, Refused):
+                yield first
+                return
+            yield self.name
             while left > 0:
-                events = [await ticket.events.get()]
-                while not ticket.events.empty():
-                    events.append(ticket.events.get_nowait())
-                for _, event in events:
-                    left -= isinstance(event, Finished)
-                    if isinstance(event, Refused | Failed):
-                        left = 0
-                yield [teller.told(index, event) for index, event in events]
+                index, event = await ticket.events.get()
+                assert not isinstance(event, Accepted | Refused)  # that was the first
+                left = 0 if isinstance(event, Failed) else left - isinstance(event, Finished)
+                outbox.put(number, teller.told(index, event))
         finally:
             self._worker.cancel(ticket)
+            outbox.under_way -= 1
+
+    async def events(self, called: Called) -> AsyncGenerator[Sequence[tuple[int, Told]], None]:
+        """What its engine's steps tell a sender, of all its requests at once.
+
+        Over when there were none for a while, or at once if another replica was called.
+        """
+        outbox = self._outboxes[called.sender]
+        while called.replica == self.name:
+            if batch := await outbox.taken(_IDLE_S):
+                yield batch
+            elif not outbox.under_way:
+                return
 
     def check_health(self) -> None:
         """Raises `RuntimeError` if it can answer no more."""
         if self._worker is not None and not self._worker.is_alive:
             raise RuntimeError("the engine's thread ended")
 
-    def process(self) -> int:
-        """Its process id."""
-        return os.getpid()
+    def state(self) -> dict[str, int]:
+        """Its process, and the sequences that wait and run in it."""
+        scheduler = self._scheduler
+        return {"process": os.getpid(), "waiting": scheduler.waiting, "running": scheduler.live}
+
+
+class _Outbox:
+    """What a sender is to be told, gathered while a step's events come."""
+
+    def __init__(self) -> None:
+        self.under_way = 0
+        self._told: list[tuple[int, Told]] = []
+        self._more = asyncio.Event()
+
+    def put(self, number: int, told: Told) -> None:
+        self._told.append((number, told))
+        self._more.set()
+
+    async def taken(self, seconds: float) -> Sequence[tuple[int, Told]]:
+        """All there is, once there is something; nothing if nothing comes for so long."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._more.wait(), seconds)
+        self._more.clear()
+        told, self._told = self._told, []
+        return told
