@@ -29,6 +29,8 @@ from .settings import EngineSettings, ReplicaCount
 
 _LOST = (RayActorError, NodeDiedError, WorkerCrashedError, ObjectLostError, ReplicaUnavailableError)
 _HEALTH_S = 2.0  # how soon a dead replica is missed
+_SCALE_UP_S = 5.0  # how long there is too much to do before another is started
+_STARTS = 3  # tries, before a bundle is said not to start
 
 
 class RayReplica(Replica):
@@ -84,6 +86,7 @@ def deployed(
                 "max_replicas": count.most,
                 # a request a slot: a queue that lasts asks for another replica
                 "target_ongoing_requests": slots,
+                "upscale_delay_s": _SCALE_UP_S,
             }
         }
     return serve.deployment(
@@ -94,6 +97,7 @@ def deployed(
         max_ongoing_requests=2 * (slots + settings.max_queue) + 1,
         logging_config={"enable_access_log": False},  # the server's own log has each request
         health_check_period_s=_HEALTH_S,
+        max_constructor_retry_count=_STARTS,
         graceful_shutdown_timeout_s=max(grace_s, 0.1),
         graceful_shutdown_wait_loop_s=0.2,
         request_router_config=RequestRouterConfig(

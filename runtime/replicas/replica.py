@@ -97,6 +97,11 @@ class Replica:
             elif not outbox.under_way:
                 return
 
+    def stop(self) -> None:
+        """End the engine's thread after the step it is in."""
+        if self._worker is not None:
+            self._worker.stop()
+
     def check_health(self) -> None:
         """Raises `RuntimeError` if it can answer no more."""
         if self._worker is not None and not self._worker.is_alive:
