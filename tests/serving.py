@@ -96,6 +96,19 @@ class Served:
         assert events[-2:] == ["data: [DONE]", ""]
         return [json.loads(event.removeprefix("data: ")) for event in events[:-2]]
 
+    def events(self, path: str, body: dict[str, Any]) -> list[dict[str, Any]]:
+        """A stream's events where each has the name that its data has, too."""
+        answer = self.ask(path, {**body, "stream": True})
+        assert answer.status == 200, answer.body
+        *events, end = answer.body.decode().split("\n\n")
+        assert end == ""
+        found = []
+        for event in events:
+            name, _, data = event.partition("\n")
+            found.append(json.loads(data.removeprefix("data: ")))
+            assert name == f"event: {found[-1]['type']}"
+        return found
+
     def connect(self) -> socket.socket:
         return socket.create_connection(self.address, timeout=60)
 

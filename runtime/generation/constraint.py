@@ -77,6 +77,10 @@ class Grammars:
         matchers = {}
         for after, grammar in grammars.items():
             begun = grammar if isinstance(grammar, Begun) else Begun(grammar, "")
+            if thinking is not None and not after:
+                # models leave lines between their thoughts and what follows
+                grammar = joined_grammar(r"start: /[ \n]{0,4}/ @held", held=begun.grammar)
+                begun = Begun(grammar, "")
             matcher = self._matcher(begun.grammar)
             if begun.come:
                 matcher = matcher.deep_copy()
@@ -178,6 +182,16 @@ def tagged_grammar(structures: Sequence[Mapping[str, Any]], triggers: Sequence[s
         raise GrammarError("there are no structures")
     grammar = StructTag.to_grammar(tags, assume_special=False)
     return _checked(grammar if grammar.startswith("{") else LLMatcher.grammar_from_lark(grammar))
+
+
+def joined_grammar(start: str, **grammars: str) -> str:
+    """Of several grammars by their names: `start` is Lark, in which `@name` stands for one."""
+    joined: list[dict[str, Any]] = [{"name": "joined", "lark_grammar": start}]
+    for name, grammar in grammars.items():
+        is_json = grammar.startswith("{")
+        parts = json.loads(grammar)["grammars"] if is_json else [{"lark_grammar": grammar}]
+        joined += [{**parts[0], "name": name}, *parts[1:]]
+    return json.dumps({"grammars": joined})
 
 
 class Constraint:

@@ -119,6 +119,7 @@ def _messages(message: dict[str, Any], place: str) -> list[Message]:
         raise invalid(f"{place}.content", "must be a string or a list of blocks")
     results: list[Message] = []
     texts: list[str] = []
+    thoughts: list[str] = []
     calls: list[dict[str, Any]] = []
     for index, block in enumerate(content):
         where = f"{place}.content[{index}]"
@@ -131,15 +132,18 @@ def _messages(message: dict[str, Any], place: str) -> list[Message]:
             results.append(Message("tool", result, tool_call_id=call))
         elif kind == "tool_use" and role == "assistant":
             calls.append(_call(block, where))
-        elif kind in ("thinking", "redacted_thinking") and role == "assistant":
-            pass  # as in chats, what was thought before is not said again
+        elif kind == "thinking" and role == "assistant":
+            thoughts.append(_string(block, "thinking", where))
+        elif kind == "redacted_thinking" and role == "assistant":
+            pass  # what another host kept to itself
         else:
             known = {"user": "text or tool_result", "assistant": "text, tool_use or thinking"}
             accepted = known.get(role, "text")
             raise invalid(f"{where}.type", f"must be {accepted}: others are not supported here")
     if texts or calls or not results:
-        text = "\n".join(texts)
-        results.append(Message(role, text, tool_calls=calls or None))
+        said = Message(role, "\n".join(texts), tool_calls=calls or None)
+        said.reasoning_content = "\n".join(thoughts) or None
+        results.append(said)
     return results
 
 

@@ -47,8 +47,8 @@ class AnthropicWriter:
                     if self._shows_thoughts:
                         yield from self._say("thinking", text)
                 case CallBegun(id, name):
-                    self._arguments = ""
                     yield from self._open({"type": "tool_use", "id": id, "name": name, "input": {}})
+                    self._arguments = ""
                 case CallArguments(text):
                     self._arguments += text
                     yield self._delta("input_json_delta", partial_json=text)

@@ -15,7 +15,7 @@ from .responses_writer import ResponsesWriter
 from .state import Served
 
 _LOGPROBS = "message.output_text.logprobs"
-_TEXTS = ("input_text", "output_text", "text", "refusal")
+_TEXTS = ("input_text", "output_text", "reasoning_text", "summary_text", "text", "refusal")
 # what a chat calls them
 _PLACES: Places = (
     (r"messages.*", "input"),
@@ -99,11 +99,15 @@ def _messages(given: Any) -> list[Message]:
     if not isinstance(given, list) or not given:
         raise invalid("input", "must be a string or a list of items")
     messages: list[Message] = []
+    thought = None
     for index, item in enumerate(given):
         place = f"input[{index}]"
         if not isinstance(item, dict):
             raise invalid(place, "must be an object")
         match item.get("type", "message"):
+            case "reasoning":
+                thought = _thought(item, place)
+                continue
             case "message":
                 messages.append(_message(item, place))
             case "function_call":
@@ -115,11 +119,12 @@ def _messages(given: Any) -> list[Message]:
                 output = _text(item.get("output"), f"{place}.output")
                 call = _string(item, "call_id", place)
                 messages.append(Message("tool", output, tool_call_id=call))
-            case "reasoning":
-                pass  # as in chats, what was thought before is not said again
             case _:
                 known = "message, function_call, function_call_output or reasoning"
                 raise invalid(f"{place}.type", f"must be {known}: others are not known here")
+        if messages[-1].role == "assistant":
+            messages[-1].reasoning_content = messages[-1].reasoning_content or thought
+        thought = None
     if not messages:
         raise invalid("input", "must have a message")
     return messages
@@ -130,6 +135,12 @@ def _message(item: dict[str, Any], place: str) -> Message:
     if role not in ("user", "assistant", "system", "developer"):
         raise invalid(f"{place}.role", "must be user, assistant, system or developer")
     return Message(role, _text(item.get("content"), f"{place}.content"))
+
+
+def _thought(item: dict[str, Any], place: str) -> str:
+    """All that was thought, or what a host told of it."""
+    name = "content" if item.get("content") else "summary"
+    return _text(item.get(name) or [], f"{place}.{name}")
 
 
 def _call(item: dict[str, Any], place: str) -> dict[str, Any]:

@@ -40,6 +40,8 @@ class ResponsesWriter:
         self._model, self._said = model, said
         self._output: list[dict[str, Any]] = []
         self._is_open = False
+        # of tokens whose words are still to come
+        self._scores: list[TokenScore] = []
         self._number = 0
 
     def opening(self) -> Iterator[Sent]:
@@ -49,13 +51,13 @@ class ResponsesWriter:
     def piece(
         self, index: int, parts: Sequence[Part], scores: Sequence[TokenScore]
     ) -> Iterator[Sent]:
+        self._scores += scores
         for part in parts:
             match part:
                 case Content(text):
-                    yield from self._say("message", text, scores)
-                    scores = ()
+                    yield from self._say("message", text)
                 case Thought(text):
-                    yield from self._say("reasoning", text, ())
+                    yield from self._say("reasoning", text)
                 case CallBegun(id, name):
                     call = {"call_id": id, "name": name, "arguments": ""}
                     yield from self._open("function_call", call)
@@ -66,7 +68,9 @@ class ResponsesWriter:
     def closing(self, index: int) -> Iterator[Sent]:
         if not self._choice.content and not self._choice.calls:
             # clients look for a message
-            yield from self._say("message", "", ())
+            yield from self._say("message", "")
+        elif self._scores and self._is_open and self._output[-1]["type"] == "message":
+            yield from self._say("message", "")
         yield from self._close(self._status)
 
     def ending(self) -> Iterator[Sent]:
@@ -87,7 +91,7 @@ class ResponsesWriter:
     def _status(self) -> str:
         return "incomplete" if self._choice.reason == "length" else "completed"
 
-    def _say(self, kind: str, text: str, scores: Sequence[TokenScore]) -> Iterator[Sent]:
+    def _say(self, kind: str, text: str) -> Iterator[Sent]:
         """More of a message or of thoughts, which is begun if it isn't what came last."""
         if not self._is_open or self._output[-1]["type"] != kind:
             yield from self._open(kind, {})
@@ -95,9 +99,10 @@ class ResponsesWriter:
         part["text"] += text
         more = {}
         if kind == "message":
-            more["logprobs"] = [score_entry(score, self._codec) for score in scores]
+            more["logprobs"] = [score_entry(score, self._codec) for score in self._scores]
             part["logprobs"] += more["logprobs"]
-        if text or scores:
+            self._scores.clear()
+        if text or more.get("logprobs"):
             yield self._of_part(f"response.{_PARTS[kind]}.delta", delta=text, **more)
 
     def _open(self, kind: str, item: dict[str, Any]) -> Iterator[Sent]:
