@@ -174,8 +174,9 @@ def _answer(output: str, held: Held, prepared: Callable[[], Callable[[Report], N
 
             run(report)
     except BaseException:
-        done = held.count + counts.lines
-        say(f"{output}: {done} of {total} lines are done: the same command goes on")
+        if counts.lines:
+            done = held.count + counts.lines
+            say(f"{output}: {done} of {total} lines are done: the same command goes on")
         raise
     seconds = time.perf_counter() - start
     if counts.ignored:
