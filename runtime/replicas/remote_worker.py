@@ -74,7 +74,7 @@ class RemoteWorker:
                 except ReplicaLost:
                     # what was told can't be taken back; else another may say it
                     if sent.is_heard:
-                        return sent.fail("the replica that answered is lost: ask again", 502)
+                        return sent.fail("the replica that answered is lost: ask again", 503)
             sent.fail("the replicas that had the request are lost: ask again", 503)
         except Exception:  # a bug of ours, or Ray's
             traceback.print_exc(file=sys.stderr)

@@ -3,67 +3,45 @@
 from __future__ import annotations
 
 import logging
+import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
-from serving import MODEL, SERVED, Served, served_bundle
+from on_ray import Replicated, serve_on_ray
+from replicated import REPLICATED
+from serving import served_bundle
 from workshop import Workshop
 
-from intaglio.runtime.bundle.manifest import Manifest
-from intaglio.runtime.generation.engine import Engine
-from intaglio.runtime.replicas.front import Front
-from intaglio.runtime.replicas.settings import EngineSettings, ReplicaCount
-from intaglio.runtime.server import serving
-from intaglio.runtime.server.serving import Server, ServeSettings
-
-KINDS = ("prefill", "prefill_all", "ragged", "decode", "embed")
+from intaglio.runtime.replicas.settings import ReplicaCount
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[None]:
+def proxy() -> Iterator[str]:
+    """A cluster with Ray Serve; the address of its own proxy."""
     import ray
+    from ray import serve
 
     ray.init(
-        num_cpus=4,
+        num_cpus=6,
         include_dashboard=False,
         object_store_memory=80 * 1024**2,
         logging_level=logging.WARNING,
     )
-    yield
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    serve.start(proxy_location="HeadOnly", http_options={"port": port})
+    yield f"http://127.0.0.1:{port}"
+    serve.shutdown()
     ray.shutdown()
 
 
 @pytest.fixture(scope="session")
 def bundle(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    options = replace(SERVED, kinds=KINDS, context=1 << 11)
-    return served_bundle(workshop, tmp_path_factory.mktemp("replicas"), options)
-
-
-@contextmanager
-def serve_replicas(bundle: Path, count: ReplicaCount, **settings: Any) -> Iterator[Served]:
-    """Serve a bundle by replicas at a free port during the block."""
-    from intaglio.runtime.replicas.deployment import running
-
-    manifest = Manifest.load(bundle)
-    front = Front(bundle, manifest)
-    log: list[dict[str, Any]] = []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(serving, "log_line", log.append)
-        server = Server(replace(ServeSettings(port=0, grace_s=1), **settings))
-    engine = EngineSettings(str(bundle), threads=1, max_queue=8)
-    with (
-        server.listening(),
-        running(engine, count, slots=manifest.cache.slots, grace_s=1) as call,
-        server.serving(front.opens(call, MODEL, {}, KINDS)),
-    ):
-        yield Served(Engine.load(bundle), server.address, log)
+    return served_bundle(workshop, tmp_path_factory.mktemp("replicas"), REPLICATED)
 
 
 @pytest.fixture(scope="session")
-def served(cluster: None, bundle: Path) -> Iterator[Served]:
-    with serve_replicas(bundle, ReplicaCount(2, 2), embeddings="mean") as served:
+def served(proxy: str, bundle: Path) -> Iterator[Replicated]:
+    with serve_on_ray(bundle, ReplicaCount(2, 2), embeddings="mean") as served:
         yield served

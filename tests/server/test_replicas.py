@@ -172,7 +172,7 @@ def test_a_request_that_was_heard_of_ends_with_an_error() -> None:
     calls = Scripted([["a", "a", "a", "a", LOST]], {"a": [[(0, Told(0, Piece("so far"), 0.0))]]})
     told = _told(calls, 3)
     assert told[:2] == [Accepted(), Piece("so far")]
-    assert isinstance(told[2], Failed) and told[2].status == 502
+    assert isinstance(told[2], Failed) and told[2].status == 503
     assert calls.tries == 1
 
 
