@@ -7,15 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from intaglio.runtime.generation.constraint import (
-    Begun,
-    Constraint,
-    GrammarError,
-    Grammars,
-    Thinking,
-    joined_grammar,
-    json_grammar,
-)
+from intaglio.runtime.generation.constraint import Begun, Constraint, Grammars, Thinking
+from intaglio.runtime.generation.grammars import GrammarError, joined_grammar, json_grammar
 from intaglio.runtime.text.tools.formats import ToolFormat
 from intaglio.runtime.text.tools.grammars import begun_grammar, calls_grammar
 
