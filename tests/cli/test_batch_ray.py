@@ -77,7 +77,7 @@ class Running:
         end = time.monotonic() + 120
         while not is_so():
             assert self.process.poll() is None and time.monotonic() < end
-            time.sleep(0.001)
+            time.sleep(0.005)
 
 
 def test_200_lines_an_actor_killed(bundle: Path, alone: dict[str, Any], tmp_path: Path) -> None:
