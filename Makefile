@@ -1,14 +1,15 @@
-# demo, test, quick, replay, lint, oracle, clients, arm, bench, peers: the only commands to learn.
+# demo, test, quick, replay, lint, oracle, clients, ray, arm, bench, peers: the only commands to learn.
 PYTHON ?= python3
 VENV := .venv
 ORACLE := .venv-oracle
 CLIENTS := .venv-clients
+RAY := .venv-ray
 BIN := $(VENV)/bin
 # pytest workers; the graphs themselves use every core
 WORKERS ?= 2
 DEMO := build/smollm2-135m-instruct
 
-.PHONY: demo test quick bench peers oracle clients arm references golden replay lint audit lock clean
+.PHONY: demo test quick bench peers oracle clients ray arm references golden replay lint audit lock clean
 
 demo: $(VENV)/installed
 	$(BIN)/intaglio pull smollm2-135m-instruct
@@ -20,7 +21,7 @@ test: $(VENV)/installed-test
 
 # what needs no compiled graph
 quick: $(VENV)/installed-test
-	$(BIN)/python -m pytest -n $(WORKERS) -m "not compiles and not oracle and not arm and not clients"
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not compiles and not oracle and not arm and not clients and not ray"
 
 bench: $(VENV)/installed
 	$(BIN)/intaglio bench smollm2-135m-instruct
@@ -32,6 +33,10 @@ peers: $(VENV)/installed-plot
 
 oracle: $(ORACLE)/installed
 	$(ORACLE)/bin/python -m pytest -m oracle
+
+# batches and replicas on a Ray cluster of this machine, bounded to 5 minutes
+ray: $(RAY)/installed
+	timeout 300 $(RAY)/bin/python -m pytest -m ray
 
 # other projects' clients against a server of ours; guidellm takes torch from the oracle's folder
 clients: $(VENV)/installed-test $(CLIENTS)/installed $(ORACLE)/installed
@@ -77,6 +82,11 @@ $(VENV)/installed-%: $(VENV)/pip pyproject.toml requirements.lock
 	$(BIN)/python -m pip install --quiet -c requirements.lock -e '.[$*]'
 	touch $@
 
+$(RAY)/installed: pyproject.toml requirements.lock
+	$(PYTHON) -m venv $(RAY)
+	$(RAY)/bin/python -m pip install --quiet -c requirements.lock -e '.[test,ray]'
+	touch $@
+
 $(ORACLE)/installed: pyproject.toml requirements.lock
 	$(PYTHON) -m venv $(ORACLE)
 	$(ORACLE)/bin/python -m pip install --quiet -c requirements.lock -e '.[test,oracle]'
@@ -94,4 +104,4 @@ lock: $(VENV)/pip
 	$(BIN)/python -m pip freeze --exclude-editable > requirements.lock
 
 clean:
-	rm -rf build $(VENV) $(ORACLE) $(CLIENTS) *.egg-info
+	rm -rf build $(VENV) $(ORACLE) $(CLIENTS) $(RAY) *.egg-info

@@ -79,24 +79,32 @@ def load_for_serving(
 
     `embeds`: and the graph that makes embeddings.
     """
-    kinds = (*SERVED_KINDS, "embed") if embeds else SERVED_KINDS
-    if is_bundle(Path(model)):
-        sized = build
-    else:
-        slots = build.get("slots", 8)
-        powers = [1 << bit for bit in range(1, 8) if 1 << bit < slots]
-        sized = {"slots": slots, **build, "batches": (*powers, slots)}
-    bundle = _bundle_of(model, kinds, sized)
+    bundle = bundle_for_serving(model, build, embeds=embeds)
     manifest = Manifest.load(bundle)
     if embeds:
         graph_name(manifest, "embed")
-    graphs = [graph for graph in manifest.graphs if graph.kind in kinds]
+    graphs = [graph for graph in manifest.graphs if graph.kind in _served_kinds(embeds)]
     if verbose:
         print_commands(graphs)
     names = list(dict.fromkeys(graph.step for graph in graphs))
     return Engine.load(
         bundle, weights=weights, graphs=names, threads=threads, chat_template=chat_template
     )
+
+
+def bundle_for_serving(model: str, build: dict[str, Any], *, embeds: bool = False) -> Path:
+    """The bundle that `load_for_serving` loads."""
+    if is_bundle(Path(model)):
+        sized = build
+    else:
+        slots = build.get("slots", 8)
+        powers = [1 << bit for bit in range(1, 8) if 1 << bit < slots]
+        sized = {"slots": slots, **build, "batches": (*powers, slots)}
+    return _bundle_of(model, _served_kinds(embeds), sized)
+
+
+def _served_kinds(embeds: bool) -> tuple[str, ...]:
+    return (*SERVED_KINDS, "embed") if embeds else SERVED_KINDS
 
 
 def load_session(

@@ -15,6 +15,8 @@ EMBEDDINGS = "/v1/embeddings"
 BATCHED = replace(SERVED, kinds=(*SERVED.kinds, "embed"))
 # of a body, by how its request's id begins
 KINDS = {"chatcmpl": ChatCompletion, "cmpl": Completion, "embd": CreateEmbeddingResponse}
+COUNT = 200
+EMBED = ("--embeddings", "mean")
 SYSTEM = "Answer in as few words as there can be. "
 
 

@@ -150,6 +150,12 @@ class Snapshot:
         assert tuple(listing(self.folder)) == self.before
 
 
+def examples(section: str) -> list[str]:
+    """The Python examples of a section of the README."""
+    _, _, text = (ROOT / "README.md").read_text().partition(f"\n## {section}\n")
+    return re.findall(r"```python\n(.*?)```", text.partition("\n## ")[0], re.S)
+
+
 def write_tokenizer(folder: Path, chat_template: str | None = None) -> Path:
     """A tokenizer of single bytes, ids 0 to 255, and with it a chat template. Returns `folder`."""
     vocab = {piece: i for i, piece in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}

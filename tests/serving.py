@@ -167,9 +167,9 @@ class Answer:
 
 
 @contextmanager
-def serve(bundle: Path, **settings: Any) -> Iterator[Served]:
+def serve(bundle: Path, *, chat_template: Path | None = None, **settings: Any) -> Iterator[Served]:
     """Serve a bundle at a free port during the block."""
-    engine = Engine.load(bundle)
+    engine = Engine.load(bundle, chat_template=chat_template)
     sampling = engine.default_sampling().given
     log: list[dict[str, Any]] = []
     with pytest.MonkeyPatch.context() as patch:

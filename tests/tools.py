@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from helpers import DATA
@@ -38,11 +39,14 @@ ADD: dict[str, Any] = {
 }
 TOOLS = [WEATHER, ADD]
 NAMES = ["get_weather", "add"]
-# the template that each format is found by
-TEMPLATES = {
-    name: (DATA / "chat" / f"{'plain' if name == 'generic' else name}.jinja").read_text()
-    for name in FORMATS
-}
+
+
+def template_file(name: str) -> Path:
+    """The template that a format is found by."""
+    return DATA / "chat" / f"{'plain' if name == 'generic' else name}.jinja"
+
+
+TEMPLATES = {name: template_file(name).read_text() for name in FORMATS}
 PARIS, SUM = '{"city": "Pa}\\"is", "unit": "C"}', '{"a": 1, "b": 2}'
 # two calls, of the tools in their order, as a model of each family says them
 TWO_CALLS = {

@@ -32,7 +32,7 @@ class Vocabulary:
     add_bos: bool
     add_eos: bool
     add_space_prefix: bool
-    chat_template: str | None
+    chat_templates: dict[str, str]  # by name; the main one is the default
 
     def special_ids(self) -> dict[str, int | list[int]]:
         """`bos_token_id` and `eos_token_id` as config.json and generation_config.json have them."""
@@ -59,8 +59,12 @@ class Vocabulary:
         ):
             if token is not None:
                 config[name] = self.pieces[token].text
-        if self.chat_template is not None:
-            config["chat_template"] = self.chat_template
+        if self.chat_templates:
+            config["chat_template"] = [
+                {"name": name, "template": text} for name, text in self.chat_templates.items()
+            ]
+        if self.chat_templates.keys() == {"default"}:
+            config["chat_template"] = self.chat_templates["default"]
         return config
 
     def tokenizer(self) -> Tokenizer:
@@ -126,7 +130,7 @@ def read_vocabulary(file: GgufFile, architecture: str, vocab_size: int) -> Vocab
         add_bos=flag("add_bos_token", splitting is None or splitting.begins),
         add_eos=flag("add_eos_token", False),
         add_space_prefix=flag("add_space_prefix", is_sentencepiece),
-        chat_template=file.text("tokenizer.chat_template"),
+        chat_templates=_chat_templates(file),
     )
     for asked, name, token in (
         (vocabulary.add_bos, "bos", vocabulary.bos),
@@ -138,6 +142,15 @@ def read_vocabulary(file: GgufFile, architecture: str, vocab_size: int) -> Vocab
                 f"'tokenizer.ggml.{name}_token_id'"
             )
     return vocabulary
+
+
+def _chat_templates(file: GgufFile) -> dict[str, str]:
+    """By name, none without a default; those beside it have keys of their own."""
+    key = "tokenizer.chat_template"
+    found = {name: file.text(f"{key}.{name}") for name in file.texts(f"{key}s") or ()}
+    found["default"] = file.text(key)
+    named = {name: text for name, text in found.items() if text is not None}
+    return named if "default" in named else {}
 
 
 def _read_pieces(file: GgufFile, vocab_size: int) -> list[Piece]:

@@ -83,10 +83,17 @@ def open_in(path: Path) -> BinaryIO:
 
 @dataclass(frozen=True)
 class Held:
-    """What an OUT holds already. `done`: by line of IN. `failed`: records of errors among these."""
+    """What an OUT holds already, by line of IN: `failed` are those among `done` with an error."""
 
     done: Flags
-    failed: int
+    failed: Flags
+
+    @classmethod
+    def none(cls, survey: Survey) -> Held:
+        return cls(np.zeros(len(survey), bool), np.zeros(len(survey), bool))
+
+    def __or__(self, other: Held) -> Held:
+        return Held(self.done | other.done, self.failed | other.failed)
 
     @property
     def count(self) -> int:
@@ -98,7 +105,7 @@ def read_records(path: str, lines: Iterable[bytes], survey: Survey) -> Held:
 
     Raises `UserError` if it is no OUT of this IN.
     """
-    found, failed = array("Q"), 0
+    found, failed = array("Q"), array("Q")
     first = None
     for number, line in enumerate(lines, 1):
         if not line.endswith(b"\n"):
@@ -109,7 +116,8 @@ def read_records(path: str, lines: Iterable[bytes], survey: Survey) -> Held:
         except ValueError:
             raise _no_record(path, number) from None
         found.append(identity_of(record.id))
-        failed += record.has_failed
+        if record.has_failed:
+            failed.append(found[-1])
         first = first or record
     identities = np.array(found, np.uint64)
     strange = np.flatnonzero(~np.isin(identities, survey.identities))
@@ -118,7 +126,10 @@ def read_records(path: str, lines: Iterable[bytes], survey: Survey) -> Held:
         if strange[0] == 0 and first is not None:
             where = f"its first line's custom_id, {first.custom_id!r},"
         raise UserError(f"{path}: holds answers of another file: {where} is not in this one")
-    return Held(np.isin(survey.identities, identities), failed)
+    return Held(
+        np.isin(survey.identities, identities),
+        np.isin(survey.identities, np.array(failed, np.uint64)),
+    )
 
 
 def _check_torn(path: str, number: int, line: bytes) -> None:

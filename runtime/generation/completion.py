@@ -9,7 +9,8 @@ from typing import Literal
 
 from ..errors import UserError
 from ..text.codec import StopStrings, TextCodec
-from .constraint import Constraint, GrammarError, Held
+from .constraint import Constraint, Held
+from .grammars import GrammarError
 from .logits_rules import MinTokens
 from .logprobs import TokenScore, score_token
 from .sampling import Sampler, SamplingParams

@@ -6,11 +6,9 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from intaglio.runtime.generation.constraint import (
-    Constraint,
+from intaglio.runtime.generation.constraint import Constraint, Grammars, Thinking
+from intaglio.runtime.generation.grammars import (
     GrammarError,
-    Grammars,
-    Thinking,
     choice_grammar,
     json_grammar,
     lark_grammar,

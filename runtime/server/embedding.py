@@ -63,27 +63,28 @@ def embedding_jobs(asked: EmbeddingRequest, served: Served) -> list[EmbeddingJob
         message = "dimensions is not supported: leave it out"
         raise ApiError(400, message, param="dimensions", code="unsupported_field")
     group, jobs = object(), []
-    for given in _split(asked.input):
+    for where, given in _split(asked.input):
         is_text = isinstance(given, str)
-        tokens = encode_text(given, served.codec, field="input") if is_text else given
-        check_prompt(tokens, "input", served.limits)
+        tokens = encode_text(given, served.codec, field=where) if is_text else given
+        check_prompt(tokens, where, served.limits)
         jobs.append(EmbeddingJob(tokens, served.pooling, group, asked.priority))
     return jobs
 
 
-def _split(given: Any) -> list[Any]:
-    """The inputs that the field holds, each a text or token ids."""
-    inputs = [given] if isinstance(given, str) or _are_tokens(given) else given
+def _split(given: Any) -> list[tuple[str, Any]]:
+    """The inputs that the field holds, each a text or token ids, and where they are."""
+    if isinstance(given, str) or _are_tokens(given):
+        return [("input", given)]
     if (
-        not isinstance(inputs, list)
-        or not 1 <= len(inputs) <= _INPUTS
-        or not all(isinstance(each, str) or _are_tokens(each) for each in inputs)
+        not isinstance(given, list)
+        or not 1 <= len(given) <= _INPUTS
+        or not all(isinstance(each, str) or _are_tokens(each) for each in given)
     ):
         accepted = f"a string, a list of token ids, or a list of up to {_INPUTS} of these"
         raise ApiError(
             400, f"input: must be {accepted}, none empty", param="input", code="invalid_value"
         )
-    return inputs
+    return [(f"input[{index}]", each) for index, each in enumerate(given)]
 
 
 def _are_tokens(given: Any) -> bool:

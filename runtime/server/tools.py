@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from intaglio.runtime.generation.constraint import (
-    Begun,
-    Constraint,
-    GrammarError,
-    Grammars,
-    Thinking,
-    json_grammar,
-)
+from intaglio.runtime.generation.constraint import Begun, Constraint, Grammars, Thinking
+from intaglio.runtime.generation.grammars import GrammarError, joined_grammar, json_grammar
 from intaglio.runtime.text.tools.formats import ToolFormat
 from intaglio.runtime.text.tools.grammars import begun_grammar, calls_grammar
 
@@ -55,13 +48,13 @@ class Tools:
         special = grammars.special_token
         held: dict[str, str | Begun]
         if not self.is_free:
-            held = {"": _lark(calls_grammar(form, self.schemas, self.parallel, special))}
+            held = {"": calls_grammar(form, self.schemas, self.parallel, special)}
         else:
             calls, begun = begun_grammar(form, self.schemas, self.parallel, special)
             if answer is not None:
-                held = {"": _either(calls, answer)}
+                held = {"": joined_grammar("start: @calls | @answer", calls=calls, answer=answer)}
             else:
-                held = {text: Begun(_lark(calls), come) for text, come in begun.items()}
+                held = {text: Begun(calls, come) for text, come in begun.items()}
         try:
             return grammars.constraint(held, thinking)
         except GrammarError as error:
@@ -149,17 +142,6 @@ def _name_in(tool: Any) -> str:
         case {"type": "function", "function": {"name": str(name)}}:
             return name
     return ""
-
-
-def _lark(text: str) -> str:
-    return json.dumps({"grammars": [{"lark_grammar": text}]})
-
-
-def _either(calls: str, answer: str) -> str:
-    first, *rest = json.loads(answer)["grammars"]
-    top = {"name": "top", "lark_grammar": "start: @calls | @answer"}
-    named = {"name": "calls", "lark_grammar": calls}
-    return json.dumps({"grammars": [top, named, {**first, "name": "answer"}, *rest]})
 
 
 def _invalid(param: str, message: str) -> ApiError:

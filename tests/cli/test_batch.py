@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from batches import (
     BATCHED,
+    COUNT,
+    EMBED,
     EMBEDDINGS,
     a_line,
     answered_alone,
@@ -32,7 +34,6 @@ from intaglio.runtime.batch.files import Line, Survey
 from intaglio.runtime.batch.lines import record_id
 
 pytestmark = pytest.mark.slow
-COUNT = 200
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +44,6 @@ def bundle(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Path
 @pytest.fixture(scope="module")
 def alone(bundle: Path) -> dict[str, Any]:
     return answered_alone(bundle, lines(COUNT))
-
-
-EMBED = ("--embeddings", "mean")
 
 
 def batch(*args: str | Path) -> Result:
@@ -137,7 +135,7 @@ def test_a_bad_line_gets_its_record_and_the_others_go_on(bundle: Path, tmp_path:
     before = out.read_bytes()
     again = batch(bundle, tmp_path / "in.jsonl", "-o", out)
     assert (again.exit_code, out.read_bytes()) == (1, before)
-    assert again.stderr == f"{out} holds all {len(records)} lines\n"
+    assert again.stderr == f"{out}: all {len(records)} lines are done\n"
 
 
 def started(*args: str | Path) -> subprocess.Popen[str]:
@@ -161,7 +159,7 @@ def test_killed_in_the_middle_it_goes_on(
     if sent != signal.SIGKILL:
         assert process.returncode == 130
         said, error = stderr.splitlines(keepends=True)
-        assert said == f"{out} holds {whole} of 200 lines: the same command goes on\n"
+        assert said == f"{out}: {whole} of 200 lines are done: the same command goes on\n"
         assert one_line(error) == "interrupted"
     # as if it had been writing
     with out.open("ab") as file:
@@ -232,6 +230,8 @@ def test_files_that_cannot_be(bundle: Path, tmp_path: Path) -> None:
     empty = write_lines(tmp_path / "empty.jsonl", ["", " "])
     assert "cannot be read: No such file" in refused("batch", bundle, tmp_path / "no", "-o", out)
     assert "must be a file" in refused("batch", bundle, tmp_path, "-o", out)
+    (tmp_path / "mine.parts").mkdir()
+    assert "go on with that" in refused("batch", bundle, source, "-o", tmp_path / "mine")
     assert "has no lines" in refused("batch", bundle, empty, "-o", out)
     for place in (tmp_path, "/dev/full", tmp_path / "no" / "out.jsonl"):
         assert "cannot be written" in refused("batch", bundle, source, "-o", place)

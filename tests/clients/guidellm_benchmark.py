@@ -6,7 +6,6 @@ import json
 import os
 import sys
 from pathlib import Path
-from unittest.mock import patch
 
 from cases import KEY, SERVER, run
 
@@ -24,8 +23,7 @@ def benchmark() -> None:
     ]
     from guidellm.__main__ import cli
 
-    with patch.object(sys, "argv", ["guidellm", *args]):
-        cli(standalone_mode=False)
+    cli(args, standalone_mode=False)
     (found,) = json.loads(REPORT.read_text())["benchmarks"]
     totals = found["metrics"]["request_totals"]
     assert totals == {"successful": 4, "errored": 0, "incomplete": 0, "total": 4}

@@ -18,6 +18,7 @@ from intaglio.codegen.sources.folder import load_model
 from intaglio.codegen.sources.gguf_file import GgufFile
 from intaglio.codegen.sources.gguf_import import import_gguf
 from intaglio.codegen.sources.gguf_tokenizer import read_vocabulary
+from intaglio.runtime.text.chat_template import load_chat_templates
 
 STORED = {"F32": np.float32, "F16": np.float16, "BF16": ml_dtypes.bfloat16}
 
@@ -165,6 +166,15 @@ def test_several_end_tokens(tmp_path: Path) -> None:
     folder = convert(recipe, tmp_path)
     generation = json.loads((folder / "generation_config.json").read_text())
     assert generation["eos_token_id"] == [258, 259]
+
+
+@pytest.mark.parametrize("more", [{}, {"tool_use": "with tools"}])
+def test_chat_templates(tmp_path: Path, more: dict[str, str]) -> None:
+    metadata = {f"tokenizer.chat_template.{name}": text for name, text in more.items()}
+    metadata |= {"tokenizer.chat_template": "plain"}
+    listed = {"tokenizer.chat_templates": list(more)} if more else {}
+    folder = convert(Recipe(metadata={**metadata, **listed}), tmp_path)
+    assert load_chat_templates(folder) == {"default": "plain", **more}
 
 
 def test_no_vocabulary(tmp_path: Path) -> None:

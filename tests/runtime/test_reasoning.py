@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scripted import write_codec
 
-from intaglio.runtime.generation.constraint import Grammars, Thinking, choice_grammar
+from intaglio.runtime.generation.constraint import Grammars, Thinking
+from intaglio.runtime.generation.grammars import choice_grammar
 from intaglio.runtime.text.parts import Content, Part, PlainText, Thought
 from intaglio.runtime.text.reasoning import FORMS, ThinkingParser, thinking_form_of
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import openai
 import pytest
-from helpers import ROOT
+from helpers import ROOT, examples
 from serving import CHAT, COMPLETIONS, MODEL, Served, serve, served_bundle
 from workshop import Workshop
 
@@ -28,7 +28,7 @@ def client(served: Served) -> Iterator[openai.OpenAI]:
 
 
 def test_the_readme_example(served: Served, capsys: pytest.CaptureFixture[str]) -> None:
-    *_, example = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    example = examples("Serve it")[0]
     for there, here in (
         ("http://127.0.0.1:8000", served.url),
         ('model="smollm2-135m-instruct"', f'model="{MODEL}", max_tokens=20, temperature=0'),

@@ -124,7 +124,6 @@ WRONG: list[tuple[str, Any, str]] = [
     ("model", 7, "the name of a model"),
     ("input", "", "has no tokens"),
     ("input", [], "a string, a list of token ids"),
-    ("input", [""], "has no tokens"),
     ("input", [[]], "none empty"),
     ("input", 7, "a string"),
     ("input", [1, "x"], "a string"),
@@ -133,6 +132,13 @@ WRONG: list[tuple[str, Any, str]] = [
     ("input", [-1], "0 to 330"),
     ("input", [1] * 129, "context 128"),
 ]
+
+
+@pytest.mark.parametrize("wrong", ["", [331], [1] * 129])
+def test_which_of_several_is_refused(served: Served, wrong: Any) -> None:
+    answer = served.ask(PATH, {"input": ["x", wrong]})
+    assert answer.status == 400 and answer.error["param"] == "input[1]"
+    assert answer.error["message"].startswith("input[1]: ")
 
 
 @pytest.mark.parametrize(("param", "value", "words"), WRONG)

@@ -118,7 +118,8 @@ def test_words(served: Scripted, client: openai.OpenAI) -> None:
     assert usage["prompt_tokens_details"]["cached_tokens"] > 0
     again = whole(served, {**ASKED, "instructions": "Be brief."})
     assert again["usage"]["input_tokens_details"]["cached_tokens"] > 0
-    assert client.responses.create(model=MODEL, input="x", temperature=0).output_text == "Hello there."
+    answer = client.responses.create(model=MODEL, input="x", temperature=0)
+    assert answer.output_text == "Hello there."
 
 
 def test_words_streamed(served: Scripted, client: openai.OpenAI) -> None:
@@ -378,7 +379,11 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("tools[0].parameters", {"tools": [{**TOOL, "parameters": {"type": "array"}}]}, "an object"),
     ("tool_choice", {"tool_choice": "any"}, "none, auto, required"),
     ("tool_choice", {"tool_choice": "required"}, "needs tools"),
-    ("tool_choice.name", {"tools": [TOOL], "tool_choice": {"type": "function", "name": "g"}}, "'g'"),
+    (
+        "tool_choice.name",
+        {"tools": [TOOL], "tool_choice": {"type": "function", "name": "g"}},
+        "'g'",
+    ),
     ("text.format", {"text": {"format": {"type": "grammar"}}}, "json_schema with a schema"),
     (
         "text.format.schema",
@@ -423,7 +428,8 @@ def test_openais_fields_are_all_known() -> None:
     names = {*response_create_params.ResponseCreateParamsBase.__annotations__, "stream"}
     chats = {*ChatRequest.__struct_fields__, *CompletionRequest.__struct_fields__}
     unknown = names - chats - {*ResponsesRequest.__struct_fields__}
-    assert [name for name in unknown if not (RESPONSES.is_known(name) or CHATS.is_known(name))] == []
+    known = {name for name in unknown if RESPONSES.is_known(name) or CHATS.is_known(name)}
+    assert unknown == known
 
 
 def test_the_documented_tables_are_these() -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from helpers import ROOT
-from serving import COMPLETIONS, serve
+from serving import CHAT, COMPLETIONS, serve
+from tools import WEATHER, template_file
 from workshop import Workshop
 
 from intaglio.codegen.bundle import BuildOptions
@@ -28,6 +31,28 @@ OPTIONS = BuildOptions(
     chunk=32,
     precision="exact",
 )
+
+
+@pytest.mark.parametrize("name", ["hermes", "mistral", "generic"])
+def test_it_calls_tools_by_other_models_templates(
+    workshop: Workshop, smollm2: Path, name: str
+) -> None:
+    """What it says where it must call validates, and goes back to it."""
+    bundle = workshop.bundle(smollm2, OPTIONS)
+    with serve(bundle, chat_template=template_file(name)) as served:
+        messages = [{"role": "user", "content": "How warm is Paris?"}]
+        asked: dict[str, Any] = {"tools": [WEATHER], "temperature": 0, "max_tokens": 80}
+        must = {"tool_choice": "required", "parallel_tool_calls": False}
+        (choice,) = served.ask(CHAT, {"messages": messages, **asked, **must}).json["choices"]
+        assert choice["finish_reason"] == "tool_calls"
+        (call,) = choice["message"]["tool_calls"]
+        assert call["function"]["name"] == "get_weather"
+        schema = WEATHER["function"]["parameters"]
+        jsonschema.validate(json.loads(call["function"]["arguments"]), schema)
+        result = {"role": "tool", "tool_call_id": call["id"], "content": "21"}
+        messages += [choice["message"], result]
+        answer = served.ask(CHAT, {"messages": messages, **asked, "max_tokens": 8})
+        assert answer.status == 200, answer.body
 
 
 def requests(engine: Engine) -> list[tuple[list[int], int]]:

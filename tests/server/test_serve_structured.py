@@ -10,7 +10,8 @@ from typing import Any
 
 import jsonschema
 import pytest
-from serving import CHAT, COMPLETIONS, SERVED, Served, serve, served_bundle
+from helpers import examples
+from serving import CHAT, COMPLETIONS, MODEL, SERVED, Served, serve, served_bundle
 from workshop import Workshop
 
 PERSON = {
@@ -58,6 +59,20 @@ def test_a_schema(served: Served, field: dict[str, Any]) -> None:
     (choice,) = served.ask(CHAT, {**ASKED, **field}).json["choices"]
     assert choice["finish_reason"] == "stop"
     jsonschema.validate(json.loads(choice["message"]["content"]), PERSON)
+
+
+def test_the_readme_example(served: Served, capsys: pytest.CaptureFixture[str]) -> None:
+    example = examples("Serve it")[1]
+    for there, here in (
+        ("http://127.0.0.1:8000", served.url),
+        ('model="smollm2-135m-instruct"', f'model="{MODEL}"'),
+        # the quote that ends a random model's string
+        ("max_tokens=200", 'max_tokens=200, logit_bias={"1": 9}'),
+    ):
+        assert there in example
+        example = example.replace(there, here)
+    exec(example + "client.close()\n", {"__name__": "example"})
+    assert re.fullmatch(r"name='.*' population=-?\d+\n", capsys.readouterr().out, re.S)
 
 
 def test_without_one_it_is_none(served: Served) -> None:

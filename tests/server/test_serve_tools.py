@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -152,9 +153,10 @@ def test_an_answer_in_words_may_have_a_form_of_its_own(scripted: Scripted, famil
     scripted.says('{"ok": true}')
     (choice,) = scripted.ask(CHAT, asked).json["choices"]
     assert json.loads(choice["message"]["content"]) == {"ok": True}
-    scripted.says(two_calls(family))
-    (choice,) = scripted.ask(CHAT, asked).json["choices"]
-    assert calls_of(choice["message"]) == [("get_weather", PARIS), ("add", SUM)]
+    for form in (asked, {**ASKED, "guided_choice": ["yes", "no"]}):
+        scripted.says(two_calls(family))
+        (choice,) = scripted.ask(CHAT, form).json["choices"]
+        assert calls_of(choice["message"]) == [("get_weather", PARIS), ("add", SUM)]
 
 
 @pytest.mark.parametrize("fields", [{"tools": []}, {"tool_choice": "none"}, {"tools": None}])
