@@ -140,7 +140,7 @@ def _by_ray(
             return partial(run_on_ray, address, opened, place, parts, ranges, threads)
 
         failed = _answer(output, held, prepared)
-        parts.merge()
+        parts.merge(survey)
     return failed
 
 

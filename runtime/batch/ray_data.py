@@ -194,24 +194,25 @@ class Parts:
             held |= read_records(place.given, place.lines(), survey)
         return held
 
-    def merge(self) -> None:
+    def merge(self, survey: Survey) -> None:
         """All records into OUT, once each; then the parts are gone."""
         files = self.files()
         if files:
             places = (*((self.out,) if self.out.is_file else ()), *files)
-            self.out.write(_once(line for place in places for line in place.lines()))
+            self.out.write(_once(survey, (line for place in places for line in place.lines())))
             for file in files:
                 file.system.delete_file(file.path)
 
 
-def _once(lines: Iterable[bytes]) -> Iterator[bytes]:
+def _once(survey: Survey, lines: Iterable[bytes]) -> Iterator[bytes]:
     """Whole records, each the first time."""
-    seen: set[int] = set()
+    known = np.sort(survey.identities)
+    seen = np.zeros(len(known), bool)
     for line in lines:
         if line.endswith(b"\n"):
-            identity = identity_of(read_record(line).id)
-            if identity not in seen:
-                seen.add(identity)
+            index = np.searchsorted(known, np.uint64(identity_of(read_record(line).id)))
+            if not seen[index]:
+                seen[index] = True
                 yield line
 
 
