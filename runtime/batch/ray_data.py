@@ -18,6 +18,7 @@ import io
 import logging
 import os
 import pickle
+import signal
 import socket
 import sys
 import warnings
@@ -298,9 +299,13 @@ def _cluster(address: str) -> Iterator[None]:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     own = {"include_dashboard": False} if address == "local" else {}
+    handler = signal.getsignal(signal.SIGTERM)
     try:
         _knock(address)
         ray.init(address=address, log_to_driver=False, logging_level="critical", **own)
+        signal.signal(signal.SIGTERM, handler)  # Ray's exits without unwinding
+    except SystemExit:
+        raise UserError(f"--ray {address}: what listens there is no Ray cluster") from None
     except (OSError, ValueError, RuntimeError) as error:
         raise UserError(f"--ray {address}: {_one_line(error)}") from None
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
