@@ -58,7 +58,11 @@ def streamed(served: Scripted, asked: dict[str, Any]) -> Any:
     """The message that a stream's events make, put together as the client does."""
     start, ping, *events, delta, stop = served.events(MESSAGES, asked)
     message = start["message"]
-    assert (start["type"], message["content"], message["stop_reason"]) == ("message_start", [], None)
+    assert (start["type"], message["content"], message["stop_reason"]) == (
+        "message_start",
+        [],
+        None,
+    )
     assert (ping, stop) == ({"type": "ping"}, {"type": "message_stop"})
     blocks = message["content"]
     made = ""
@@ -332,7 +336,11 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("messages", {"messages": []}, "one message or more"),
     ("messages[0].role", {"messages": [{"role": "tool", "content": "x"}]}, "user or assistant"),
     ("messages[0].content", {"messages": [{"role": "user"}]}, "a list of blocks"),
-    ("messages[0].content[0].type", content({"type": "image", "source": {}}), "text or tool_result"),
+    (
+        "messages[0].content[0].type",
+        content({"type": "image", "source": {}}),
+        "text or tool_result",
+    ),
     ("messages[0].content[0].type", content("x"), "text or tool_result"),
     (
         "messages[0].content[0].type",
@@ -416,9 +424,7 @@ def test_harmless_fields_change_nothing(served: Scripted) -> None:
     names = (ANTHROPIC.harmless | CHATS.harmless) - {*AnthropicRequest.__struct_fields__}
     for path in (MESSAGES, COUNT):
         answer = served.ask(path, {**ASKED, **{name: {"any": [1]} for name in names}})
-        assert answer.status == 200, answer.body
-        unknown = "max_tokens" if path == COUNT else None
-        assert answer.headers.get(IGNORED) == unknown
+        assert answer.status == 200 and IGNORED not in answer.headers
     answer = served.ask(MESSAGES, {**ASKED, "mystery": 1})
     assert answer.headers[IGNORED] == "mystery"
 
