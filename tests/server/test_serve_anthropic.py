@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 from helpers import ROOT
+from hypothesis import HealthCheck, given, settings
 from msgspec import convert
 from scripted import Scripted, serve_scripted, write_codec
 from serving import CHAT, MODEL
-from shapes import THINKING, calls, documented
+from shapes import THINKING, calls, documented, drawn
 from tools import TEMPLATES, WEATHER
 
 from intaglio.runtime.server.anthropic_request import AnthropicRequest, CountRequest, chat_of
@@ -403,6 +404,18 @@ def test_what_is_refused(served: Scripted, param: str, given: dict[str, Any], wo
     error = {"type": "invalid_request_error", "message": message}
     assert (answer.status, answer.json) == (400, {"type": "error", "error": error})
     assert message.startswith(param) and words in message and "\n" not in message
+
+
+@settings(max_examples=80, suppress_health_check=[HealthCheck.too_slow])
+@given(drawn(AnthropicRequest.__struct_fields__))
+def test_whatever_fields_hold(served: Scripted, changes: dict[str, Any]) -> None:
+    """An answer, or an error of the client's."""
+    served.says("Hi.")
+    for path in (MESSAGES, COUNT):
+        answer = served.ask(path, {**ASKED, "max_tokens": 2, **changes})
+        if answer.status != 200:
+            kinds = {400: "invalid_request_error", 404: "not_found_error"}
+            assert answer.json["error"]["type"] == kinds[answer.status], answer.body
 
 
 def test_other_errors(served: Scripted) -> None:
