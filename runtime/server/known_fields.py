@@ -197,6 +197,7 @@ ANTHROPIC = Known(
         (
             *("betas", "cache_control", "context_management", "diagnostics", "inference_geo"),
             *("speed", "user_profile_id", "workspace_id"),
+            *("max_tokens", "stop_sequences"),  # of what is only counted
         )
     ),
     {},
