@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 )
 @options.embeddings
 @options.names
+@options.reasoning
 @options.generation_config
 @options.build_options
 @options.weights
@@ -57,6 +58,7 @@ def batch_command(
     address: str | None,
     embeddings: Pooling | None,
     names: tuple[str, ...],
+    reasoning: str,
     generation_config: str,
     **how: Any,
 ) -> None:
@@ -69,7 +71,7 @@ def batch_command(
         import intaglio.runtime.batch.running
     names = names or (name_of(model),)
     if address is None:
-        opened = partial(_open, model, embeddings, names, generation_config, how)
+        opened = partial(_open, model, embeddings, names, reasoning, generation_config, how)
         failed = _by_one(opened, source, output)
     else:
         with extra("batch --ray", "ray"):
@@ -77,7 +79,9 @@ def batch_command(
         build = partial(bundle_for_serving, model, how["build"], embeds=embeddings is not None)
         # an actor works in another folder
         there = {name: _absolute(value) for name, value in how.items()}
-        opened = partial(_open, _absolute(model), embeddings, names, generation_config, there)
+        opened = partial(
+            _open, _absolute(model), embeddings, names, reasoning, generation_config, there
+        )
         failed = _by_ray(address, build, opened, how["threads"], source, output)
     if failed:
         raise click.exceptions.Exit(1)
@@ -92,15 +96,15 @@ def _open(
     model: str,
     embeddings: Pooling | None,
     names: tuple[str, ...],
+    reasoning: str,
     generation_config: str,
     how: dict[str, Any],
 ) -> tuple[Engine, ModelSettings]:
     from intaglio.runtime.batch.answering import ModelSettings
 
     engine = load_for_serving(model, embeds=embeddings is not None, **how)
-    return engine, ModelSettings(
-        names, own_sampling(engine.default_sampling, generation_config), embeddings
-    )
+    sampling = own_sampling(engine.default_sampling, generation_config)
+    return engine, ModelSettings(names, sampling, embeddings, reasoning)
 
 
 def _by_one(opened: Opened, source: str, output: str) -> int:
@@ -142,7 +146,7 @@ def _by_ray(
             return partial(run_on_ray, address, opened, place, parts, ranges, threads)
 
         failed = _answer(output, held, prepared)
-        parts.merge()
+        parts.merge(survey)
     return failed
 
 

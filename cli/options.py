@@ -12,6 +12,7 @@ import click
 from intaglio.runtime.errors import UserError
 from intaglio.runtime.host import usable_threads
 from intaglio.runtime.text.chat_template import read_template
+from intaglio.runtime.text.reasoning import FORMS
 
 from .progress import say
 
@@ -141,6 +142,23 @@ names = click.option(
     multiple=True,
     callback=_no_empty,
     help="What requests call the model; again for others; answers say the first.  [default: MODEL]",
+)
+
+
+def _known(context: click.Context, option: click.Parameter, name: str) -> str:
+    if name not in ("auto", "none", *FORMS):
+        raise UserError(f"--reasoning-parser {name}: must be auto, none, {', '.join(FORMS)}")
+    return name
+
+
+reasoning = click.option(
+    "--reasoning-parser",
+    "reasoning",
+    default="auto",
+    show_default=True,
+    metavar="auto|none|NAME",
+    callback=_known,
+    help="How the model writes thoughts: think, seed_oss, granite; auto: by its chat template.",
 )
 generation_config = click.option(
     "--generation-config",

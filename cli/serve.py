@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from intaglio.runtime.errors import UserError
-from intaglio.runtime.text.reasoning import FORMS
 
 from . import options
 from .extras import extra
@@ -52,14 +51,7 @@ if TYPE_CHECKING:
 @click.option(
     "--strict-fields", "strict", is_flag=True, help="Refuse fields that nobody knows, with 400."
 )
-@click.option(
-    "--reasoning-parser",
-    "reasoning",
-    default="auto",
-    show_default=True,
-    metavar="auto|none|NAME",
-    help="How the model writes thoughts: think, seed_oss, granite; auto: by its chat template.",
-)
+@options.reasoning
 @options.generation_config
 @click.option(
     "--replicas",
@@ -122,10 +114,6 @@ def _server(given: dict[str, Any]) -> tuple[Server, ServeSettings]:
         raise UserError("--api-key is empty: give a key, or unset INTAGLIO_API_KEY")
     with extra("serve", "serve"):
         from intaglio.runtime.server.serving import Server, ServeSettings
-    if given["reasoning"] not in ("auto", "none", *FORMS):
-        raise UserError(
-            f"--reasoning-parser {given['reasoning']}: must be auto, none, {', '.join(FORMS)}"
-        )
     settings = ServeSettings(
         host=given["host"],
         port=given["port"],

@@ -69,11 +69,13 @@ class ModelSettings:
     """What requests may call a model, and how it answers those that say nothing of it.
 
     `sampling`: fields of `SamplingParams`. `embeddings`: how hidden rows are pooled, if at all.
+    `reasoning`: as `ServeSettings` has it.
     """
 
     names: tuple[str, ...]
     sampling: Mapping[str, float]
     embeddings: Pooling | None = None
+    reasoning: str = "auto"
 
 
 class Answerer:
@@ -86,7 +88,10 @@ class Answerer:
         """Raises `UserError` for a bundle that cannot serve."""
         # who asks bounds what may wait
         settings = ServeSettings(
-            max_queue=sys.maxsize, names=model.names, embeddings=model.embeddings
+            max_queue=sys.maxsize,
+            names=model.names,
+            embeddings=model.embeddings,
+            reasoning=model.reasoning,
         )
         loop = asyncio.get_running_loop()
         self._served = open_served(engine, model.names[0], model.sampling, settings, loop)

@@ -18,6 +18,7 @@ import io
 import logging
 import os
 import pickle
+import signal
 import socket
 import sys
 import warnings
@@ -194,24 +195,25 @@ class Parts:
             held |= read_records(place.given, place.lines(), survey)
         return held
 
-    def merge(self) -> None:
+    def merge(self, survey: Survey) -> None:
         """All records into OUT, once each; then the parts are gone."""
         files = self.files()
         if files:
             places = (*((self.out,) if self.out.is_file else ()), *files)
-            self.out.write(_once(line for place in places for line in place.lines()))
+            self.out.write(_once(survey, (line for place in places for line in place.lines())))
             for file in files:
                 file.system.delete_file(file.path)
 
 
-def _once(lines: Iterable[bytes]) -> Iterator[bytes]:
+def _once(survey: Survey, lines: Iterable[bytes]) -> Iterator[bytes]:
     """Whole records, each the first time."""
-    seen: set[int] = set()
+    known = np.sort(survey.identities)
+    seen = np.zeros(len(known), bool)
     for line in lines:
         if line.endswith(b"\n"):
-            identity = identity_of(read_record(line).id)
-            if identity not in seen:
-                seen.add(identity)
+            index = np.searchsorted(known, np.uint64(identity_of(read_record(line).id)))
+            if not seen[index]:
+                seen[index] = True
                 yield line
 
 
@@ -297,9 +299,13 @@ def _cluster(address: str) -> Iterator[None]:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     own = {"include_dashboard": False} if address == "local" else {}
+    handler = signal.getsignal(signal.SIGTERM)
     try:
         _knock(address)
         ray.init(address=address, log_to_driver=False, logging_level="critical", **own)
+        signal.signal(signal.SIGTERM, handler)  # Ray's exits without unwinding
+    except SystemExit:
+        raise UserError(f"--ray {address}: what listens there is no Ray cluster") from None
     except (OSError, ValueError, RuntimeError) as error:
         raise UserError(f"--ray {address}: {_one_line(error)}") from None
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)

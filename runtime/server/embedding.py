@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from intaglio.runtime.generation.embedding import EmbeddingJob, Vector
 
 from .errors import ApiError, json_response
+from .fields import Flag
 from .prompts import check_prompt, encode_text
 from .queued import QueuedAnswer
 from .state import Served, State
@@ -31,6 +32,7 @@ class EmbeddingRequest(Struct, kw_only=True, forbid_unknown_fields=True):
         Literal["float", "base64"], Meta(description='"float" or "base64"')
     ] = "float"
     dimensions: Any = None
+    add_special_tokens: Flag = True
     priority: Annotated[
         int, Meta(ge=-(2**63), le=2**63 - 1, description="a whole number of 64 bits")
     ] = 0
@@ -64,8 +66,10 @@ def embedding_jobs(asked: EmbeddingRequest, served: Served) -> list[EmbeddingJob
         raise ApiError(400, message, param="dimensions", code="unsupported_field")
     group, jobs = object(), []
     for where, given in _split(asked.input):
-        is_text = isinstance(given, str)
-        tokens = encode_text(given, served.codec, field=where) if is_text else given
+        tokens = given
+        if isinstance(given, str):
+            special = asked.add_special_tokens
+            tokens = encode_text(given, served.codec, add_special_tokens=special, field=where)
         check_prompt(tokens, where, served.limits)
         jobs.append(EmbeddingJob(tokens, served.pooling, group, asked.priority))
     return jobs

@@ -167,7 +167,12 @@ CHATS = Known(HARMLESS, NEUTRAL, REFUSED, INSTEAD)
 # Of the other two APIs what chats don't have, or mean otherwise. Nothing is cut off a conversation
 # here: what says how is harmless, since one that is too long is refused.
 RESPONSES = Known(
-    frozenset(("context_management", "max_tool_calls", "truncation")),
+    frozenset(
+        (
+            *("access_programs", "background_options", "context_management", "image"),
+            *("max_tool_calls", "truncation"),
+        )
+    ),
     {"background": (False,)},
     frozenset(
         (
@@ -192,6 +197,7 @@ ANTHROPIC = Known(
         (
             *("betas", "cache_control", "context_management", "diagnostics", "inference_geo"),
             *("speed", "user_profile_id", "workspace_id"),
+            *("max_tokens", "stop_sequences"),  # of what is only counted
         )
     ),
     {},

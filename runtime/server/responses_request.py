@@ -104,7 +104,7 @@ def _messages(given: Any) -> list[Message]:
         place = f"input[{index}]"
         if not isinstance(item, dict):
             raise invalid(place, "must be an object")
-        match item.get("type", "message"):
+        match item.get("type") or "message":
             case "reasoning":
                 thought = _thought(item, place)
                 continue

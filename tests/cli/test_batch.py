@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib.util
 import json
+import os
+import pty
 import re
 import resource
 import signal
@@ -262,6 +266,31 @@ def test_a_full_disk_is_one_line(bundle: Path, tmp_path: Path) -> None:
     assert out.stat().st_size == 1000
     assert batch(bundle, source, "-o", out).exit_code == 0
     assert len(read_records(out)) == 8
+
+
+def test_a_bar_on_a_terminal(bundle: Path, tmp_path: Path) -> None:
+    source = write_lines(tmp_path / "in.jsonl", lines(20))
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        command("batch", bundle, source, "-o", tmp_path / "out.jsonl", *EMBED), stderr=theirs
+    )
+    os.close(theirs)
+    shown = b""
+    with contextlib.suppress(OSError):  # its end is closed
+        while more := os.read(ours, 1 << 16):
+            shown += more
+    os.close(ours)
+    assert process.wait(timeout=20) == 0
+    text = re.sub(r"\x1b\[[\d;?]*[a-zA-Z]", "", shown.decode())
+    assert re.search(r"answering .* 20/20 lines +[1-9]\d* tokens/s +\d:\d\d:\d\d", text), text
+    assert "20 lines in" in text
+
+
+@pytest.mark.skipif(importlib.util.find_spec("ray") is not None, reason="the extra ray is here")
+def test_the_extra_ray_is_named(bundle: Path, tmp_path: Path) -> None:
+    source = write_lines(tmp_path / "in.jsonl", lines(1))
+    message = "batch --ray needs ray: pip install 'intaglio[ray]'"
+    assert refused("batch", bundle, source, "-o", tmp_path / "out.jsonl", "--ray") == message
 
 
 # what needs no model

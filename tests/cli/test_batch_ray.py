@@ -9,7 +9,7 @@ import signal
 import subprocess
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -69,11 +69,15 @@ class Running:
 
     def wait_for_a_part(self, out: Path) -> int:
         """Until there is one; how many there are."""
+        found: list[Path] = []
+        self.wait_for(lambda: found.extend(Path(f"{out}.parts").glob("*.jsonl")) or bool(found))
+        return len(found)
+
+    def wait_for(self, is_so: Callable[[], bool]) -> None:
         end = time.monotonic() + 120
-        while not (parts := list(Path(f"{out}.parts").glob("*.jsonl"))):
+        while not is_so():
             assert self.process.poll() is None and time.monotonic() < end
-            time.sleep(0.001)
-        return len(parts)
+            time.sleep(0.005)
 
 
 def test_200_lines_an_actor_killed(bundle: Path, alone: dict[str, Any], tmp_path: Path) -> None:
@@ -101,12 +105,16 @@ def test_killed_itself_it_goes_on(bundle: Path, alone: dict[str, Any], tmp_path:
     three = write_lines(tmp_path / "3.jsonl", lines(3))
     assert invoke("batch", bundle, three, "-o", out, *EMBED).exit_code == 0
     out.write_bytes(out.read_bytes() + torn)
-    batch = Running(bundle, source, "-o", out)
-    batch.wait_for_a_part(out)
-    batch.process.kill()
-    batch.process.communicate()
-    parts = len(list(Path(f"{out}.parts").glob("*.jsonl")))
-    assert parts < 4
+    # the second finds the first one's parts, and ends before its own
+    for sent, code in ((signal.SIGKILL, -9), (signal.SIGTERM, 130)):
+        batch = Running(bundle, source, "-o", out)
+        batch.wait_for(lambda batch=batch: any(batch.actors()))
+        batch.wait_for_a_part(out)
+        batch.process.send_signal(sent)
+        _, stderr = batch.process.communicate(timeout=60)
+        assert batch.process.returncode == code, stderr
+        assert "Traceback" not in stderr
+    assert len(list(Path(f"{out}.parts").glob("*.jsonl"))) < 4
     # here by a URI, as another filesystem's would be
     urls = (f"file://{source}", "-o", f"file://{out}")
     done = run("batch", bundle, *urls, *OPTIONS)

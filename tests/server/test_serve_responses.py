@@ -9,12 +9,13 @@ from typing import Any
 import openai
 import pytest
 from helpers import ROOT
+from hypothesis import HealthCheck, given, settings
 from msgspec import convert
 from openai.types.responses import Response, ResponseStreamEvent, response_create_params
 from pydantic import BaseModel, TypeAdapter
 from scripted import Scripted, serve_scripted, write_codec
 from serving import CHAT, COMPLETIONS, MODEL
-from shapes import THINKING, calls, documented
+from shapes import THINKING, calls, documented, drawn
 from tools import TEMPLATES, WEATHER
 
 from intaglio.runtime.server.fields import ChatRequest, CompletionRequest
@@ -213,11 +214,11 @@ def test_an_answers_type(served: Scripted, client: openai.OpenAI) -> None:
     # it is held to it: this model would say anything else
     served.says("Ada, who is 36.")
     schema = {"type": "object", "properties": {"a": {"const": 1}}, "required": ["a"]}
-    for given in ({"type": "json_schema", "name": "x", "schema": schema}, {"type": "json_object"}):
-        asked = {**ASKED, "text": {"format": given}, "max_output_tokens": 200}
+    for form in ({"type": "json_schema", "name": "x", "schema": schema}, {"type": "json_object"}):
+        asked = {**ASKED, "text": {"format": form}, "max_output_tokens": 200}
         found = whole(served, asked)
         assert found["output"][0]["content"][0]["text"].startswith("{")
-        assert found["text"]["format"] == given
+        assert found["text"]["format"] == form
 
 
 def test_thoughts(thinking: Scripted) -> None:
@@ -408,6 +409,16 @@ def test_what_is_refused(served: Scripted, param: str, given: dict[str, Any], wo
     answer = served.ask(RESPONSES_PATH, {**ASKED, **given})
     assert (answer.status, answer.error["param"]) == (400, param)
     assert answer.error["message"].startswith(param) and words in answer.error["message"]
+
+
+@settings(max_examples=80, suppress_health_check=[HealthCheck.too_slow])
+@given(drawn(ResponsesRequest.__struct_fields__))
+def test_whatever_fields_hold(served: Scripted, changes: dict[str, Any]) -> None:
+    """An answer, or an error that names a field."""
+    served.says("Hi.")
+    answer = served.ask(RESPONSES_PATH, {**ASKED, "max_output_tokens": 2, **changes})
+    if answer.status != 200:
+        assert answer.status in (400, 404) and answer.error["param"] is not None, answer.body
 
 
 def test_harmless_fields_change_nothing(served: Scripted) -> None:
