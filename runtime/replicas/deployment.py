@@ -21,7 +21,7 @@ from ..errors import UserError
 from ..generation.scheduler import StepReport
 from ..server.metrics import STEP_SECONDS
 from ..server.worker import Refused
-from .crossing import Asked, Called, Told
+from .crossing import Asked, Called, Crossing, Told
 from .remote_worker import ReplicaLost
 from .replica import Replica
 from .router import PrefixRouter
@@ -39,7 +39,8 @@ class RayReplica(Replica):
     def __init__(self, settings: EngineSettings) -> None:
         name = serve.get_replica_context().replica_tag
         slots = Manifest.load(Path(settings.bundle)).cache.slots
-        super().__init__(settings, name, _Measured(name, slots).on_step)
+        measured = _Measured(name, slots)
+        super().__init__(settings, name, measured.on_step, measured.on_end)
 
 
 class _Measured:
@@ -55,7 +56,9 @@ class _Measured:
         self._waiting = named(Gauge, "num_requests_waiting", "Sequences waiting for a slot.")
         self._running = named(Gauge, "num_requests_running", "Sequences in slots.")
         named(Gauge, "slots", "Slots there are.").set(slots)
-        self._prompt = named(Counter, "prompt_tokens_computed", "Prompt tokens not from the cache.")
+        self._prompt = named(Counter, "prompt_tokens", "Prompt tokens, cached ones included.")
+        self._cached = named(Counter, "prompt_tokens_cached", "Prompt tokens found in the cache.")
+        self._generated = named(Counter, "generation_tokens", "Tokens generated.")
         self._step = named(
             *(Histogram, "step_time_seconds", "Of a step's graph, by its rows.", "batch"),
             boundaries=STEP_SECONDS,
@@ -65,10 +68,20 @@ class _Measured:
         """After each step, in the engine's thread."""
         self._waiting.set(waiting)
         self._running.set(live)
-        if report.prefilled:
-            self._prompt.inc(report.prefilled)
         if report.batch:
             self._step.observe(report.seconds, tags={"batch": str(report.batch)})
+
+    def on_end(self, jobs: Sequence[Crossing]) -> None:
+        """When a request is over, however it ended."""
+        for job in jobs:
+            counts = (
+                (self._prompt, len(job.prompt) if job.began is not None else 0),
+                (self._cached, job.cached),
+                (self._generated, len(job.tokens)),
+            )
+            for counter, count in counts:
+                if count:  # Ray counts no nothing
+                    counter.inc(count)
 
 
 def deployed(

@@ -16,7 +16,7 @@ from ..generation.engine import Engine
 from ..generation.machine import SessionMachine
 from ..generation.scheduler import Scheduler, StepReport
 from ..server.worker import Accepted, Refused, Worker
-from .crossing import Asked, Called, Maker, Teller, Told
+from .crossing import Asked, Called, Crossing, Maker, Teller, Told
 from .settings import EngineSettings
 
 # a stream of events ends after so long without any, so that a replica can be scaled away
@@ -31,8 +31,12 @@ class Replica:
         settings: EngineSettings,
         name: str = "",
         on_step: Callable[[StepReport, int, int], None] = lambda report, waiting, live: None,
+        on_end: Callable[[Sequence[Crossing]], None] = lambda jobs: None,
     ) -> None:
-        """`name`: unique among replicas. Raises `UserError` for a bundle that cannot serve."""
+        """`name`: unique among replicas. `on_end`: told of a request's jobs, however they ended.
+
+        Raises `UserError` for a bundle that cannot serve.
+        """
         self.name = name
         engine = Engine.load(
             settings.bundle,
@@ -50,7 +54,7 @@ class Replica:
         self._maker = Maker(
             engine.codec, grammars, facts.vocab_size, machine.context, facts.eos_token_ids
         )
-        self._on_step = on_step
+        self._on_step, self._on_end = on_step, on_end
         self._worker: Worker | None = None
         self._outboxes: defaultdict[str, _Outbox] = defaultdict(_Outbox)
         self._texts = ThreadPoolExecutor(2, "texts")
@@ -84,6 +88,7 @@ class Replica:
         finally:
             self._worker.cancel(ticket)
             outbox.under_way -= 1
+            self._on_end(jobs)
 
     async def events(self, called: Called) -> AsyncGenerator[Sequence[tuple[int, Told]], None]:
         """What its engine's steps tell a sender, of all its requests at once.

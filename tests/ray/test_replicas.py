@@ -9,17 +9,20 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers import command
 from on_ray import Replicated, serve_on_ray
 from openai import OpenAI
 from replicated import ASKS, said
 from serving import COMPLETIONS, MODEL, Served, serve
 
 from intaglio.runtime.errors import UserError
+from intaglio.runtime.generation.engine import Engine
 from intaglio.runtime.replicas.settings import EngineSettings, ReplicaCount
 
 pytestmark = [
@@ -116,6 +119,50 @@ def _events(raw: socket.socket) -> list[Any]:
         received += more
     lines = received.decode().splitlines()
     return [json.loads(line[6:]) for line in lines if line.startswith("data: {")]
+
+
+def test_metrics_say_whose_they_are(served: Replicated) -> None:
+    """Where Ray exports them, which it does every few seconds."""
+    import ray
+
+    served.ask(COMPLETIONS, {"prompt": "counted", "max_tokens": 3})
+    port = ray.nodes()[0]["MetricsExportPort"]
+    names = ("num_requests_running", "num_requests_waiting", "slots", "step_time_seconds_bucket")
+    counters = ("prompt_tokens_total", "generation_tokens_total")
+
+    def are_there() -> bool:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
+            lines = answer.read().decode().splitlines()
+        return all(
+            any(line.startswith(f"ray_intaglio_{name}{{") and 'replica="' in line for line in lines)
+            for name in (*names, *counters)
+        )
+
+    wait_until(are_there)
+
+
+def test_the_command_line(proxy: str, bundle: Path) -> None:
+    """On the cluster that RAY_ADDRESS names; SIGTERM lets what runs end, and takes all away."""
+    import ray
+    from ray import serve
+
+    before = set(serve.status().applications)
+    address = ray.get_runtime_context().gcs_address
+    options = ("--replicas", "1", "--threads", "1", "--port", "0", "--grace", "60")
+    with subprocess.Popen(
+        command("serve", bundle, *options),
+        env={**os.environ, "RAY_ADDRESS": address},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().split()[-1]
+        client = Served(Engine.load(bundle), url)
+        raw = client.start({"prompt": "to its end", "max_tokens": 300, "stream": True})
+        client.wait_until_running(1)
+        process.send_signal(signal.SIGTERM)
+        assert len(_events(raw)) > 1 and process.wait(60) == 0
+    assert set(serve.status().applications) == before
 
 
 def test_what_ray_has_no_room_for(proxy: str, bundle: Path) -> None:
