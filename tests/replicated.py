@@ -20,7 +20,7 @@ from intaglio.runtime.server.serving import Server, ServeSettings
 
 KINDS = (*SERVED.kinds, "embed")
 # answers that take a while, and what a prefix of which is worth something
-REPLICATED = replace(SERVED, kinds=KINDS, context=1 << 11)
+REPLICATED = replace(SERVED, kinds=KINDS, context=1 << 13)
 EMBEDDINGS = "/v1/embeddings"
 _SAID = [{"role": "user", "content": "What is said once, is said twice."}]
 _SCHEMA = {"type": "object", "properties": {"a": {"enum": [1, 2]}}, "required": ["a"]}

@@ -89,7 +89,7 @@ def test_the_log_and_metrics_know_what_crossed(served: Served) -> None:
 
 
 def test_a_client_that_leaves_frees_the_replicas_slot(served: Served, replica: Replica) -> None:
-    raw = served.start({"prompt": "long", "max_tokens": 2000, "stream": True})
+    raw = served.start({"prompt": "long", "max_tokens": 8000, "stream": True})
     served.wait_until_running(1)
     assert replica.state()["running"] == 1
     raw.close()
@@ -101,7 +101,7 @@ def test_a_client_that_leaves_frees_the_replicas_slot(served: Served, replica: R
 def test_a_full_queue_is_told(served: Served, replica: Replica) -> None:
     busy = []
     for count in range(1, 7):
-        busy.append(served.start({"prompt": f"{count}", "max_tokens": 2000, "stream": True}))
+        busy.append(served.start({"prompt": f"{count}", "max_tokens": 8000, "stream": True}))
         while sum(replica.state()[name] for name in ("running", "waiting")) != count:
             time.sleep(0.005)
     refused = served.ask(COMPLETIONS, {"prompt": "more"})
