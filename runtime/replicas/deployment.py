@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import uuid
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import contextmanager
@@ -163,9 +164,11 @@ def running(
 
     Raises `UserError` if they cannot be had.
     """
-    starts = not ray.is_initialized()
-    if starts:
-        ray.init(logging_level=logging.WARNING, include_dashboard=False)
+    address = os.environ.get("RAY_ADDRESS", "local")
+    connects = not ray.is_initialized()
+    if connects:
+        without = {"include_dashboard": False} if address == "local" else {}
+        ray.init(address, logging_level=logging.WARNING, **without)
     name = f"intaglio-{uuid.uuid4().hex[:8]}"
     try:
         _check_room(settings, count)
@@ -180,8 +183,9 @@ def running(
         finally:
             serve.delete(name)
     finally:
-        if starts:
-            serve.shutdown()
+        if connects:
+            if address == "local":
+                serve.shutdown()
             ray.shutdown()
 
 
