@@ -19,7 +19,7 @@ from workshop import Workshop
 from intaglio.runtime.errors import UserError
 from intaglio.runtime.generation.completion import Failed, Finished, Piece
 from intaglio.runtime.generation.embedding import EmbeddingJob
-from intaglio.runtime.replicas.crossing import Asked, Called, Told
+from intaglio.runtime.replicas.crossing import Asked, Called, Told, asked_of
 from intaglio.runtime.replicas.prefixes import Prefixes
 from intaglio.runtime.replicas.remote_worker import RemoteWorker, ReplicaLost
 from intaglio.runtime.replicas.replica import Replica
@@ -109,6 +109,21 @@ def test_a_full_queue_is_told(served: Served, replica: Replica) -> None:
     for raw in busy:
         raw.close()
     served.wait_until_running(0)
+
+
+def test_a_replica_whose_engine_ended_is_not_healthy(bundle: Path) -> None:
+    replica = Replica(EngineSettings(str(bundle)), "ends")
+
+    async def ask() -> list[str | Refused]:
+        asked = asked_of([EmbeddingJob([1, 2, 3], "mean")])
+        return [each async for each in replica.answer(asked, "sender", 0)]
+
+    replica.check_health()
+    assert asyncio.run(ask()) == ["ends"]
+    replica.check_health()
+    replica.stop()
+    with pytest.raises(RuntimeError, match="the engine's thread ended"):
+        replica.check_health()
 
 
 @dataclass
