@@ -103,7 +103,7 @@ def _open(
     from intaglio.runtime.batch.answering import ModelSettings
 
     engine = load_for_serving(model, embeds=embeddings is not None, **how)
-    sampling = own_sampling(engine, generation_config)
+    sampling = own_sampling(engine.default_sampling, generation_config)
     return engine, ModelSettings(names, sampling, embeddings, reasoning)
 
 

@@ -54,7 +54,9 @@ def chat_command(
     )
     if loaded.engine.codec is None or not loaded.engine.codec.has_chat_template:
         raise UserError(f"{model}: has no chat template: use `intaglio generate -p` instead")
-    params = SamplingParams(**{**own_sampling(loaded.engine, generation_config), **sampling})
+    params = SamplingParams(
+        **{**own_sampling(loaded.engine.default_sampling, generation_config), **sampling}
+    )
     messages: list[Message] = [{"role": "system", "content": system}] if system else []
     while (line := _ask()) is not None:
         if line.strip():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from intaglio.runtime.bundle.random_weights import RandomWeights
 from intaglio.runtime.bundle.session import Session
 from intaglio.runtime.bundle.weights import find_weights
 from intaglio.runtime.errors import UserError
+from intaglio.runtime.generation.default_sampling import DefaultSampling
 from intaglio.runtime.generation.engine import Engine
 
 from . import options
@@ -80,13 +81,7 @@ def load_for_serving(
     `embeds`: and the graph that makes embeddings.
     """
     bundle = bundle_for_serving(model, build, embeds=embeds)
-    manifest = Manifest.load(bundle)
-    if embeds:
-        graph_name(manifest, "embed")
-    graphs = [graph for graph in manifest.graphs if graph.kind in _served_kinds(embeds)]
-    if verbose:
-        print_commands(graphs)
-    names = list(dict.fromkeys(graph.step for graph in graphs))
+    names = served_graphs(Manifest.load(bundle), embeds=embeds, verbose=verbose)
     return Engine.load(
         bundle, weights=weights, graphs=names, threads=threads, chat_template=chat_template
     )
@@ -101,6 +96,16 @@ def bundle_for_serving(model: str, build: dict[str, Any], *, embeds: bool = Fals
         powers = [1 << bit for bit in range(1, 8) if 1 << bit < slots]
         sized = {"slots": slots, **build, "batches": (*powers, slots)}
     return _bundle_of(model, _served_kinds(embeds), sized)
+
+
+def served_graphs(manifest: Manifest, *, embeds: bool, verbose: bool) -> list[str]:
+    """The steps that `load_for_serving` loads. Raises `UserError` without those it cannot miss."""
+    if embeds:
+        graph_name(manifest, "embed")
+    graphs = [graph for graph in manifest.graphs if graph.kind in _served_kinds(embeds)]
+    if verbose:
+        print_commands(graphs)
+    return list(dict.fromkeys(graph.step for graph in graphs))
 
 
 def _served_kinds(embeds: bool) -> tuple[str, ...]:
@@ -135,11 +140,11 @@ def load_session(
     return Session(bundle, manifest, checkpoint, graphs=names, threads=threads)
 
 
-def own_sampling(engine: Engine, generation_config: str) -> Mapping[str, Any]:
+def own_sampling(read: Callable[[], DefaultSampling], generation_config: str) -> Mapping[str, Any]:
     """What the option --generation-config makes of the model's file: fields of `SamplingParams`."""
     if generation_config == "none":
         return {}
-    found = engine.default_sampling()
+    found = read()
     if found.unapplied:
         say(f"note: not applied of generation_config.json: {', '.join(found.unapplied)}")
     return found.given

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from intaglio.runtime.errors import UserError
 from . import options
 from .extras import extra
 from .loading import load_for_serving, own_sampling
+from .replicas import ReplicaOptions, on_replicas, replica_count
 
 if TYPE_CHECKING:
     from intaglio.runtime.server.serving import Server, ServeSettings
@@ -51,6 +53,11 @@ if TYPE_CHECKING:
 )
 @options.reasoning
 @options.generation_config
+@click.option(
+    "--replicas",
+    metavar="N|A..B",
+    help="Engines in processes of their own, on Ray: so many, or as many as requests ask for.",
+)
 @click.option("--log-json", is_flag=True, help="The access log as JSON objects.")
 @options.build_options
 @options.weights
@@ -64,6 +71,7 @@ def serve_command(
     threads: int | None,
     chat_template: str | None,
     verbose: bool,
+    replicas: str | None,
     **given: Any,
 ) -> None:
     """Serve MODEL, a model or a bundle: compile if needed, then answer until Ctrl-C.
@@ -71,9 +79,18 @@ def serve_command(
     Ctrl-C, or SIGTERM, takes no more requests and lets those running end, for --grace seconds; a
     second one does not wait.
     """
+    count = None if replicas is None else replica_count(replicas)
     server, settings = _server(given)
     name = settings.names[0] if settings.names else name_of(model)
+    ready = partial(_announce, server, settings, name)
     with server.listening():
+        if count is not None:
+            how = ReplicaOptions(build, weights, threads, chat_template, verbose)
+            with on_replicas(
+                count, model, name, settings, given["generation_config"], how
+            ) as opens:
+                server.serve(opens, ready)
+            return
         engine = load_for_serving(
             *(model, build),
             embeds=settings.embeddings is not None,
@@ -82,8 +99,10 @@ def serve_command(
             chat_template=chat_template,
             verbose=verbose,
         )
-        sampling = own_sampling(engine, given["generation_config"])
-        server.serve(engine, name, sampling, lambda: _announce(server, settings, name))
+        sampling = own_sampling(engine.default_sampling, given["generation_config"])
+        from intaglio.runtime.server.serving import on_engine
+
+        server.serve(on_engine(engine, name, sampling), ready)
 
 
 def _server(given: dict[str, Any]) -> tuple[Server, ServeSettings]:

@@ -17,7 +17,7 @@ from tokenizers import AddedToken, Tokenizer
 
 from intaglio.runtime.generation.scheduler import Logits
 from intaglio.runtime.server import serving
-from intaglio.runtime.server.serving import Server, ServeSettings
+from intaglio.runtime.server.serving import Server, ServeSettings, on_engine
 from intaglio.runtime.text.codec import TextCodec
 
 END = "<|end|>"
@@ -120,7 +120,8 @@ def serve_scripted(codec: TextCodec, **settings: Any) -> Iterator[Scripted]:
     machine = ScriptedMachine(codec.vocab_size)
     facts = SimpleNamespace(vocab_size=codec.vocab_size, eos_token_ids=(token_of(codec, END),))
     session = SimpleNamespace(
-        manifest=SimpleNamespace(model=facts), has=lambda name: name != "prefill_all"
+        manifest=SimpleNamespace(model=facts, cache=SimpleNamespace(context=machine.context)),
+        has=lambda name: name != "prefill_all",
     )
     engine: Any = SimpleNamespace(codec=codec, session=session)
     with ExitStack() as stack:
@@ -131,5 +132,5 @@ def serve_scripted(codec: TextCodec, **settings: Any) -> Iterator[Scripted]:
             patch.setattr(serving, "fingerprint", lambda manifest, sampling: "fp_scripted")
             server = Server(ServeSettings(**{"port": 0, "grace_s": 5, **settings}))
             stack.enter_context(server.listening())
-            stack.enter_context(server.serving(engine, MODEL, {}))
+            stack.enter_context(server.serving(on_engine(engine, MODEL, {})))
         yield Scripted(engine, server.address, machine=machine, codec=codec)

@@ -21,7 +21,7 @@ from workshop import Workshop
 from intaglio.codegen.bundle import BuildOptions
 from intaglio.runtime.generation.engine import Engine
 from intaglio.runtime.server import serving
-from intaglio.runtime.server.serving import Server, ServeSettings
+from intaglio.runtime.server.serving import Server, ServeSettings, on_engine
 
 TEMPLATE = "{% for m in messages %}{{ m.role[0] }}:{{ m.content }};{% endfor %}a:"
 SERVED = BuildOptions(
@@ -176,5 +176,5 @@ def serve(bundle: Path, *, chat_template: Path | None = None, **settings: Any) -
         # it would be printed wherever the tests are by then
         patch.setattr(serving, "log_line", log.append)
         server = Server(replace(ServeSettings(port=0, grace_s=5), **settings))
-    with server.listening(), server.serving(engine, MODEL, sampling):
+    with server.listening(), server.serving(on_engine(engine, MODEL, sampling)):
         yield Served(Engine.load(bundle), server.address, log)

@@ -107,7 +107,7 @@ class Completion:
         `continues`: the text goes on where the prompt ended, instead of starting anew.
         """
         self.prompt, self.params, self.group = prompt, params, group
-        self.priority = priority
+        self.priority, self.continues = priority, continues
         self.scores_prompt = params.scores_prompt
         self.reuses_prefix = reuses_prefix and not params.scores_prompt
         self.on_event: Callable[[Event], None] = lambda event: None
@@ -117,6 +117,8 @@ class Completion:
         self.arrived = time.perf_counter()
         self.began: float | None = None
         self.token_times: list[float] = []
+        # the one that ended the text, if one did
+        self.stop_string: str | None = None
         self._eos = frozenset((*(() if params.ignore_eos else eos), *params.stop_tokens))
         self._vocab_size = vocab_size
         # the last token's keys and values are never needed
@@ -130,11 +132,6 @@ class Completion:
         self._held: Held | None = None
         self._least: MinTokens | None = None
         self._scores: list[TokenScore] = []
-
-    @property
-    def stop_string(self) -> str | None:
-        """The stop string that ended the text, if one did."""
-        return self._stops.met
 
     def begin(self, cached: int) -> None:
         self.cached, self.began = cached, time.perf_counter()
@@ -262,7 +259,9 @@ class Completion:
         """What may be passed on of more text, and whether a stop string was met."""
         if len(self.tokens) <= self.params.min_tokens:
             return text, False
-        return self._stops.push(text)
+        text, stopped = self._stops.push(text)
+        self.stop_string = self._stops.met
+        return text, stopped
 
     def _tell(self, text: str) -> None:
         if text or self._scores:

@@ -80,7 +80,9 @@ class Grammars:
                 if matcher.try_consume_tokens(tokens) != len(tokens):
                     raise GrammarError(f"the grammar cannot begin with {begun.come!r}")
             matchers[after] = matcher
-        return Constraint(self.tokenizer, matchers, self._eos, self._codec.vocab_size, thinking)
+        return Constraint(
+            self.tokenizer, grammars, matchers, self._eos, self._codec.vocab_size, thinking
+        )
 
     def special_token(self, text: str) -> int | None:
         """The token of a text that grammars must name by its id."""
@@ -101,17 +103,22 @@ class Grammars:
 
 
 class Constraint:
-    """A request's grammars, ready: `begin` makes the state of one of its choices."""
+    """A request's grammars, ready: `begin` makes the state of one of its choices.
+
+    `grammars` and `thinking`: what `Grammars.constraint` makes the same of elsewhere.
+    """
 
     def __init__(
         self,
         tokenizer: LLTokenizer,
+        grammars: Mapping[str, str | Begun],
         matchers: Mapping[str, LLMatcher],
         eos: Sequence[int],
         vocab_size: int,
         thinking: Thinking | None,
     ) -> None:
         self.tokenizer, self.matchers, self.thinking = tokenizer, matchers, thinking
+        self.grammars = grammars
         self.vocab_size = vocab_size
         # of a model that has none, the place that only llguidance knows
         self.never = () if eos else tuple(tokenizer.eos_tokens)

@@ -73,7 +73,8 @@ class EmbeddingJob:
     def __init__(
         self, prompt: Sequence[int], pooling: Pooling, group: Hashable = None, priority: int = 0
     ) -> None:
-        self.prompt, self.group, self.priority = prompt, group, priority
+        self.prompt, self.pooling = prompt, pooling
+        self.group, self.priority = group, priority
         self.on_event: Callable[[Event], None] = lambda event: None
         self.cached = 0
         self.arrived = time.perf_counter()

@@ -66,9 +66,8 @@ class Engine:
         manifest = Manifest.load(folder)
         checkpoint = find_weights(folder, manifest, Path(weights) if weights else None)
         session = Session(folder, manifest, checkpoint, graphs=graphs, threads=threads)
-        template = None if chat_template is None else read_template(Path(chat_template))
+        codec = load_codec(folder, manifest, chat_template)
         folders = folders_of(folder, manifest)
-        codec = _find_codec(folders, manifest, template)
         return cls(session, codec, time.perf_counter() - start, folders)
 
     def generate(
@@ -199,10 +198,15 @@ def folders_of(bundle: Path, manifest: Manifest) -> list[Path]:
     return [bundle, *([Path(manifest.checkpoint)] if manifest.checkpoint else [])]
 
 
-def _find_codec(
-    folders: Sequence[Path], manifest: Manifest, template: str | None
+def load_codec(
+    bundle: Path, manifest: Manifest, chat_template: str | Path | None = None
 ) -> TextCodec | None:
-    for folder in folders:
+    """The tokenizer of a bundle's model, if there is one; `chat_template` as for `Engine.load`.
+
+    Raises `UserError` for files that cannot be read.
+    """
+    template = None if chat_template is None else read_template(Path(chat_template))
+    for folder in folders_of(bundle, manifest):
         if (folder / "tokenizer.json").is_file():
             return TextCodec.load(folder, manifest.model.vocab_size, template)
     return None

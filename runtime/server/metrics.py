@@ -20,7 +20,7 @@ from intaglio.runtime.generation.scheduler import StepReport
 from .guard import GONE
 
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
-_STEP_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.25, 0.5, 1)
+STEP_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.25, 0.5, 1)
 
 
 class Metrics:
@@ -50,11 +50,11 @@ class Metrics:
         self.generated = counter("generation_tokens", "Tokens generated.")
         self.first = histogram("time_to_first_token_seconds", "From a request's arrival.", _SECONDS)
         self.between = histogram(
-            "inter_token_latency_seconds", "Between two tokens of a sequence.", _STEP_SECONDS
+            "inter_token_latency_seconds", "Between two tokens of a sequence.", STEP_SECONDS
         )
         self.request = histogram("e2e_request_latency_seconds", "Of whole requests.", _SECONDS)
         self.step = histogram(
-            "step_time_seconds", "Of a step's graph, by its rows.", _STEP_SECONDS, "batch"
+            "step_time_seconds", "Of a step's graph, by its rows.", STEP_SECONDS, "batch"
         )
 
     def text(self) -> bytes:

@@ -24,8 +24,13 @@ class QueuedAnswer(Response, ABC):
         self._ticket = served.worker.submit(jobs)
 
     async def begin(self) -> Response:
-        """This, once the request waits for its turn. Raises `ApiError`, 429, if it may not."""
+        """This, once the request waits for its turn.
+
+        Raises `ApiError`: 429 if it may not, another if there is nobody to wait for.
+        """
         _, first = await self._ticket.events.get()
+        if isinstance(first, Failed):
+            raise ApiError(first.status, first.message)
         if isinstance(first, Refused):
             raise ApiError(
                 429,

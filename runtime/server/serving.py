@@ -10,7 +10,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 
@@ -25,7 +25,7 @@ from intaglio.runtime.generation.embedding import Pooling
 from intaglio.runtime.generation.engine import Engine
 from intaglio.runtime.generation.machine import SessionMachine
 from intaglio.runtime.generation.scheduler import Scheduler
-from intaglio.runtime.server.worker import Worker
+from intaglio.runtime.server.worker import JobWorker, Worker
 from intaglio.runtime.text.codec import TextCodec
 from intaglio.runtime.text.reasoning import FORMS, ThinkingForm
 
@@ -64,6 +64,10 @@ class ServeSettings:
     names: tuple[str, ...] = ()
     strict: bool = False
     reasoning: str = "auto"
+
+
+# what makes the model ready for requests in a loop; its worker is stopped at the end
+Open = Callable[[ServeSettings, asyncio.AbstractEventLoop], Served]
 
 
 class Server:
@@ -113,12 +117,9 @@ class Server:
             self._thread.join()
             self._socket.close()
 
-    def serve(
-        self, engine: Engine, name: str, sampling: Mapping[str, float], on_ready: Callable[[], None]
-    ) -> None:
-        """Serve the model as `name` until SIGINT or SIGTERM, and then what is under way.
+    def serve(self, opens: Open, on_ready: Callable[[], None]) -> None:
+        """Serve the model until SIGINT or SIGTERM, and then what is under way.
 
-        `sampling`: fields of `SamplingParams` for requests that give none of their own.
         A second signal does not wait for it. Main thread only; raises as `serving` does.
         """
         stop = threading.Event()
@@ -129,7 +130,7 @@ class Server:
 
         before = {number: signal.signal(number, on_signal) for number in _SIGNALS}
         try:
-            with self.serving(engine, name, sampling):
+            with self.serving(opens):
                 on_ready()
                 while not stop.wait(1.0):
                     if not self._thread.is_alive():
@@ -139,12 +140,12 @@ class Server:
                 signal.signal(number, handler)
 
     @contextmanager
-    def serving(self, engine: Engine, name: str, sampling: Mapping[str, float]) -> Iterator[None]:
+    def serving(self, opens: Open) -> Iterator[None]:
         """Serve the model during the block; at its end wait for what is under way.
 
         Raises `UserError` for a bundle that cannot serve.
         """
-        worker = self._open(engine, name, sampling)
+        worker = self._open(opens)
         try:
             yield
         finally:
@@ -153,10 +154,10 @@ class Server:
                 asyncio.run_coroutine_threadsafe(draining, self._loop).result()
             worker.stop()
 
-    def _open(self, engine: Engine, name: str, sampling: Mapping[str, float]) -> Worker:
+    def _open(self, opens: Open) -> JobWorker:
         while self._loop is None:  # the thread has just been started
             time.sleep(0.01)
-        served = open_served(engine, name, sampling, self._settings, self._loop)
+        served = opens(self._settings, self._loop)
         # its vocabulary takes a second: not the first request's
         self._state.texts.submit(lambda: served.grammars.tokenizer)
         self._state.served = served
@@ -175,6 +176,14 @@ class Server:
             self._state.served.metrics.on_end(scope, status, seconds)
 
 
+def on_engine(engine: Engine, name: str, sampling: Mapping[str, float]) -> Open:
+    """Serves an engine's model as `name`.
+
+    `sampling`: fields of `SamplingParams` for requests that give none of their own.
+    """
+    return lambda settings, loop: open_served(engine, name, sampling, settings, loop)
+
+
 def open_served(
     engine: Engine,
     name: str,
@@ -187,33 +196,60 @@ def open_served(
     Raises `UserError` for a bundle that cannot serve.
     """
     session = engine.session
-    if engine.codec is None:
-        raise UserError(f"{name}: has no tokenizer.json: serve needs text")
-    _ = engine.codec.has_chat_template  # one that cannot be read is told now
-    if settings.embeddings is not None and not session.has("embed"):
-        raise UserError(f"{name}: has no graph embed: compile it again with --embeddings")
+    kinds = [kind for kind in ("prefill_all", "embed") if session.has(kind)]
     machine = SessionMachine(session)
     metrics = Metrics(machine.slots)
     budget = settings.prefill_budget or machine.chunk
     scheduler = Scheduler(machine, budget=budget, max_queue=settings.max_queue)
-    facts = session.manifest.model
+    return served_by(
+        lambda: Worker(scheduler, loop, metrics.on_step),
+        metrics,
+        session.manifest,
+        kinds,
+        engine.codec,
+        (name, sampling),
+        settings,
+    )
+
+
+def served_by(
+    worker: Callable[[], JobWorker],
+    metrics: Metrics,
+    manifest: Manifest,
+    kinds: Collection[str],
+    codec: TextCodec | None,
+    named: tuple[str, Mapping[str, float]],
+    settings: ServeSettings,
+) -> Served:
+    """A model whose jobs `worker` does, started once all else is known to be there.
+
+    `kinds`: those of its graphs that not every bundle has. `named`: as `on_engine`. Raises
+    `UserError`.
+    """
+    name, sampling = named
+    if codec is None:
+        raise UserError(f"{name}: has no tokenizer.json: serve needs text")
+    _ = codec.has_chat_template  # one that cannot be read is told now
+    if settings.embeddings is not None and "embed" not in kinds:
+        raise UserError(f"{name}: has no graph embed: compile it again with --embeddings")
+    facts = manifest.model
     names = settings.names or (name,)
     limits = ModelLimits(
         names[0],
         facts.vocab_size,
         facts.eos_token_ids,
-        machine.context,
-        session.has("prefill_all"),
+        manifest.cache.context,
+        "prefill_all" in kinds,
         {"temperature": 1.0, **sampling},
     )
     return Served(
         names,
-        fingerprint(session.manifest, limits.default_sampling),
-        Worker(scheduler, loop, metrics.on_step),
-        engine.codec,
+        fingerprint(manifest, limits.default_sampling),
+        worker(),
+        codec,
         limits,
-        Grammars(engine.codec, facts.eos_token_ids),
-        _thinking(engine.codec, settings.reasoning),
+        Grammars(codec, facts.eos_token_ids),
+        _thinking(codec, settings.reasoning),
         metrics,
         int(time.time()),
         pooling=settings.embeddings,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from intaglio.runtime.generation.completion import Failed
 from intaglio.runtime.generation.constraint import Grammars
 from intaglio.runtime.generation.embedding import Pooling
-from intaglio.runtime.server.worker import Ticket, Worker
+from intaglio.runtime.server.worker import JobWorker, Ticket
 from intaglio.runtime.text.codec import TextCodec
 from intaglio.runtime.text.reasoning import ThinkingForm
 
@@ -35,7 +35,7 @@ class Served:
 
     names: tuple[str, ...]
     fingerprint: str
-    worker: Worker
+    worker: JobWorker
     codec: TextCodec
     limits: ModelLimits
     grammars: Grammars

@@ -40,6 +40,22 @@ class Ticket:
         self.events: asyncio.Queue[tuple[int, Event | Accepted | Refused]] = asyncio.Queue()
 
 
+class JobWorker(Protocol):
+    """What the server needs of a worker, wherever its engine is."""
+
+    def submit(self, jobs: Sequence[TellingJob]) -> Ticket:
+        """Queue the choices of one request; its first event is `Accepted`, `Refused` or `Failed`.
+
+        In the loop's thread, as `cancel`.
+        """
+
+    def cancel(self, ticket: Ticket) -> None:
+        """Nothing of a request goes on."""
+
+    def stop(self) -> None:
+        """End; what was not done stays so."""
+
+
 class Worker:
     """Steps while there is something to do. Submit and cancel from the loop's thread.
 
@@ -57,6 +73,11 @@ class Worker:
         self._told: list[tuple[Ticket, int, Event | Accepted | Refused]] = []
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether its thread goes on."""
+        return self._thread.is_alive()
 
     def submit(self, jobs: Sequence[TellingJob]) -> Ticket:
         """Queue the choices of one request; its first event is `Accepted` or `Refused`."""

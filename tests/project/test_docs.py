@@ -46,6 +46,7 @@ NOT_RUN = {
     "python benchmarks/": "takes minutes: its --help has the options",
     "intaglio bench": "takes minutes: tests/cli/test_bench.py runs it with sizes of its own",
     "intaglio batch MODEL in.jsonl -o out.jsonl --ray": "wants the extra ray: make ray runs it",
+    "intaglio serve MODEL --replicas": "wants the extra ray: make ray runs it",
     "iree-benchmark-module": "wants each weight as an argument: the tool is there",
     "iree-profile": "wants what the line before it would write: the tool is there",
 }

@@ -1,0 +1,1 @@
+"""Engines in several processes behind one server: what crosses between them, and who gets it."""
