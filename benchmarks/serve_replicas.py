@@ -112,7 +112,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--requests", type=int, default=20)
     parser.add_argument("--max-tokens", type=int, default=100)
-    given, options = parser.parse_known_args()
+    parser.add_argument("--threads", type=int, help="of each server's engine")
+    given = parser.parse_args()
+    options = [] if given.threads is None else ["--threads", str(given.threads)]
     os.environ.setdefault("RAY_DEDUP_LOGS", "0")
     with (
         server(given.model, options) as plain,
