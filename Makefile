@@ -32,7 +32,7 @@ peers: $(VENV)/installed-plot
 	    --plot build/peers/peers.png
 
 oracle: $(ORACLE)/installed
-	$(ORACLE)/bin/python -m pytest -m oracle
+	$(ORACLE)/bin/python -m pytest -n $(WORKERS) -m oracle
 
 # batches and replicas on a Ray cluster of this machine, bounded to 5 minutes
 ray: $(RAY)/installed
