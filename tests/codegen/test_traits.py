@@ -47,6 +47,8 @@ q8_tied             llama       f32   331    2      64     100   4/1x16  0.25   
 q8_untied           gemma3_text f32   331    4      64     100   4/2x24  0.22360679774997896 -         1e-4 100.0     7,7,-,7 untied yes    128     1
 tiny-llama          llama       f32   331    2      64     96    4/2x16  0.25                -         1e-5 10000.0   -       tied   yes    128     2
 tiny-llama-packed   llama       f32   331    2      64     96    4/2x16  0.25                -         1e-5 10000.0   -       tied   yes    128     2
+tiny-llama-embed    llama       f32   331    2      64     96    4/2x16  0.25                -         1e-5 10000.0   -       tied   yes    128     2
+tiny-llama-embed-packed llama       f32   331    2      64     96    4/2x16  0.25                -         1e-5 10000.0   -       tied   yes    128     2
 tiny-llama-portable llama       f32   331    2      64     96    4/2x16  0.25                -         1e-5 10000.0   -       tied   yes    128     2
 tiny-llama-untied   llama       f32   331    2      64     96    4/2x16  0.25                -         1e-5 10000.0   -       untied yes    128     2
 tiny-qwen2-untied   qwen2       f32   331    2      64     96    4/2x16  0.25                qkv       1e-6 10000.0   -       untied yes    128     2
