@@ -25,24 +25,17 @@ def run(
     A record is written when it is there, then told to `report`. Raises `UserError`; what was
     written by then, or when it is interrupted, stays.
     """
-    asyncio.run(_run(engine, model, source, survey, output, report))
 
+    async def answer() -> None:
+        answerer = Answerer(engine, model)
+        try:
+            with open_in(source) as lines:
+                left = survey.lines(lines, output.held.done)
+                async with aclosing(answerer.answers(left)) as answers:
+                    async for answered in answers:
+                        output.write(answered.record)
+                        report(answered.counts)
+        finally:
+            answerer.close()
 
-async def _run(
-    engine: Engine,
-    model: ModelSettings,
-    source: Path,
-    survey: Survey,
-    output: Output,
-    report: Callable[[Counts], None],
-) -> None:
-    answerer = Answerer(engine, model)
-    try:
-        with open_in(source) as lines:
-            left = survey.lines(lines, output.held.done)
-            async with aclosing(answerer.answers(left)) as answers:
-                async for answered in answers:
-                    output.write(answered.record)
-                    report(answered.counts)
-    finally:
-        answerer.close()
+    asyncio.run(answer())

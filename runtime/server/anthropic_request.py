@@ -9,10 +9,11 @@ from msgspec import Meta, field
 
 from .answer import Plan
 from .anthropic_writer import AnthropicWriter
+from .errors import invalid
 from .fields import COUNT, ChatRequest, Message, Sampling
 from .known_fields import ANTHROPIC, Known
 from .messages import chat_tokens
-from .places import Places, invalid, told_by
+from .places import Places, told_by
 from .plans import chat_choices
 from .state import Served
 from .tools import tools_of

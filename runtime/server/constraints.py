@@ -16,7 +16,7 @@ from intaglio.runtime.generation.grammars import (
     tagged_grammar,
 )
 
-from .errors import ApiError
+from .errors import invalid
 from .fields import ChatRequest, CompletionRequest
 
 _FIELDS = (
@@ -41,14 +41,14 @@ def constraint_of(
     try:
         return grammars.constraint({"": grammar}, thinking)
     except GrammarError as error:
-        raise _invalid(_given(request)[0], str(error)) from None
+        raise invalid(_given(request)[0], str(error)) from None
 
 
 def answer_grammar(request: ChatRequest | CompletionRequest) -> str | None:
     """The grammar that a request's fields ask for. Raises `ApiError`, 400, naming the field."""
     given = _given(request)
     if len(given) > 1:
-        raise _invalid(given[1], f"cannot be given with {given[0]}: give one of them")
+        raise invalid(given[1], f"cannot be given with {given[0]}: give one of them")
     if not given:
         return None
     (field,) = given
@@ -78,11 +78,11 @@ def _of_format(value: dict[str, Any]) -> str | None:
         case "json_schema":
             named = value.get("json_schema")
             if not isinstance(named, dict) or "schema" not in named:
-                raise _invalid(f"{field}.json_schema", "must be an object with a schema")
+                raise invalid(f"{field}.json_schema", "must be an object with a schema")
             return _made(f"{field}.json_schema.schema", "json", named["schema"])
         case "structural_tag":
             return _made(field, "structural_tag", value)
-    raise _invalid(f"{field}.type", "must be text, json_object, json_schema or structural_tag")
+    raise invalid(f"{field}.type", "must be text, json_object, json_schema or structural_tag")
 
 
 def _of_vllm(value: dict[str, Any]) -> str:
@@ -94,7 +94,7 @@ def _of_vllm(value: dict[str, Any]) -> str:
     if given.pop("json_object", None):
         given["json"] = {"type": "object"}
     if len(given) != 1 or not given.keys() <= _MAKERS.keys():
-        raise _invalid(field, f"must have one of {', '.join(_MAKERS)}, json_object")
+        raise invalid(field, f"must have one of {', '.join(_MAKERS)}, json_object")
     ((kind, part),) = given.items()
     return _made(f"{field}.{kind}", kind, part)
 
@@ -106,9 +106,9 @@ def _made(field: str, kind: str, value: Any) -> str:
             value = json.loads(value)
         return maker(value)
     except GrammarError as error:
-        raise _invalid(field, str(error)) from None
+        raise invalid(field, str(error)) from None
     except (TypeError, KeyError, AttributeError, ValueError, RecursionError):
-        raise _invalid(field, f"must be {wanted}") from None
+        raise invalid(field, f"must be {wanted}") from None
 
 
 def _tagged(value: Any) -> str:
@@ -128,7 +128,3 @@ _MAKERS: dict[str, tuple[Callable[[Any], str], str]] = {
     "grammar": (lark_grammar, "a grammar in GBNF or Lark"),
     "structural_tag": (_tagged, 'an object with "structures" and "triggers"'),
 }
-
-
-def _invalid(param: str, message: str) -> ApiError:
-    return ApiError(400, f"{param}: {message}", param=param, code="invalid_value")

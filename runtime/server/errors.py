@@ -72,3 +72,8 @@ def json_response(
 ) -> Response:
     """`body` as JSON."""
     return Response(msgspec.json.encode(body), status, headers, "application/json")
+
+
+def invalid(param: str, message: str) -> ApiError:
+    """A 400 that says what is wrong with a field."""
+    return ApiError(400, f"{param}: {message}", param=param, code="invalid_value")

@@ -8,7 +8,7 @@ from intaglio.runtime.errors import UserError
 from intaglio.runtime.text.chat import MessageError
 from intaglio.runtime.text.codec import TextCodec
 
-from .errors import ApiError
+from .errors import ApiError, invalid
 from .fields import ChatRequest, Message, TokenizeRequest
 from .known_fields import PART_HARMLESS
 from .tools import Tools
@@ -29,13 +29,13 @@ def chat_tokens(
     Raises `ApiError`, 400, naming the message or field that cannot be.
     """
     if not codec.has_chat_template:
-        raise _invalid("messages", "this model has no chat template: use /v1/completions")
+        raise invalid("messages", "this model has no chat template: use /v1/completions")
     messages = request.messages or []
     plain = [_plain(message, f"messages[{i}]") for i, message in enumerate(messages)]
     goes_on = request.continue_final_message
     if messages[-1].role == "assistant" and not goes_on and request.add_generation_prompt:
         place = f"messages[{len(messages) - 1}].role"
-        raise _invalid(place, "the last is the assistant's: continue_final_message goes on with it")
+        raise invalid(place, "the last is the assistant's: continue_final_message goes on with it")
     try:
         return codec.chat(
             plain,
@@ -47,14 +47,14 @@ def chat_tokens(
     except MessageError as error:
         raise ApiError(400, str(error), param=error.place, code="invalid_value") from None
     except UserError as error:
-        raise _invalid("messages", str(error)) from None
+        raise invalid("messages", str(error)) from None
 
 
 def _variables(request: ChatRequest | TokenizeRequest) -> dict[str, Any]:
     """What the template is given beside the messages."""
     given = request.chat_template_kwargs
     if wrong := sorted(_RESERVED & given.keys()):
-        raise _invalid(f"chat_template_kwargs.{wrong[0]}", "the request's own field says that")
+        raise invalid(f"chat_template_kwargs.{wrong[0]}", "the request's own field says that")
     effort = request.reasoning_effort if isinstance(request, ChatRequest) else None
     return ({} if effort is None else {"reasoning_effort": effort}) | given
 
@@ -62,14 +62,14 @@ def _variables(request: ChatRequest | TokenizeRequest) -> dict[str, Any]:
 def _plain(message: Message, place: str) -> dict[str, Any]:
     """A message as a template reads it, but for what `ChatTemplate` settles."""
     if message.role not in ROLES:
-        raise _invalid(f"{place}.role", f"must be one of {', '.join(ROLES)}")
+        raise invalid(f"{place}.role", f"must be one of {', '.join(ROLES)}")
     plain: dict[str, Any] = {"role": message.role}
     if message.tool_calls:
         if message.role != "assistant":
-            raise _invalid(f"{place}.tool_calls", "only the assistant calls tools")
+            raise invalid(f"{place}.tool_calls", "only the assistant calls tools")
         plain["tool_calls"] = message.tool_calls
     if message.content is None and message.role != "assistant":
-        raise _invalid(f"{place}.content", "must be a string or a list of text parts")
+        raise invalid(f"{place}.content", "must be a string or a list of text parts")
     if message.content is not None:
         plain["content"] = _text(message.content, place)
     if message.name is not None:
@@ -87,17 +87,13 @@ def _text(content: Any, where: str) -> str:
     if isinstance(content, str):
         return content
     if not isinstance(content, list) or not content:
-        raise _invalid(f"{where}.content", "must be a string or a list of text parts")
+        raise invalid(f"{where}.content", "must be a string or a list of text parts")
     texts = []
     for index, part in enumerate(content):
         place = f"{where}.content[{index}]"
         if not isinstance(part, dict) or part.get("type") != "text":
-            raise _invalid(f"{place}.type", "only parts of type text are supported here")
+            raise invalid(f"{place}.type", "only parts of type text are supported here")
         if part.keys() - PART_HARMLESS != {"type", "text"} or not isinstance(part["text"], str):
-            raise _invalid(place, 'must be {"type": "text", "text": a string}')
+            raise invalid(place, 'must be {"type": "text", "text": a string}')
         texts.append(part["text"])
     return "\n".join(texts)
-
-
-def _invalid(param: str, message: str) -> ApiError:
-    return ApiError(400, f"{param}: {message}", param=param, code="invalid_value")

@@ -31,8 +31,3 @@ def told_by(places: Places) -> Iterator[None]:
                     error.status, message, param=theirs, code=error.code, headers=error.headers
                 ) from None
         raise
-
-
-def invalid(param: str, message: str) -> ApiError:
-    """A 400 that says what is wrong with a field."""
-    return ApiError(400, f"{param}: {message}", param=param, code="invalid_value")

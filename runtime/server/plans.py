@@ -15,7 +15,7 @@ from .constraints import answer_grammar, constraint_of
 from .fields import ChatRequest, CompletionRequest
 from .messages import chat_tokens
 from .prompts import chat_jobs, completion_jobs
-from .replies import ChatWriter, CompletionWriter
+from .replies import ChatWriter, CompletionWriter, OpenAIWriter
 from .state import Served
 from .tools import tools_of
 
@@ -29,17 +29,7 @@ def chat_plan(request: ChatRequest, served: Served, identifier: str) -> Plan:
     Raises `ApiError`, 400, for what the model cannot do.
     """
     choices = chat_choices(request, served)
-    writer = ChatWriter(
-        choices,
-        served.codec,
-        identifier,
-        served.limits.name,
-        served.fingerprint,
-        per_prompt=request.n,
-        usage=request.includes_usage,
-        each=request.counts_each_chunk,
-    )
-    return Plan(choices, writer, request.stream)
+    return _plan(ChatWriter, choices, request, served, identifier)
 
 
 def chat_choices(request: ChatRequest, served: Served) -> list[Choice]:
@@ -81,7 +71,17 @@ def completion_plan(request: CompletionRequest, served: Served, identifier: str)
     jobs = completion_jobs(request, served.codec, served.limits, constraint)
     echoes = [served.codec.decode(job.prompt) if request.echo else "" for job in jobs]
     choices = [Choice(job, PlainText(), echo) for job, echo in zip(jobs, echoes, strict=True)]
-    writer = CompletionWriter(
+    return _plan(CompletionWriter, choices, request, served, identifier)
+
+
+def _plan(
+    writer: type[OpenAIWriter],
+    choices: Sequence[Choice],
+    request: ChatRequest | CompletionRequest,
+    served: Served,
+    identifier: str,
+) -> Plan:
+    made = writer(
         choices,
         served.codec,
         identifier,
@@ -91,4 +91,4 @@ def completion_plan(request: CompletionRequest, served: Served, identifier: str)
         usage=request.includes_usage,
         each=request.counts_each_chunk,
     )
-    return Plan(choices, writer, request.stream)
+    return Plan(choices, made, request.stream)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -16,8 +17,8 @@ from .errors import ApiError
 DONE = Sent(b"[DONE]")
 
 
-class _OpenAI:
-    """What both share. `per_prompt`: choices of a prompt.
+class OpenAIWriter(ABC):
+    """What chats and completions share. `per_prompt`: choices of a prompt.
 
     `usage`: whether a stream tells it at its end; `each`: in every chunk, too.
     """
@@ -65,11 +66,21 @@ class _OpenAI:
     def failed(self, error: ApiError) -> Iterator[Sent]:
         yield Sent(error.body)
 
-    def _whole(self, index: int, choice: Choice) -> dict[str, Any]:
-        raise NotImplementedError
+    @abstractmethod
+    def opening(self) -> Iterator[Sent]: ...
 
+    @abstractmethod
+    def piece(
+        self, index: int, parts: Sequence[Part], scores: Sequence[TokenScore]
+    ) -> Iterator[Sent]: ...
+
+    @abstractmethod
+    def _whole(self, index: int, choice: Choice) -> dict[str, Any]:
+        """A choice of the whole answer."""
+
+    @abstractmethod
     def _last(self) -> dict[str, Any]:
-        raise NotImplementedError
+        """What a choice's last chunk says beside its reason."""
 
     def _usage(self) -> dict[str, Any]:
         return Usage.of(self._choices, self._per_prompt).openai
@@ -84,7 +95,7 @@ class _OpenAI:
         return {**self._head, "object": self.chunk_kind}
 
 
-class ChatWriter(_OpenAI):
+class ChatWriter(OpenAIWriter):
     """Of `POST /v1/chat/completions`."""
 
     kind, chunk_kind = "chat.completion", "chat.completion.chunk"
@@ -149,7 +160,7 @@ class ChatWriter(_OpenAI):
         return {"content": [score_entry(score, self._codec) for score in scores], "refusal": None}
 
 
-class CompletionWriter(_OpenAI):
+class CompletionWriter(OpenAIWriter):
     """Of `POST /v1/completions`."""
 
     kind = chunk_kind = "text_completion"

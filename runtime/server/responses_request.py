@@ -7,9 +7,10 @@ from typing import Annotated, Any, ClassVar
 from msgspec import Meta, field
 
 from .answer import Plan
+from .errors import invalid
 from .fields import COUNT, PROBS, ChatRequest, Flag, Message, Sampling, Stop, StreamOptions
 from .known_fields import RESPONSES, Known
-from .places import Places, invalid, told_by
+from .places import Places, told_by
 from .plans import chat_choices
 from .responses_writer import ResponsesWriter
 from .state import Served

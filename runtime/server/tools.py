@@ -12,7 +12,7 @@ from intaglio.runtime.generation.grammars import GrammarError, joined_grammar, j
 from intaglio.runtime.text.tools.formats import ToolFormat
 from intaglio.runtime.text.tools.grammars import begun_grammar, calls_grammar
 
-from .errors import ApiError
+from .errors import invalid
 from .fields import ChatRequest, TokenizeRequest
 
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
@@ -58,19 +58,19 @@ class Tools:
         try:
             return grammars.constraint(held, thinking)
         except GrammarError as error:
-            raise _invalid("tools", str(error)) from None
+            raise invalid("tools", str(error)) from None
 
 
 def tools_of(request: ChatRequest | TokenizeRequest) -> Tools | None:
     """The tools that may be called, if there are any. Raises `ApiError`, 400, for bad ones."""
     shown = request.tools or []
     if len(shown) > _TOOLS:
-        raise _invalid("tools", f"must be {_TOOLS} or fewer")
+        raise invalid("tools", f"must be {_TOOLS} or fewer")
     schemas: dict[str, dict[str, Any]] = {}
     for index, tool in enumerate(shown):
         name, schema = _checked(tool, f"tools[{index}]")
         if name in schemas:
-            raise _invalid(f"tools[{index}].function.name", f"{name!r} is another tool's, too")
+            raise invalid(f"tools[{index}].function.name", f"{name!r} is another tool's, too")
         schemas[name] = schema
     choice = request.tool_choice if isinstance(request, ChatRequest) else None
     parallel = request.parallel_tool_calls if isinstance(request, ChatRequest) else True
@@ -81,7 +81,7 @@ def tools_of(request: ChatRequest | TokenizeRequest) -> Tools | None:
             return None
         case "required":
             if not shown:
-                raise _invalid("tool_choice", "required needs tools")
+                raise invalid("tool_choice", "required needs tools")
             return Tools(shown, schemas, False, parallel)
         case {"type": "function", "function": {"name": str(name)}}:
             allowed = _picked([name], schemas, "tool_choice.function.name")
@@ -93,30 +93,30 @@ def tools_of(request: ChatRequest | TokenizeRequest) -> Tools | None:
             allowed = _picked([_name_in(tool) for tool in picked], schemas, place)
             return Tools(shown, allowed, mode == "auto", parallel)
     accepted = 'none, auto, required, or {"type": "function", "function": {"name": a tool\'s}}'
-    raise _invalid("tool_choice", f"must be {accepted}")
+    raise invalid("tool_choice", f"must be {accepted}")
 
 
 def _checked(tool: dict[str, Any], place: str) -> tuple[str, dict[str, Any]]:
     """A tool's name, and the schema that its arguments are held to."""
     if tool.get("type") != "function":
-        raise _invalid(f"{place}.type", "must be function: others are not known here")
+        raise invalid(f"{place}.type", "must be function: others are not known here")
     function = tool.get("function")
     place = f"{place}.function"
     if not isinstance(function, dict):
-        raise _invalid(place, "must be an object with a name, a description and parameters")
+        raise invalid(place, "must be an object with a name, a description and parameters")
     name = function.get("name")
     if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise _invalid(f"{place}.name", "must be 1 to 64 of letters, digits, _ and -")
+        raise invalid(f"{place}.name", "must be 1 to 64 of letters, digits, _ and -")
     if not isinstance(function.get("description") or "", str):
-        raise _invalid(f"{place}.description", "must be a string")
+        raise invalid(f"{place}.description", "must be a string")
     if not isinstance(function.get("strict") or False, bool):
-        raise _invalid(f"{place}.strict", "must be true or false")
+        raise invalid(f"{place}.strict", "must be true or false")
     schema = function.get("parameters")
     place = f"{place}.parameters"
     if schema is None:
         schema = _NO_ARGUMENTS
     if not isinstance(schema, dict) or schema.get("type", "object") != "object":
-        raise _invalid(place, "must be a JSON schema of an object")
+        raise invalid(place, "must be a JSON schema of an object")
     held = {**schema, "type": "object"}
     if "properties" in schema and not _OPEN & schema.keys():
         # what a model makes up beside them, no function takes
@@ -124,7 +124,7 @@ def _checked(tool: dict[str, Any], place: str) -> tuple[str, dict[str, Any]]:
     try:
         json_grammar(held)
     except GrammarError as error:
-        raise _invalid(place, str(error)) from None
+        raise invalid(place, str(error)) from None
     return name, held
 
 
@@ -133,7 +133,7 @@ def _picked(
 ) -> dict[str, dict[str, Any]]:
     for name in names:
         if name not in schemas:
-            raise _invalid(place, f"{name[:64]!r} is none of the tools")
+            raise invalid(place, f"{name[:64]!r} is none of the tools")
     return {name: schemas[name] for name in names}
 
 
@@ -142,7 +142,3 @@ def _name_in(tool: Any) -> str:
         case {"type": "function", "function": {"name": str(name)}}:
             return name
     return ""
-
-
-def _invalid(param: str, message: str) -> ApiError:
-    return ApiError(400, f"{param}: {message}", param=param, code="invalid_value")
