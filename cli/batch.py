@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from intaglio.runtime.errors import UserError
+from intaglio.runtime.preemption import yield_to_steps
 
 from . import options
 from .extras import extra
@@ -102,6 +103,7 @@ def _open(
 ) -> tuple[Engine, ModelSettings]:
     from intaglio.runtime.batch.answering import ModelSettings
 
+    yield_to_steps()
     engine = load_for_serving(model, embeds=embeddings is not None, **how)
     sampling = own_sampling(engine.default_sampling, generation_config)
     return engine, ModelSettings(names, sampling, embeddings, reasoning)

@@ -12,7 +12,7 @@ import click
 from click.core import ParameterSource
 
 from intaglio.runtime.bundle.manifest import Manifest
-from intaglio.runtime.replicas.settings import EngineSettings, ReplicaCount
+from intaglio.runtime.replicas.settings import EngineSettings, ReplicaCount, tune_ray
 
 from .extras import extra
 from .loading import bundle_for_serving, own_sampling, served_graphs
@@ -35,6 +35,7 @@ class ReplicaOptions:
 def replica_count(text: str) -> ReplicaCount:
     """What --replicas says. Raises `UserError`, without Ray, too."""
     count = ReplicaCount.parse(text)
+    tune_ray()
     with extra("serve --replicas", "ray"):
         import ray.serve  # noqa: F401
     return count

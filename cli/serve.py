@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from intaglio.runtime.errors import UserError
+from intaglio.runtime.preemption import yield_to_steps
 
 from . import options
 from .extras import extra
@@ -79,6 +80,7 @@ def serve_command(
     Ctrl-C, or SIGTERM, takes no more requests and lets those running end, for --grace seconds; a
     second one does not wait.
     """
+    yield_to_steps()
     count = None if replicas is None else replica_count(replicas)
     server, settings = _server(given)
     name = settings.names[0] if settings.names else name_of(model)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from ..errors import UserError
 from ..host import narrowed_cpus, usable_threads
+from ..preemption import starting_workers
 from .weight_spec import ITEM_SIZES, TensorSpec
 
 ELEMENT_TYPES = {
@@ -133,7 +134,8 @@ def _open(driver: str) -> Any:
     # kept for the whole process: IREE's buffers must not outlive their device, and what Python
     # collects in a cycle (an interrupt's traceback holds a session) goes in no certain order
     try:
-        return rt.get_driver(driver).create_default_device()
+        with starting_workers():
+            return rt.get_driver(driver).create_default_device()
     except (RuntimeError, ValueError) as error:
         reason = str(error).strip().splitlines()[0][:200]
         raise UserError(f"no {driver} device can be opened here: {reason}") from None

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import UserError
+from ..preemption import waiting_for_step
 from .checkpoint import Checkpoint
 from .compatibility import check_machine
 from .device import Device
@@ -246,7 +247,8 @@ class Session:
             # the graph writes the caches in place: nothing else may hold them during the call
             while self._caches:
                 arguments.push_ref(self._caches.pop(0))
-            graph.context.invoke(graph.entry, arguments, results)
+            with waiting_for_step():
+                graph.context.invoke(graph.entry, arguments, results)
             views = [
                 results.get_as_object(index, rt.HalBufferView) for index in range(given + count)
             ]

@@ -20,6 +20,7 @@ from ray.util.metrics import Counter, Gauge, Histogram
 from ..bundle.manifest import Manifest
 from ..errors import UserError
 from ..generation.scheduler import StepReport
+from ..preemption import yield_to_steps
 from ..server.metrics import STEP_SECONDS
 from ..server.worker import Refused
 from .crossing import Asked, Called, Crossing, Told
@@ -38,6 +39,7 @@ class RayReplica(Replica):
     """A replica that tells Ray's metrics what it does."""
 
     def __init__(self, settings: EngineSettings) -> None:
+        yield_to_steps()
         name = serve.get_replica_context().replica_tag
         slots = Manifest.load(Path(settings.bundle)).cache.slots
         measured = _Measured(name, slots)

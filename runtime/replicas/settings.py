@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 
@@ -40,3 +41,25 @@ class EngineSettings:
     threads: int = 1
     max_queue: int = 64
     prefill_budget: int | None = None
+
+
+# Ray Serve's own ways for many small messages (its page on performance): no other thread for what
+# a replica does, which never blocks its event loop; gRPC instead of Ray's store of objects, for a
+# prompt of any length; a controller that looks around less often; and engines that are as nice as
+# the server beside them, not 15
+_RAY = {
+    "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",
+    "RAY_SERVE_USE_GRPC_BY_DEFAULT": "1",
+    "RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH": str(2**31 - 1),
+    "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.5",
+    "RAY_worker_niceness": "0",
+}
+
+
+def tune_ray() -> None:
+    """Let this process, and a cluster that it starts, stream cheaply.
+
+    Before `ray.serve` is imported. What the environment says already, stays.
+    """
+    for name, value in _RAY.items():
+        os.environ.setdefault(name, value)

@@ -32,6 +32,7 @@ class TextCodec:
     ) -> None:
         """`chat_template`: instead of the folder's own."""
         self.folder = folder
+        self._file = str(folder / "tokenizer.json")  # for errors
         self.vocab_size = vocab_size
         self._override = chat_template
         self._tokenizer = tokenizer
@@ -69,7 +70,7 @@ class TextCodec:
 
     def encode(self, text: str, *, add_special_tokens: bool = True) -> list[int]:
         """Return the token ids of text; UserError where the model's vocabulary lacks one."""
-        with _refused(f"{self.folder / 'tokenizer.json'}: cannot encode the text"):
+        with _refused(f"{self._file}: cannot encode the text"):
             # as a batch of one: that lets other threads go on meanwhile
             (encoding,) = self._tokenizer.encode_batch(
                 [text], add_special_tokens=add_special_tokens
@@ -78,7 +79,7 @@ class TextCodec:
         largest = max(tokens, default=0)
         if largest >= self.vocab_size:
             raise UserError(
-                f"{self.folder / 'tokenizer.json'}: makes token {largest}, but the model has "
+                f"{self._file}: makes token {largest}, but the model has "
                 f"only {self.vocab_size} (0..{self.vocab_size - 1}): not this model's tokenizer"
             )
         return tokens
@@ -91,7 +92,7 @@ class TextCodec:
     def decode(self, tokens: Iterable[int], *, skip_special_tokens: bool = True) -> str:
         """Return the text of token ids; ids that the tokenizer doesn't know make no text."""
         ids = [int(token) for token in tokens]
-        with _refused(f"{self.folder / 'tokenizer.json'}: cannot decode"):
+        with _refused(f"{self._file}: cannot decode"):
             text: str = self._tokenizer.decode(ids, skip_special_tokens=skip_special_tokens)
         return text
 

@@ -13,12 +13,13 @@ from replicated import REPLICATED
 from serving import served_bundle
 from workshop import Workshop
 
-from intaglio.runtime.replicas.settings import ReplicaCount
+from intaglio.runtime.replicas.settings import ReplicaCount, tune_ray
 
 
 @pytest.fixture(scope="session")
 def proxy() -> Iterator[str]:
     """A cluster with Ray Serve; the address of its own proxy."""
+    tune_ray()
     import ray
     from ray import serve
 

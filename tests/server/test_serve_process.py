@@ -245,6 +245,19 @@ def check_cors(served: Served, right: dict[str, str]) -> None:
     assert "x-request-id" in exposed and "x-intaglio-ignored-fields" in exposed
 
 
+@pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="is Linux's")
+def test_its_threads_yield_to_irees(bundle: Path) -> None:
+    policies: dict[bool, list[int]] = {True: [], False: []}
+    with serving(bundle, "--port", "0") as (process, served):
+        assert served.ask(COMPLETIONS, {"prompt": "x", "max_tokens": 2}).status == 200
+        for task in Path(f"/proc/{process.pid}/task").iterdir():
+            is_irees = (task / "comm").read_text().startswith("iree-")
+            policies[is_irees].append(os.sched_getscheduler(int(task.name)))
+    assert set(policies[True]) == {os.SCHED_OTHER}
+    # the event loop's, the engine's, that of texts; numpy's own is from before
+    assert policies[False].count(os.SCHED_BATCH) >= 3
+
+
 def test_names_strictness_and_defaults(bundle: Path, tmp_path: Path) -> None:
     sampled = tmp_path / "sampled"
     shutil.copytree(bundle, sampled)
