@@ -47,7 +47,7 @@ class EngineSettings:
 # a replica does, which never blocks its event loop; gRPC instead of Ray's store of objects, for a
 # prompt of any length; a controller that looks around less often; and engines that are as nice as
 # the server beside them, not 15
-_RAY = {
+RAY_SETTINGS = {
     "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",
     "RAY_SERVE_USE_GRPC_BY_DEFAULT": "1",
     "RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH": str(2**31 - 1),
@@ -61,5 +61,5 @@ def tune_ray() -> None:
 
     Before `ray.serve` is imported. What the environment says already, stays.
     """
-    for name, value in _RAY.items():
+    for name, value in RAY_SETTINGS.items():
         os.environ.setdefault(name, value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import pickle
 import time
 from collections.abc import AsyncGenerator, Iterator, Sequence
@@ -23,7 +24,7 @@ from intaglio.runtime.replicas.crossing import Asked, Called, Told, asked_of
 from intaglio.runtime.replicas.prefixes import Prefixes
 from intaglio.runtime.replicas.remote_worker import RemoteWorker, ReplicaLost
 from intaglio.runtime.replicas.replica import Replica
-from intaglio.runtime.replicas.settings import EngineSettings, ReplicaCount
+from intaglio.runtime.replicas.settings import RAY_SETTINGS, EngineSettings, ReplicaCount, tune_ray
 from intaglio.runtime.server.worker import Accepted, Refused
 
 
@@ -240,3 +241,15 @@ def test_replicas_need_ray(tmp_path: Path) -> None:
     """Ray isn't where these tests run: `make ray` has it."""
     said = one_line(run("serve", tmp_path, "--replicas", "2").stderr)
     assert said.endswith("serve --replicas needs ray: pip install 'intaglio[ray]'")
+
+
+def test_rays_settings_are_those_of_the_docs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what the environment says already, stays."""
+    for name in RAY_SETTINGS:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("RAY_worker_niceness", "7")
+    tune_ray()
+    found = {name: os.environ.pop(name) for name in RAY_SETTINGS}
+    assert found == {**RAY_SETTINGS, "RAY_worker_niceness": "7"}
+    documented = Path(__file__).parents[2].joinpath("docs", "scaling.md").read_text()
+    assert all(f"`{name}={value}`" in documented for name, value in RAY_SETTINGS.items())
