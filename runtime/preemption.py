@@ -3,50 +3,53 @@
 With a thread on each core, any other that wakes up takes a core from one of them, and the rest
 wait for that one at the next barrier. Linux's SCHED_BATCH is for those others: the same share of
 the CPU, but they wait for a core, by a time slice at most. Elsewhere, or where somebody has chosen
-another policy, nothing here does anything.
+another policy, or where a sandbox has no policies, nothing here does anything.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
-_IS_LINUX = hasattr(os, "SCHED_BATCH")
+_USUAL, _YIELDING = getattr(os, "SCHED_OTHER", 0), getattr(os, "SCHED_BATCH", 0)
 
 
 def yield_to_steps() -> None:
     """From now on the calling thread, and those it starts, wait for a core when they wake up."""
-    if _IS_LINUX and os.sched_getscheduler(0) == os.SCHED_OTHER:
-        _set(os.SCHED_BATCH)
+    _switch(_USUAL, _YIELDING)
 
 
 @contextmanager
 def waiting_for_step() -> Iterator[None]:
     """The calling thread yields to what it has started, during the block."""
-    if not _IS_LINUX or os.sched_getscheduler(0) != os.SCHED_OTHER:
-        yield
-        return
-    _set(os.SCHED_BATCH)
+    switched = _switch(_USUAL, _YIELDING)
     try:
         yield
     finally:
-        _set(os.SCHED_OTHER)
+        if switched:
+            _switch(_YIELDING, _USUAL)
 
 
 @contextmanager
 def starting_workers() -> Iterator[None]:
     """Threads that are started in the block yield to nobody, whatever the calling thread does."""
-    if not _IS_LINUX or os.sched_getscheduler(0) != os.SCHED_BATCH:
-        yield
-        return
-    _set(os.SCHED_OTHER)
+    switched = _switch(_YIELDING, _USUAL)
     try:
         yield
     finally:
-        _set(os.SCHED_BATCH)
+        if switched:
+            _switch(_USUAL, _YIELDING)
 
 
-def _set(policy: int) -> None:
-    with suppress(OSError):  # a sandbox's rules
-        os.sched_setscheduler(0, policy, os.sched_param(0))
+def _switch(before: int, after: int) -> bool:
+    """Whether the calling thread had the policy `before`, and has `after` now."""
+    if not hasattr(os, "SCHED_BATCH"):
+        return False
+    try:
+        if os.sched_getscheduler(0) != before:
+            return False
+        os.sched_setscheduler(0, after, os.sched_param(0))
+    except OSError:  # a sandbox's rules
+        return False
+    return True

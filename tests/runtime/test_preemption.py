@@ -73,6 +73,23 @@ def test_a_policy_that_was_chosen_stays() -> None:
     assert in_a_thread(do) == [os.SCHED_IDLE] * 4
 
 
+@pytest.mark.parametrize("refused", ["sched_getscheduler", "sched_setscheduler"])
+def test_a_sandbox_that_refuses_is_no_error(refused: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*given: Any) -> None:
+        raise PermissionError
+
+    def do() -> list[int]:
+        yield_to_steps()
+        for block in (waiting_for_step, starting_workers):
+            with block():
+                pass
+        monkeypatch.undo()
+        return [policy()]
+
+    monkeypatch.setattr(os, refused, refuse)
+    assert in_a_thread(do) == [os.SCHED_OTHER]
+
+
 def test_a_call_yields_to_its_workers(workshop: Workshop) -> None:
     session = open_session(workshop.bundle(workshop.model("llama_untied")))
     (graph,) = session._graphs["decode"]
