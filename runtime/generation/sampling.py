@@ -124,13 +124,14 @@ class Sampler:
         """Tell the rules of tokens of the prompt, or of `generated` ones.
 
         `sample` doesn't observe what it returns: the caller decides what joins the sequence.
-        Raises ValueError for a token outside the vocabulary, if there are rules.
+        Raises ValueError for a token outside the vocabulary.
         """
+        tokens = list(tokens)
+        if tokens and not 0 <= min(tokens) <= max(tokens) < self.vocab_size:
+            raise ValueError(f"observed a token outside 0..{self.vocab_size - 1}")
         if not self._rules:
             return  # the usual case, for each token of each sequence
-        ids = np.fromiter(tokens, dtype=np.int64)
-        if ids.size and (ids.min() < 0 or ids.max() >= self.vocab_size):
-            raise ValueError(f"observed a token outside 0..{self.vocab_size - 1}")
+        ids = np.array(tokens, np.int64)
         for rule in self._rules:
             rule.observe(ids, generated=generated)
 

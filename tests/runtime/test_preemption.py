@@ -20,12 +20,22 @@ def policy() -> int:
 
 
 def in_a_thread(do: Callable[[], Any]) -> Any:
-    """What `do` returns in a thread of its own, whose policy is its own, too."""
+    """What `do` returns in a thread of its own, which has the policy of the one that starts it."""
     found: list[Any] = []
     thread = threading.Thread(target=lambda: found.append(do()))
     thread.start()
     thread.join()
     return found[0]
+
+
+def in_a_usual_thread(do: Callable[[], Any]) -> Any:
+    """The same in one that does not yield, though a command that serves ran in this process."""
+
+    def usually() -> Any:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+        return do()
+
+    return in_a_thread(usually)
 
 
 def test_a_thread_yields_and_those_it_starts() -> None:
@@ -34,7 +44,7 @@ def test_a_thread_yields_and_those_it_starts() -> None:
         yield_to_steps()
         return [before, policy(), in_a_thread(policy)]
 
-    assert in_a_thread(do) == [os.SCHED_OTHER, os.SCHED_BATCH, os.SCHED_BATCH]
+    assert in_a_usual_thread(do) == [os.SCHED_OTHER, os.SCHED_BATCH, os.SCHED_BATCH]
 
 
 def test_it_yields_while_it_waits_however_that_ends() -> None:
@@ -45,7 +55,7 @@ def test_it_yields_while_it_waits_however_that_ends() -> None:
             raise KeyboardInterrupt
         return [*found, policy()]
 
-    assert in_a_thread(do) == [os.SCHED_BATCH, os.SCHED_OTHER]
+    assert in_a_usual_thread(do) == [os.SCHED_BATCH, os.SCHED_OTHER]
 
 
 def test_workers_of_one_that_yields_do_not() -> None:
@@ -57,7 +67,7 @@ def test_workers_of_one_that_yields_do_not() -> None:
             pass
         return [found, policy()]
 
-    assert in_a_thread(do) == [os.SCHED_OTHER, os.SCHED_BATCH]
+    assert in_a_usual_thread(do) == [os.SCHED_OTHER, os.SCHED_BATCH]
 
 
 def test_a_policy_that_was_chosen_stays() -> None:
@@ -70,7 +80,7 @@ def test_a_policy_that_was_chosen_stays() -> None:
                 found.append(policy())
         return [*found, policy()]
 
-    assert in_a_thread(do) == [os.SCHED_IDLE] * 4
+    assert in_a_usual_thread(do) == [os.SCHED_IDLE] * 4
 
 
 @pytest.mark.parametrize("refused", ["sched_getscheduler", "sched_setscheduler"])
@@ -79,15 +89,15 @@ def test_a_sandbox_that_refuses_is_no_error(refused: str, monkeypatch: pytest.Mo
         raise PermissionError
 
     def do() -> list[int]:
-        yield_to_steps()
-        for block in (waiting_for_step, starting_workers):
-            with block():
-                pass
-        monkeypatch.undo()
+        with monkeypatch.context() as patch:
+            patch.setattr(os, refused, refuse)
+            yield_to_steps()
+            for block in (waiting_for_step, starting_workers):
+                with block():
+                    pass
         return [policy()]
 
-    monkeypatch.setattr(os, refused, refuse)
-    assert in_a_thread(do) == [os.SCHED_OTHER]
+    assert in_a_usual_thread(do) == [os.SCHED_OTHER]
 
 
 def test_a_call_yields_to_its_workers(workshop: Workshop) -> None:
@@ -101,5 +111,5 @@ def test_a_call_yields_to_its_workers(workshop: Workshop) -> None:
             context.invoke(*call)
 
     context, graph.context = graph.context, Context()
-    assert in_a_thread(lambda: [session.decode(1, 0) and policy()]) == [os.SCHED_OTHER]
+    assert in_a_usual_thread(lambda: [session.decode(1, 0) and policy()]) == [os.SCHED_OTHER]
     assert found == [os.SCHED_BATCH]
