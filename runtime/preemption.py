@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 _USUAL, _YIELDING = getattr(os, "SCHED_OTHER", 0), getattr(os, "SCHED_BATCH", 0)
 
@@ -20,26 +20,24 @@ def yield_to_steps() -> None:
     _switch(_USUAL, _YIELDING)
 
 
-@contextmanager
-def waiting_for_step() -> Iterator[None]:
+def waiting_for_step() -> AbstractContextManager[None]:
     """The calling thread yields to what it has started, during the block."""
-    switched = _switch(_USUAL, _YIELDING)
-    try:
-        yield
-    finally:
-        if switched:
-            _switch(_YIELDING, _USUAL)
+    return _switched(_USUAL, _YIELDING)
+
+
+def starting_workers() -> AbstractContextManager[None]:
+    """Threads that are started in the block yield to nobody, whatever the calling thread does."""
+    return _switched(_YIELDING, _USUAL)
 
 
 @contextmanager
-def starting_workers() -> Iterator[None]:
-    """Threads that are started in the block yield to nobody, whatever the calling thread does."""
-    switched = _switch(_YIELDING, _USUAL)
+def _switched(before: int, after: int) -> Iterator[None]:
+    switched = _switch(before, after)
     try:
         yield
     finally:
         if switched:
-            _switch(_USUAL, _YIELDING)
+            _switch(after, before)
 
 
 def _switch(before: int, after: int) -> bool:
