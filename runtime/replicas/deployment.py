@@ -111,7 +111,8 @@ def deployed(
         ray_actor_options={"num_cpus": settings.threads},
         # its own queue says no before: that is told to the client at once
         max_ongoing_requests=2 * (slots + settings.max_queue) + 1,
-        logging_config={"enable_access_log": False},  # the server's own log has each request
+        # the server's own log has each request
+        logging_config={"enable_access_log": False, "log_level": "WARNING"},
         health_check_period_s=_HEALTH_S,
         max_constructor_retry_count=_STARTS,
         graceful_shutdown_timeout_s=max(grace_s, 0.1),
